@@ -1,0 +1,49 @@
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+BIN = .venv/bin
+
+.PHONY: help setup demo test lint lock bench install-mini schema
+
+help:
+	@echo "make demo          install, run the embedded example, say where its report is"
+	@echo "make test          install, lint, run all tests"
+	@echo "make setup         install into .venv from requirements.lock"
+	@echo "make lint          ruff, snakefmt, snakemake --lint"
+	@echo "make bench         print the benchmarks' ratios"
+	@echo "make lock          resolve requirements.lock anew from pyproject.toml"
+	@echo "make schema        write config/config.schema.json anew"
+	@echo "make install-mini  copy newly trained small models to models/mini"
+
+# Installs only when the lock differs from the one that was installed last.
+setup:
+	@cmp -s requirements.lock .venv/requirements.lock || { \
+		echo "Installing requirements.lock into .venv (about 6 GB with the CUDA build of torch, a few minutes) ..."; \
+		$(PYTHON) -m venv --clear .venv \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . \
+		&& cp requirements.lock .venv/requirements.lock; }
+
+demo: setup
+	$(BIN)/snakemake --cores $(CORES)
+	@echo "The report: $$PWD/results/report.html"
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+bench: setup
+	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --extra dev pyproject.toml -o requirements.lock
+
+schema: setup
+	$(BIN)/python -m swsa_core.config
+
+install-mini:
+	cp resources/mini_models/*.safetensors resources/mini_models/*.json models/mini/
