@@ -1,0 +1,5 @@
+"""Sources of synthetic anomalies."""
+
+from swsa_core.anomalies.cutpaste import cutpaste
+
+__all__ = ["cutpaste"]

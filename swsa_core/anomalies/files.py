@@ -1,0 +1,34 @@
+"""Files of generated anomalies: images, the support images that each was made from, and what the source records."""
+
+import h5py
+import numpy as np
+
+from swsa_core import store
+
+
+def write_anomalies(path, images, parents, attributes, **columns):
+    """Write the anomalies of one task.
+
+    images: list of (h, w, 3) uint8, zero-padded to the largest when their sizes differ; parents: (n, P) image ids that
+    each was made from; attributes: dataset, task, source; columns: further arrays of n rows, such as boxes.
+    """
+    sizes = np.array([image.shape[:2] for image in images])
+    padded = np.zeros((len(images), *sizes.max(0), 3), np.uint8)
+    for row, image in zip(padded, images, strict=True):
+        row[: image.shape[0], : image.shape[1]] = image
+    arrays = {"images": padded, "sizes": sizes, "parents": np.asarray(parents)} | columns
+    store.write(path, arrays, attributes, compress=["images"])
+
+
+def read_anomaly(path, row):
+    """The (h, w, 3) uint8 image of one row."""
+    with h5py.File(path, "r") as file:
+        height, width = file["sizes"][row]
+        return file["images"][row, :height, :width]
+
+
+def read_origins(path):
+    """Everything but the images: ({"parents": (n, P) image ids, "sizes", "boxes", …}, attributes)."""
+    with h5py.File(path, "r") as file:
+        names = [name for name in file if name != "images"]
+    return store.read(path, names)

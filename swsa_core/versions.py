@@ -1,0 +1,29 @@
+"""The version of each stage: raise it when the stage's code changes what it computes, and it runs again.
+
+`tests/test_versions.py` keeps a digest of each stage's modules and fails when code changed and neither the version
+here nor the accepted digest did.
+"""
+
+STAGE_VERSIONS = {
+    "index_images": 1,
+    "split_support": 1,
+    "index_pool": 1,
+    "cutpaste": 1,
+    "sample_tiny_imagenet": 1,
+    "embed_images": 1,
+    "embed_support": 1,
+    "embed_anomalies": 1,
+    "embed_pool": 1,
+    "score_knn": 1,
+    "evaluate": 1,
+    "select": 1,
+    "tables": 1,
+    "figures": 1,
+    "report": 1,
+    "mini_models": 1,
+}
+
+
+def stage_version(stage):
+    """Integer version of `stage`, part of its rule's tracked settings."""
+    return STAGE_VERSIONS[stage]

@@ -1,0 +1,126 @@
+"""The config: defaults, one clear sentence per mistake, and a schema in step."""
+
+import copy
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from swsa_core.config import SCHEMA, schema, validate
+from swsa_core.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+MINIMAL = {"datasets": {"d": {"kind": "digits"}}, "sources": {"cutpaste": {}}, "candidates": ["descriptor:hog"]}
+
+
+def changed(path, value):
+    """The minimal config with the key at a dotted path set."""
+    config = copy.deepcopy(MINIMAL)
+    *steps, last = path.split(".")
+    section = config
+    for step in steps:
+        section = section.setdefault(step, {})
+    section[last] = value
+    return config
+
+
+def test_defaults():
+    config = validate(MINIMAL)
+    assert config["knn"] == {"k": 3, "distance": "squared_l2", "l2_normalize": False}
+    assert config["sources"] == {"cutpaste": {"area": [0.02, 0.15], "aspect": [0.3, 3.3]}}
+    assert config["datasets"]["d"]["support"] == {"seeds": 20}
+    assert config["strategies"] == ["largest_model", "random", "swsa_cutpaste"]
+    assert config["candidates"][0]["name"] == "descriptor:hog"
+    assert validate(config) == config, "a validated config is valid"
+
+
+def test_support_of_a_dataset_wins():
+    config = validate(changed("datasets.d.support", {"seeds": 10}))
+    assert config["datasets"]["d"]["support"] == {"seeds": 10}
+
+
+def test_null_removes_an_entry():
+    config = changed("sources.tiny_imagenet", None)
+    config["datasets"]["gone"] = None
+    assert set(validate(config)["datasets"]) == {"d"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("knn.k", 0, r"knn\.k: received 0; expected greater than or equal to 1"),
+        ("knn.kk", 1, r"knn\.kk: unknown key, did you mean 'k'|known: distance, k, l2_normalize"),
+        ("sed", 1, r"sed: unknown key, did you mean 'seed'\?"),
+        ("datasets.d.kind", "digitz", r"datasets\.d\.kind: received 'digitz'; did you mean 'digits'\?"),
+        ("datasets.d", {"root": "x"}, r"datasets\.d\.kind: this key is required .* one of cub, flowers"),
+        ("datasets.d", {"kind": "cub"}, r"datasets\.d\.root: this key is required"),
+        ("datasets.d.real_spit", "val", r"datasets\.d\.real_spit: unknown key"),
+        ("datasets.d", {"kind": "flowers", "root": "x", "real_spit": "val"}, r"did you mean 'real_split'\?"),
+        ("datasets.d.support", {"seeds": 7}, r"datasets\.d\.support\.seeds: received 7; expected a multiple of 2"),
+        ("datasets.Tables", {"kind": "digits"}, r"datasets: .*'Tables' cannot name a data set: use lower case"),
+        ("datasets.pools", {"kind": "digits"}, r"datasets: .*'pools' cannot name a data set"),
+        ("candidates", ["descriptor:hog", "descriptor:hog"], r"duplicate candidate names \['descriptor:hog'\]"),
+        ("candidates", ["torchvison:resnet18"], r"candidates\.0: .*family:model, did you mean 'torchvision'\?"),
+        ("candidates", ["hog"], r"candidates\.0: received 'hog'; expected family:model"),
+        ("candidates", [{"model": "mini:x", "weigths": "f"}], r"candidates\.0\.weigths: .*did you mean 'weights'\?"),
+        ("strategies", ["swsa_tiny_imagenet"], r"strategies: 'swsa_tiny_imagenet' needs the source 'tiny_imagenet'"),
+        ("strategies", ["largest"], r"strategies: 'largest' is unknown, did you mean 'largest_model'\?"),
+        ("sources", {}, r"sources: none is given; name at least one of cutpaste"),
+        ("sources.cutpaste.area", [0.5, 0.1], r"sources\.cutpaste\.area: received \[0\.5, 0\.1\]; expected 0 < low <= high"),
+        ("sources.cutpast", {}, r"sources\.cutpast: unknown key, did you mean 'cutpaste'\?"),
+        ("sources.procedural", {"pool": 5}, r"sources\.procedural\.pool: received 5, fewer than the 100 anomalies"),
+        ("preparation", "orignal", r"preparation: received 'orignal'; .*expected 'original'"),
+        ("evaluation.protocols", ["papre"], r"evaluation\.protocols\.0: received 'papre'; expected 'leave_one_out'"),
+        ("runtime.device", "gpu", r"runtime\.device: received 'gpu'; expected auto, cpu, cuda"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(path, value, sentence):
+    with pytest.raises(InputError, match=sentence):
+        validate(changed(path, value))
+
+
+def test_every_mistake_is_told():
+    config = changed("knn.k", 0)
+    config["sed"] = 1
+    with pytest.raises(InputError) as error:
+        validate(config)
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_a_variant_alone_is_refused():
+    with pytest.raises(InputError, match=r"lacks datasets, sources, candidates.*--configfile \S+ config/variants/"):
+        validate({"knn": {"k": 5}})
+
+
+@pytest.mark.parametrize("path", [ROOT / "config.yaml", *(ROOT / "config").glob("*.yaml")], ids=lambda path: path.name)
+def test_shipped_configs_are_valid(path):
+    validate(yaml.safe_load(path.read_text()))
+
+
+def test_schema_is_in_step():
+    assert SCHEMA.read_text() == schema(), "run `make schema`"
+
+
+def test_lock_and_environment_are_in_step():
+    """Every direct dependency has one version, the lock's, in the conda environment too."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    environment = yaml.safe_load((ROOT / "envs" / "swsa.yaml").read_text())
+    python = next(entry for entry in environment["dependencies"] if isinstance(entry, str) and entry.startswith("python="))
+    marker = {"python_full_version": python.removeprefix("python=") + ".0", "sys_platform": "linux"}
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [Requirement(line.rstrip(" \\")) for line in lines if line[:1].isalnum()]
+    locked = {
+        canonicalize_name(pin.name): str(pin.specifier) for pin in pins if pin.marker is None or pin.marker.evaluate(marker)
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    direct = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    installed = {canonicalize_name(Requirement(line).name): str(Requirement(line).specifier) for line in pip}
+    assert installed == {name: locked[name] for name in direct - {"snakemake"}}
+    for line in project["dependencies"]:
+        requirement = Requirement(line)
+        version = locked[canonicalize_name(requirement.name)].removeprefix("==")
+        assert version in requirement.specifier, f"the lock's {version} is outside {line}"

@@ -1,0 +1,111 @@
+"""Files are whole or absent, resumed exactly, and checked when read."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from swsa_core import store
+from swsa_core.errors import InputError
+
+
+def fill(path, upto, header="h", values=None, log=print, compress=()):
+    """Write rows in chunks of 2 up to row `upto` of 6, then fail as a killed job would; returns the row it began at."""
+    values = np.arange(12.0).reshape(6, 2) if values is None else values
+    with store.writer(
+        path, 6, {"features": ((2,), "f4")}, header, {"image_id": list("abcdéf")}, {"k": 3}, compress=compress, log=log
+    ) as rows:
+        start = rows.done
+        for row in range(start, 6, 2):
+            if row >= upto:
+                raise KeyboardInterrupt
+            rows.append(features=values[row : row + 2])
+    return start
+
+
+@pytest.mark.parametrize("compress", [(), ("features",)])
+def test_round_trip(tmp_path, compress):
+    path = tmp_path / "sub" / "x.h5"
+    fill(path, 6, compress=compress)
+    arrays, attributes = store.read(path)
+    assert np.array_equal(arrays["features"], np.arange(12.0).reshape(6, 2))
+    assert list(arrays["image_id"]) == list("abcdéf")
+    assert attributes["k"] == 3
+    assert [p.name for p in path.parent.iterdir()] == ["x.h5"], "no temporary file is left"
+
+
+def test_interrupted_file_is_absent_and_resumed(tmp_path):
+    path = tmp_path / "x.h5"
+    with pytest.raises(KeyboardInterrupt):
+        fill(path, 4)
+    assert not path.exists()
+    lines = []
+    assert fill(path, 6, log=lines.append) == 4
+    assert "4 of 6 rows" in lines[0]
+    assert np.array_equal(store.read(path)[0]["features"], np.arange(12.0).reshape(6, 2))
+
+
+@pytest.mark.parametrize("damage", ["other header", "not HDF5"])
+def test_partial_file_of_other_inputs_is_discarded(tmp_path, damage):
+    path = tmp_path / "x.h5"
+    with pytest.raises(KeyboardInterrupt):
+        fill(path, 4, values=np.ones((6, 2)))
+    if damage == "not HDF5":
+        path.with_name("x.h5.partial").write_bytes(b"\x89HDF and then nothing")
+    lines = []
+    assert fill(path, 6, header="h" if damage == "not HDF5" else "other", log=lines.append) == 0
+    assert "discarded" in lines[0]
+    assert not (store.read(path)[0]["features"] == 1).all()
+
+
+def test_rows_beyond_done_are_not_trusted(tmp_path):
+    path = tmp_path / "x.h5"
+    with pytest.raises(KeyboardInterrupt):
+        fill(path, 4)
+    with h5py.File(path.with_name("x.h5.partial"), "a") as file:
+        file["features"][4:] = 99  # written, but killed before `done` was raised
+    fill(path, 6)
+    assert store.read(path)[0]["features"].max() == 11
+
+
+def test_writer_refuses_missing_rows(tmp_path):
+    with pytest.raises(ValueError, match="0 rows were written, expected 6"):
+        with store.writer(tmp_path / "x.h5", 6, {"features": ((2,), "f4")}, "h"):
+            pass
+    assert not (tmp_path / "x.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"features": [[np.nan]], "image_id": ["a"]}, "not finite"),
+        ({"features": [[1.0], [2.0]], "image_id": ["a"]}, "differ in length"),
+        ({"features": [[1.0]]}, "lacks"),
+    ],
+)
+def test_read_names_the_damaged_file(tmp_path, arrays, message):
+    path = tmp_path / "x.h5"
+    store.write(path, arrays)
+    with pytest.raises(InputError, match=message) as error:
+        store.read(path, ["features", "image_id"])
+    assert str(path) in str(error.value)
+
+
+def test_read_refuses_a_truncated_file(tmp_path):
+    path = tmp_path / "x.h5"
+    store.write(path, {"features": np.ones((1000, 10))})
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"x\.h5 cannot be read"):
+        store.read(path)
+
+
+def test_table_keeps_floats_and_text(tmp_path):
+    frame = pd.DataFrame({"task": ["001", 'a "b", c', "NA"], "auroc": [0.1 + 0.2, np.nan, 1 / 3]})
+    store.write_table(tmp_path / "t.csv", frame, ["task", "auroc"])
+    back = store.read_table(tmp_path / "t.csv", ["task", "auroc"], text=["task"])
+    assert list(back.task) == ["001", 'a "b", c', "NA"]
+    assert back.auroc.equals(frame.auroc), "bit for bit"
+    with pytest.raises(ValueError, match="expected columns"):
+        store.write_table(tmp_path / "t.csv", frame, ["task"])
+    with pytest.raises(InputError, match="lacks the columns"):
+        store.read_table(tmp_path / "t.csv", ["real"])
