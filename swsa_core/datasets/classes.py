@@ -1,0 +1,59 @@
+"""An own data set of classes: train/<class> and test/<class>; every class of train/ is a task."""
+
+from swsa_core.datasets import listing
+from swsa_core.datasets.listing import Row
+from swsa_core.errors import InputError
+
+ANOMALIES = "classes"
+LAYOUT = "a folder with train/<class>/ and test/<class>/"
+
+
+def tasks(spec):
+    """The sub-directories of train/, sorted. Without allow_missing each must be in test/ too."""
+    root = listing.require(spec["root"], ["train"], LAYOUT)
+    known = listing.directories(root / "train")
+    if not known:
+        raise InputError(f"root {str(root)!r} has no classes in train/; expected {LAYOUT}")
+    tested = set(_classes(root, "test"))
+    untested = [name for name in known if name not in tested]
+    if untested and not spec["allow_missing"]:
+        raise InputError(
+            f"root {str(root)!r} lacks {len(untested)} of {len(known)} test directories, the first is "
+            f"'test/{untested[0]}': add them, or set allow_missing: true to have no real figures for these classes"
+        )
+    chosen = listing.choose(spec, known)
+    counts = {name: len(listing.images(root / "train" / name)) for name in chosen} if spec["allow_missing"] else {}
+    return listing.with_support(spec, chosen, counts)
+
+
+def inputs(spec, task=None):
+    """The directory of the class in train/ (None: of the tasks in train/ and of all classes in test/)."""
+    root = listing.require(spec["root"], ["train"], LAYOUT)
+    if task is not None:
+        return [(root / "train" / task).as_posix()]
+    folders = [
+        *(root / "train" / name for name in tasks(spec)),
+        *(root / "test" / name for name in _classes(root, "test")),
+    ]
+    return [folder.as_posix() for folder in folders]
+
+
+def rows(spec, names=None):
+    """Rows of the classes `names` (None: all), train first; images directly in the directory of their class."""
+    root = listing.require(spec["root"], ["train"], LAYOUT)
+    return [
+        Row(f"{split}/{name}/{image}", name, split, name)
+        for split in ("train", "test")
+        for name in _classes(root, split)
+        if names is None or name in names
+        for image in listing.images(root / split / name)
+    ]
+
+
+def class_name(name):
+    """Name with spaces instead of underscores."""
+    return listing.spaced(name)
+
+
+def _classes(root, split):
+    return listing.directories(root / split) if (root / split).is_dir() else []

@@ -1,0 +1,141 @@
+"""A folder of one's own normal images, with or without labelled defects: one task, named like the folder.
+
+Three layouts, images found in all sub-directories of the last two:
+    flat    normal images directly in the root
+    split   train/good, and optionally test/good and test/<defect type> (one product of MVTec-AD)
+    tree    the config names the sub-directory of normals (`normal:`); the directories beside it are defect types
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from swsa_core.datasets import listing
+from swsa_core.datasets.listing import NORMAL, Row
+from swsa_core.errors import InputError
+
+ANOMALIES = "defects"
+LAYOUT = (
+    "a flat folder of normal images, or train/good with optional test/good and test/<defect type>, "
+    "or any tree with `normal: <sub-directory>` set"
+)
+UNDIVIDED = "undivided"  # split of normals that no directory divides, until `draw_train` has drawn among them
+
+
+class _Part(NamedTuple):
+    directory: Path
+    split: str
+    group: str
+    deep: bool  # images are found in all sub-directories
+
+
+def tasks(spec):
+    """The one task: the base name of the root."""
+    rows(spec)
+    return listing.choose(spec, [_name(spec)])
+
+
+def inputs(spec, task=None):
+    """The directories of the normals that the support comes from (None: of all images), to every depth."""
+    parts = [part for part in _parts(spec) if task is None or part.split != "test"]
+    return [path.as_posix() for part in parts for path in _directories(part)]
+
+
+def rows(spec, names=None):
+    """Rows of the folder, normals first; their split is "undivided" where `train` of them are still to be drawn."""
+    root, parts = Path(spec["root"]), _parts(spec)
+    found = [
+        Row((directory / image).relative_to(root).as_posix(), _name(spec), part.split, part.group)
+        for part in parts
+        for directory in _directories(part)
+        for image in listing.images(directory)
+    ]
+    normals = sum(row.split != "test" for row in found)
+    if not normals:
+        raise InputError(
+            f"{parts[0].directory.as_posix()!r} has no images ({', '.join(listing.SUFFIXES)}); expected {LAYOUT}"
+        )
+    if normals < (spec["train"] or 0):
+        raise InputError(
+            f"train: {spec['train']} normal images were asked for, {parts[0].directory.as_posix()!r} has {normals}"
+        )
+    return sorted(found, key=lambda row: (row.split == "test", row.group, row.image_id))
+
+
+def draw_train(rows, count, generator):
+    """The rows with `count` of the undivided normals drawn for the support; the other normals are test images."""
+    undivided = [number for number, row in enumerate(rows) if row.split == UNDIVIDED]
+    drawn = set(generator.choice(undivided, count, replace=False).tolist())
+    split = ["train" if number in drawn else "test" for number in range(len(rows))]
+    return [row._replace(split=part) for row, part in zip(rows, split, strict=True)]
+
+
+def class_name(name):
+    """Name with spaces instead of underscores."""
+    return listing.spaced(name)
+
+
+def _name(spec):
+    return os.path.basename(os.path.abspath(spec["root"]))
+
+
+def _parts(spec):
+    """The directories of images and what each holds, by the layout that is found; the one of normals first."""
+    root = listing.require(spec["root"], [], LAYOUT)
+    if spec["normal"] is not None:
+        return _tree(root, spec)
+    if (root / "train" / NORMAL).is_dir():
+        return _split(root, spec)
+    return _flat(root, spec)
+
+
+def _flat(root, spec):
+    with_images = [name for name in listing.directories(root) if listing.images_below(root / name)]
+    if with_images:
+        raise InputError(
+            f"root {str(root)!r} has images in the sub-directories {with_images}; expected {LAYOUT}: "
+            f"name the one with normal images, for example normal: {with_images[0]}"
+        )
+    return [_Part(root, _normal_split(spec), NORMAL, False)]
+
+
+def _split(root, spec):
+    if spec["train"] is not None:
+        raise InputError(
+            f"train: {spec['train']} is for folders without a split, but {str(root)!r} has train/{NORMAL}: remove it"
+        )
+    groups = listing.directories(root / "test") if (root / "test").is_dir() else []
+    return [
+        _Part(root / "train" / NORMAL, "train", NORMAL, True),
+        *(_Part(root / "test" / group, "test", group, True) for group in groups),
+    ]
+
+
+def _tree(root, spec):
+    inside = Path(spec["normal"])
+    if not inside.parts or ".." in inside.parts or inside.is_absolute():
+        raise InputError(f"normal: {spec['normal']!r} is not a sub-directory of {str(root)!r}; expected {LAYOUT}")
+    normal = listing.require(root, [inside], "the sub-directory of normal images that `normal` names") / inside
+    beside = [name for name in listing.directories(normal.parent) if name != normal.name]
+    defects = [name for name in beside if listing.images_below(normal.parent / name)]
+    if NORMAL in defects:
+        raise InputError(
+            f"{NORMAL!r} beside {str(normal)!r} cannot be a defect type: rename it, or name it in `normal`"
+        )
+    if defects and spec["train"] is None:
+        raise InputError(
+            f"{str(normal)!r} has no train/test split and stands beside the defect types {defects}: set train: <count> "
+            "for the support; the other normal images are tested against the defects"
+        )
+    return [
+        _Part(normal, _normal_split(spec), NORMAL, True),
+        *(_Part(normal.parent / name, "test", name, True) for name in defects),
+    ]
+
+
+def _normal_split(spec):
+    return "train" if spec["train"] is None else UNDIVIDED
+
+
+def _directories(part):
+    return listing.directories_below(part.directory) if part.deep else [part.directory]

@@ -1,0 +1,79 @@
+"""VisA (Zou et al. 2022): 12 products; the one-class split of split_csv/1cls.csv, defect types of image_anno.csv."""
+
+import csv
+import re
+from collections import Counter
+
+from swsa_core.datasets import listing
+from swsa_core.datasets.listing import NORMAL, Row
+from swsa_core.errors import InputError
+
+ANOMALIES = "defects"
+SPLIT = "split_csv/1cls.csv"
+LAYOUT = f"the VisA folder with {SPLIT}, <product>/image_anno.csv and <product>/Data/Images/"
+
+
+def tasks(spec):
+    """The products, in the order of 1cls.csv."""
+    chosen = listing.choose(spec, list(dict.fromkeys(line["object"] for line in _split(spec))))
+    return listing.with_support(spec, chosen, Counter(row.label for row in rows(spec, chosen) if row.split == "train"))
+
+
+def inputs(spec, task=None):
+    """The split table and the product's normal images (None: both image directories and labels of each task)."""
+    parts = ["Data/Images/Normal"] if task else ["Data/Images/Normal", "Data/Images/Anomaly", "image_anno.csv"]
+    root = listing.require(spec["root"], [SPLIT], LAYOUT)
+    found = [root / name / part for name in ([task] if task else tasks(spec)) for part in parts]
+    return [path.as_posix() for path in (root / SPLIT, *found) if path.exists()]
+
+
+def rows(spec, names=None):
+    """Rows of the products `names` (None: all), in the order of 1cls.csv; the group is "good" or the exact label."""
+    lines = [line for line in _split(spec) if names is None or line["object"] in names]
+    found = [Row(line["image"], line["object"], line["split"], NORMAL) for line in lines]
+    anomalous = {line["image"] for line in lines if line["label"] != "normal"}
+    present = listing.on_disk(spec, found, SPLIT)
+    labels = _labels(spec, {row.label for row in present if row.image_id in anomalous})
+    return [row._replace(group=_label(row, labels)) if row.image_id in anomalous else row for row in present]
+
+
+def class_name(name):
+    """Name without its number; the circuit boards spelled out.
+
+    >>> class_name("pcb3"), class_name("pipe_fryum"), class_name("macaroni1")
+    ('printed circuit board', 'pipe fryum', 'macaroni')
+    """
+    name = re.sub(r"\d+$", "", name)
+    return "printed circuit board" if name == "pcb" else listing.spaced(name)
+
+
+def _split(spec):
+    path = listing.require(spec["root"], [SPLIT], LAYOUT) / SPLIT
+    return _read(path, {"object", "split", "label", "image"})
+
+
+def _labels(spec, names):
+    """{image_id: label of image_anno.csv} of some products."""
+    root = listing.require(spec["root"], [f"{name}/image_anno.csv" for name in sorted(names)], LAYOUT)
+    tables = (_read(root / name / "image_anno.csv", {"image", "label"}) for name in sorted(names))
+    return {line["image"]: line["label"] for table in tables for line in table}
+
+
+def _label(row, labels):
+    label = labels.get(row.image_id, "normal")
+    if label == "normal":
+        raise InputError(
+            f"{row.label}/image_anno.csv has no defect type for {row.image_id!r}, which {SPLIT} calls an anomaly: "
+            "expected a line with image,label,mask, the image as in 1cls.csv"
+        )
+    return label
+
+
+def _read(path, columns):
+    """Lines of an official CSV file as dicts. Raises InputError when a column is missing."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        header = reader.fieldnames or []
+        if missing := columns - set(header):
+            raise InputError(f"{path} lacks the columns {sorted(missing)}; its header is {header}")
+        return list(reader)
