@@ -1,0 +1,111 @@
+"""Contact sheets: the seed images of a task beside the synthetic anomalies that decided its recommendation."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+MOST_SHEETS = 12  # of a data set
+N_SEEDS, N_HARDEST = 10, 8
+OUTLINE = (213, 94, 0)  # vermillion of Okabe and Ito
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Images of one task: some seed images, and the synthetic anomalies that the recommended candidate found most normal."""
+
+    dataset: str
+    task: str
+    source: str
+    candidate: str
+    seeds: list  # of (H, W, 3) uint8
+    n_seeds: int  # of the task, shown or not
+    anomalies: list  # of (H, W, 3) uint8, the hardest first
+    n_anomalies: int
+    parents: list  # a list of (H, W, 3) uint8 for each anomaly, [] where it has none
+    boxes: np.ndarray | None  # (len(anomalies), 6) int: width, height, x, y, to_x, to_y
+
+
+def collect(pick, seed_ids, read, scores, anomaly, parents=None, boxes=None, n_seeds=N_SEEDS, n_hardest=N_HARDEST):
+    """The contact sheet of one task: its first seed images and the anomalies with the lowest scores, the lowest first.
+
+    pick: recommended row of tables.picks (dataset, task, source, candidate).
+    seed_ids: image ids; read: image id -> (H, W, 3) uint8, for seeds and parents.
+    scores: (n,) anomaly scores by the recommended candidate; anomaly: row in 0..n-1 -> (H, W, 3) uint8.
+    parents: (n, P) image ids, boxes: (n, 6) of CutPaste; None where the source has none.
+    """
+    hardest = np.argsort(np.asarray(scores), kind="stable")[:n_hardest]
+    return Sheet(
+        dataset=pick.dataset,
+        task=pick.task,
+        source=pick.source,
+        candidate=pick.candidate,
+        seeds=[read(image_id) for image_id in seed_ids[:n_seeds]],
+        n_seeds=len(seed_ids),
+        anomalies=[anomaly(int(row)) for row in hardest],
+        n_anomalies=len(scores),
+        parents=[
+            [read(image_id) for image_id in dict.fromkeys(parents[row])] if parents is not None else []
+            for row in hardest
+        ],
+        boxes=None if boxes is None else np.asarray(boxes)[hardest],
+    )
+
+
+def shown(picks):
+    """The recommended rows of tables.picks whose tasks get a contact sheet: the first MOST_SHEETS of each data set."""
+    return picks[picks["recommended"]].groupby("dataset", sort=False).head(MOST_SHEETS)
+
+
+def pictures(sheet, i):
+    """[parents..., anomaly] of anomaly `i` of a sheet, with the patch outlined on both where boxes are known."""
+    images = [*sheet.parents[i], sheet.anomalies[i]]
+    if sheet.boxes is None:
+        return images
+    width, height, x, y, to_x, to_y = map(int, sheet.boxes[i])
+    first, *rest, last = images if len(images) > 1 else (None, *images)
+    taken = [] if first is None else [outlined(first, (x, y, width, height))]
+    return [*taken, *rest, outlined(last, (to_x, to_y, width, height))]
+
+
+def outlined(image, box, side=96):
+    """`image` enlarged to at least `side` pixels, with an outline just around `box` (x, y, width, height)."""
+    picture = np.array(enlarged(image, side))
+    factor = len(picture) // len(image)
+    line = max(1, round(min(picture.shape[:2]) / 64))
+    x, y, width, height = (int(value) * factor for value in box)
+    rows, columns = np.ogrid[: picture.shape[0], : picture.shape[1]]
+    # Chebyshev distance from the box; a white line outside of the coloured one keeps it visible on any ground.
+    distance = np.maximum(
+        np.maximum(y - rows, rows - (y + height - 1)), np.maximum(x - columns, columns - (x + width - 1))
+    )
+    picture[(distance > line) & (distance <= line + max(1, line // 2))] = 255
+    picture[(distance > 0) & (distance <= line)] = OUTLINE
+    return picture
+
+
+def thumbnail(image, side=160):
+    """The central square of an image at `side` pixels; a smaller one is enlarged by a whole factor, without blurring."""
+    short = min(image.shape[:2])
+    top, left = ((length - short) // 2 for length in image.shape[:2])
+    square = image[top : top + short, left : left + short]
+    if short < side:
+        return enlarged(square, side)
+    return np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.LANCZOS))
+
+
+def enlarged(image, side):
+    """`image` with each pixel repeated, as often as its shorter side needs to reach `side` pixels."""
+    factor = max(1, -(-side // min(image.shape[:2])))
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def data_uri(image):
+    """An image (H, W, 3) uint8 as a data URI of a small square picture: PNG where it was enlarged, else JPEG."""
+    picture = Image.fromarray(thumbnail(image))
+    kind, options = ("png", {}) if min(image.shape[:2]) < picture.width else ("jpeg", {"quality": 85})
+    data = io.BytesIO()
+    picture.save(data, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -1,0 +1,256 @@
+"""The report: one self-contained HTML page that says which detector to deploy, how sure that is, and why.
+
+`render` fills `report.html.jinja` with tables, figures and contact sheets; it reads no file of the study.
+"""
+
+import math
+import re
+from collections import Counter
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from swsa_core import figures
+from swsa_core.contact_sheets import data_uri, pictures
+
+# A data set with at most so many tasks gets a card for each; more get a summary and a table.
+MOST_CARDS = 12
+OPEN_SHEETS = 3
+
+
+def render(config, picks, table1, pick_counts, candidates, sheets, svgs, skipped, costs, versions):
+    """The page as text.
+
+    config: the validated dict; picks, table1, pick_counts, costs: of tables.picks, table1, pick_counts, stage_costs;
+    candidates: rows of candidates.csv; sheets: list of Sheet; svgs: {stem: SVG text} as named by figures.study;
+    skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions: {library: version}.
+    """
+    looks = figures.looks(candidates["candidate"])
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "words": figures.words,
+        "titled": lambda name: figures.words(name)[0].upper() + figures.words(name)[1:],
+        "auroc": lambda value: _number(value, 3),
+        "share": lambda value: _number(value, 2),
+        "chance": chance,
+        "count": lambda value: _number(value, 0 if float(value).is_integer() else 1),
+        "large": large,
+        "duration": duration,
+        "memory": lambda value: "not measured" if math.isnan(value) else f"{value:,.0f} MB",
+        "plural": lambda n, noun: f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s",
+        "image": data_uri,
+        "breakable": breakable,
+        "swatch": lambda name: Markup(figures.swatch(*looks[name])) if name in looks else "",
+    }
+    page = environment.get_template("report.html.jinja")
+    names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
+    return page.render(
+        datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs) for name in names],
+        warnings=warnings(picks, skipped),
+        skipped=skipped,
+        candidates=candidates.to_dict("records"),
+        costs=_shares(costs).to_dict("records"),
+        total=costs["seconds"].sum(),
+        config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        versions=versions,
+        pictures=pictures,
+    )
+
+
+def warnings(picks, skipped):
+    """What a reader must know before trusting the recommendations: a list of {"title", "text", "tasks"}."""
+    rows = picks[picks["recommended"]]
+    told = []
+    for text, group in rows[rows["warning"] != ""].groupby("warning", sort=False):
+        told.append({"title": f"Warned: {len(group)} of {len(rows)} tasks", "text": text, "tasks": _tasks(group)})
+    saturated = rows[rows["saturated"].astype(bool)]
+    if len(saturated):
+        text = (
+            "Several candidates separate every synthetic anomaly from every normal image (synthetic AUROC 1). "
+            "The one listed first in the config is picked; these anomalies are too easy to tell the candidates apart."
+        )
+        told.append(
+            {"title": f"Saturated: {len(saturated)} of {len(rows)} tasks", "text": text, "tasks": _tasks(saturated)}
+        )
+    tied = rows[(rows["n_tied"] > 1) & ~rows["saturated"].astype(bool)]
+    if len(tied):
+        text = "Several candidates share the highest synthetic AUROC. The one listed first in the config is picked."
+        told.append({"title": f"Tied: {len(tied)} of {len(rows)} tasks", "text": text, "tasks": _tasks(tied)})
+    if skipped:
+        text = (
+            "These images could not be read. The study went on without them, as the config says (on_bad_image: skip)."
+        )
+        names = list(dict.fromkeys(f"{item['dataset']}: {item['path']}" for item in skipped))
+        told.append({"title": f"Skipped images: {len(names)}", "text": text, "tasks": names})
+    return told
+
+
+def chance(value):
+    """A probability from a bootstrap, never rounded to certainty.
+
+    >>> chance(0.871), chance(0.998), chance(0.001)
+    ('0.87', '> 0.99', '< 0.01')
+    """
+    if math.isnan(value):
+        return "not known"
+    return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else f"{value:.2f}"
+
+
+def large(value):
+    """A count of parameters in three digits.
+
+    >>> large(632_045_800), large(11_176_512), large(950), large(0)
+    ('632 M', '11.2 M', '950', 'none')
+    """
+    if not value:
+        return "none"
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:#.3g}".rstrip(".") + unit
+    return f"{value:.0f}"
+
+
+def duration(seconds):
+    """Seconds for people.
+
+    >>> duration(4.25), duration(75), duration(7384)
+    ('4.2 s', '1 min 15 s', '2 h 3 min')
+    """
+    if math.isnan(seconds):
+        return "not measured"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def breakable(name):
+    """A name, escaped; where it is long, a narrow column may break it after its punctuation.
+
+    >>> breakable("<b>_c"), breakable("torchvision:resnet50")
+    (Markup('&lt;b&gt;_c'), Markup('torchvision:<wbr>resnet50'))
+    """
+    if len(name) <= 16:
+        return escape(name)
+    return Markup("").join(
+        Markup(escape(part)) + (Markup("<wbr>") * (i % 2)) for i, part in enumerate(re.split("([_:/.-])", name))
+    )
+
+
+def inline(svg, prefix, label):
+    """An SVG document as an element of a page: no prolog, ids that no other figure has, a label for screen readers."""
+    element = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    element = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", element)
+    # Shrinks with the window until its 10-point letters would be too small, then scrolls.
+    least = 0.7 * float(re.search(r'width="([\d.]+)pt"', element)[1])
+    attributes = f'role="img" aria-label="{escape(label)}" style="min-width: {least:.0f}pt"'
+    return Markup(element.replace("<svg ", f"<svg {attributes} ", 1))
+
+
+def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
+    """What the template shows of one data set."""
+    rows = picks[picks["dataset"] == name]
+    recommended = rows[rows["recommended"]]
+    others = rows[~rows["recommended"]]
+    disagree = others.merge(recommended[["task", "candidate"]], on="task", suffixes=("", "_recommended"))
+    disagree = disagree[disagree["candidate"] != disagree["candidate_recommended"]]
+    own = [sheet for sheet in sheets if sheet.dataset == name]
+    return {
+        "name": name,
+        "picks": [
+            row | {"others": disagree[disagree["task"] == row["task"]].to_dict("records")}
+            for row in recommended.to_dict("records")
+        ],
+        "cards": len(recommended) <= MOST_CARDS,
+        "winners": Counter(recommended["candidate"]).most_common(),
+        "sure": int((recommended["p_best"] >= 0.95).sum()),
+        "source": recommended["source"].iloc[0],
+        "protocol": recommended["protocol"].iloc[0],
+        "counts": _same(recommended, ["n_anomalous", "n_normal"]),
+        "agreement": _agreement(rows),
+        "labelled": bool((recommended["setting"] != "").any()),
+        "table1": _table1_rows(table1[(table1["dataset"] == name) & (table1["setting"] != "")]),
+        "settings": [s for s in dict.fromkeys(table1.loc[table1["dataset"] == name, "setting"]) if s],
+        "unlabelled": _unlabelled(pick_counts[pick_counts["dataset"] == name]),
+        "figures": _figures(name, svgs, config["evaluation"]["protocols"], list(dict.fromkeys(rows["source"]))),
+        "sheets": own,
+        "n_open": OPEN_SHEETS,
+    }
+
+
+def _figures(name, svgs, protocols, sources):
+    """{kind: [(variant, inline SVG)]} of a data set; the variants are protocols or sources, in the order given."""
+    found = {"strategies": [], "real_vs_synthetic": [], "confidence": []}
+    order = ["", *protocols, *sources]
+    for stem, svg in svgs.items():
+        dataset, kind, variant = [*stem.split("."), ""][:3]
+        if dataset == name and kind in found:
+            label = f"{name}: {figures.words(kind)} {figures.words(variant)}".strip()
+            found[kind].append((variant, inline(svg, re.sub(r"\W", "_", stem), label)))
+    return {kind: sorted(variants, key=lambda item: order.index(item[0])) for kind, variants in found.items()}
+
+
+def _unlabelled(counts):
+    """{(strategy, protocol): [(candidate, tasks)]} of pick_counts without real labels."""
+    found = {}
+    for row in counts[counts["setting"] == ""].itertuples():
+        found.setdefault((row.strategy, row.protocol), []).append((row.candidate, row.tasks))
+    return found
+
+
+def _table1_rows(table1):
+    """Rows strategy × protocol with a dict per setting, and which AUROC is the highest but for the upper bound."""
+    reachable = table1[table1["strategy"] != "best"].groupby("setting")["auroc"].max()
+    rows = {}
+    for row in table1.to_dict("records"):
+        row["highest"] = row["strategy"] != "best" and row["auroc"] == reachable[row["setting"]]
+        rows.setdefault((row["strategy"], row["protocol"]), {})[row["setting"]] = row
+    return rows
+
+
+def _agreement(rows):
+    """[(source, its protocol, in how many tasks it picks what is recommended, of how many)] of the other sources."""
+    chosen = rows[rows["recommended"]].set_index("task")["candidate"]
+    others = rows[~rows["recommended"]]
+    return [
+        (
+            source,
+            group["protocol"].iloc[0],
+            int((group["candidate"] == chosen[group["task"]].to_numpy()).sum()),
+            len(group),
+        )
+        for source, group in others.groupby("source", sort=False)
+    ]
+
+
+def _same(rows, columns):
+    """The values of `columns` as ints where all rows have the same, else None."""
+    distinct = rows[columns].drop_duplicates()
+    return (
+        [int(value) for value in distinct.iloc[0]] if len(distinct) == 1 and distinct.notna().all(axis=None) else None
+    )
+
+
+def _shares(costs):
+    """stage_costs with each stage's share of the largest time and memory, for the bars."""
+    largest = costs[["seconds", "peak_mb"]].max()
+    return costs.assign(
+        time_share=(costs["seconds"] / largest["seconds"]).fillna(0),
+        memory_share=(costs["peak_mb"] / largest["peak_mb"]).fillna(0),
+    )
+
+
+def _tasks(rows):
+    return [f"{row.dataset}: {row.task}" for row in rows.itertuples()]
+
+
+def _number(value, digits):
+    return "" if value is None or math.isnan(value) else f"{value:.{digits}f}"

@@ -1,0 +1,113 @@
+"""Figures: the same bytes in every run, every candidate told apart, any name shown as it is."""
+
+import doctest
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from swsa_core import figures, tables
+from tests.studies import CANDIDATES, PROTOCOLS, SETTINGS, study
+
+MANY = [f"torchvision:a_long_name_{i}" for i in range(12)]
+
+
+def drawn(datasets, candidates=CANDIDATES, **options):
+    made = study(datasets, candidates, **options)
+    picks = tables.picks(made["selection"], made["auroc"], made["protocols"], made["strategies"])
+    return figures.study(
+        made["auroc"],
+        tables.ranking(made["auroc"]),
+        made["confidence"],
+        tables.table1(made["selection"]),
+        picks,
+        candidates,
+        made["protocols"],
+    )
+
+
+def text_of(svg):
+    return " ".join(ElementTree.fromstring(svg).itertext())
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(figures).failed == 0
+
+
+def test_a_data_set_without_labels_has_only_what_is_known():
+    made = drawn({"digits": (["0", "1"], True), "mine": (["mine"], False)})
+    assert set(made) == {
+        "digits.strategies",
+        *(f"digits.real_vs_synthetic.{protocol}" for protocol in PROTOCOLS),
+        *(f"{name}.confidence.{source}" for name in ("digits", "mine") for source in ("cutpaste", "procedural")),
+    }
+
+
+def test_svg_is_the_same_in_every_run_and_self_contained(tmp_path):
+    options = {"protocols": ["leave_one_out"], "sources": ["cutpaste"]}
+    first, second = (drawn({"digits": (["0", "1"], True)}, **options) for _ in range(2))
+    for stem, figure in first.items():
+        svg = figures.svg(figure)
+        assert svg == figures.svg(second[stem])
+        assert "<script" not in svg and "@import" not in svg
+        links = [value for node in ElementTree.fromstring(svg).iter() for key, value in node.items() if "href" in key]
+        assert all(link.startswith(("#", "data:")) for link in links)
+    figures.save(first["digits.strategies"], tmp_path / "a.b")
+    assert (tmp_path / "a.b.svg").read_text(encoding="utf-8") == figures.svg(first["digits.strategies"])
+    assert {path.name for path in tmp_path.iterdir()} == {"a.b.svg", "a.b.png"}
+    Image.open(tmp_path / "a.b.png").verify()
+
+
+def test_candidates_are_told_apart_and_keep_their_look():
+    looks = figures.looks([f"c{i}" for i in range(84)])
+    assert len(set(looks.values())) == 84
+    assert len({marker for _, marker in list(looks.values())[:12]}) == 12
+    assert figures.looks(["c0", "c1"])["c1"] == looks["c1"]
+    assert all(figures.swatch(*look).count("<path") == 1 for look in looks.values())
+
+
+def test_the_scatter_holds_every_candidate_at_its_place():
+    made = study({"digits": (["0", "1"], True)}, sources=["cutpaste"])
+    ranking = tables.ranking(made["auroc"])
+    figure = figures.real_vs_synthetic(ranking, CANDIDATES, "paired")
+    ranking = ranking[ranking["n_anomalies"] == "all"]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["cutpaste, one-vs-closest", "cutpaste, one-vs-rest"]
+    for ax, setting in zip(figure.axes, SETTINGS, strict=True):
+        points = {line.get_marker(): line.get_xydata()[0] for line in ax.lines if line.get_marker() in figures.MARKERS}
+        for name, (_, marker) in figures.looks(CANDIDATES).items():
+            mine = ranking[ranking["candidate"] == name]
+            real = mine.loc[mine["setting"] == setting, "auroc"].item()
+            synthetic = mine.query("validation == 'cutpaste' and protocol == 'paired'")["auroc"].item()
+            assert points[marker] == pytest.approx([synthetic, real])
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_names_are_shown_as_they_are():
+    names = ["_hidden", "a $x^2$ b", '<b>"q"&'] + CANDIDATES[3:]
+    datasets = {"mine": (["rätsel & <i>"], False), "more": (["1", "2"], True)}
+    made = drawn(datasets, names, protocols=["paper"], sources=["cutpaste"])
+    for stem in ("mine.confidence.cutpaste", "more.real_vs_synthetic.paper"):
+        shown = text_of(figures.svg(made[stem]))
+        assert all(name in shown for name in names)
+    assert "rätsel & <i>" in text_of(figures.svg(made["mine.confidence.cutpaste"]))
+
+
+def test_many_tasks_are_summarised():
+    tasks = [f"{i:03}.Black_footed_Albatross" for i in range(60)]
+    options = {"protocols": ["leave_one_out"], "sources": ["cutpaste"]}
+    figure = drawn({"cub": (tasks, True)}, MANY, **options)["cub.confidence.cutpaste"]
+    assert len(figure.axes) == 2
+    assert "tasks won, of 60" in text_of(figures.svg(figure))
+    few = drawn({"cub": (tasks[: figures.MOST_PANELS], True)}, MANY, **options)["cub.confidence.cutpaste"]
+    assert sum(ax.get_visible() for ax in few.axes) == figures.MOST_PANELS
+
+
+def test_missing_values_leave_gaps_and_no_error():
+    made = study({"digits": (["0", "1"], True)}, sources=["cutpaste"], protocols=["paired"])
+    for table, column in (("auroc", "auroc"), ("confidence", "low"), ("selection", "p_best")):
+        made[table].loc[made[table]["candidate"] == CANDIDATES[0], column] = np.nan
+    picks = tables.picks(made["selection"], made["auroc"], ["paired"], made["strategies"])
+    args = made["auroc"], tables.ranking(made["auroc"]), made["confidence"], tables.table1(made["selection"]), picks
+    for figure in figures.study(*args, CANDIDATES, ["paired"]).values():
+        assert ">nan<" not in figures.svg(figure)
