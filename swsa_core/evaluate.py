@@ -1,0 +1,150 @@
+"""AUROC of every candidate on every validation set: the real test images and the synthetic anomalies (§3.1, §4.2)."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from swsa_core.datasets import real_validation
+from swsa_core.errors import InputError
+from swsa_core.metrics import pair_counts
+from swsa_core.protocols import compare
+
+COLUMNS = [
+    "task",
+    "candidate",
+    "validation",
+    "protocol",
+    "setting",
+    "n_anomalies",
+    "auroc",
+    "n_normal",
+    "n_anomalous",
+    "closest",
+]
+
+
+def evaluate(scores, index, spec, protocols, settings, hardest=("all",), closest="candidate", hardest_by="candidate"):
+    """Table of AUROCs, one row per fact, with `COLUMNS`.
+
+    scores: {candidate: Scores} in the order of the config; index: the table of images.csv; spec: the data set's config.
+    settings: of the real validation sets, from one_vs_rest, one_vs_closest, one_vs_one.
+    closest: "candidate" (each candidate's own worst out-class) or "shared" (the one that is worst on average).
+    hardest: sizes of the synthetic validation sets, "all" or a number of anomalies, those with the lowest scores of the
+    candidate (hardest_by "candidate") or the lowest mean rank over the candidates ("mean_rank").
+    A task without normal or without anomalous test images has no rows of validation "real".
+    """
+    check_alike(scores)
+    tasks, sources = _first(scores).tasks, _first(scores).anomalies
+    rows = []
+    for task, wins in zip(tasks, real_wins(scores, index, spec), strict=True):
+        if wins is not None:
+            rows += [{"task": task, **row} for row in _real_rows(list(scores), *wins, settings, closest)]
+        for source in sources:
+            for protocol in protocols:
+                comparisons = {name: compare(of, task, source, protocol) for name, of in scores.items()}
+                known = {"task": task, "validation": source, "protocol": protocol, "setting": "", "closest": ""}
+                rows += [known | row for row in _synthetic_rows(comparisons, hardest, hardest_by)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def check_alike(scores):
+    """Raise InputError unless all candidates were scored on the same tasks, images and anomalies."""
+    first_name, first = next(iter(scores.items()))
+    for name, other in scores.items():
+        same = {
+            "tasks": other.tasks == first.tasks,
+            "test images": np.array_equal(other.test["image_id"], first.test["image_id"]),
+            "support images": np.array_equal(other.support["image_id"], first.support["image_id"]),
+            "sources": other.anomalies.keys() == first.anomalies.keys(),
+        }
+        for source in other.anomalies.keys() & first.anomalies.keys():
+            one, two = other.anomalies[source], first.anomalies[source]
+            same[f"{source} anomalies"] = all(np.array_equal(one[key], two[key]) for key in ("task", "parents"))
+        if unlike := [what for what, equal in same.items() if not equal]:
+            raise InputError(
+                f"the scores of {name!r} and {first_name!r} are of different {unlike[0]}: delete both and run again"
+            )
+
+
+def real_wins(scores, index, spec):
+    """For each task, the won pairs of every group of real test images against the normal ones, or None without labels.
+
+    Yields (groups, won, sizes, normal size): names of the G groups in sorted order, preceded by "" for the rest, i.e.
+    every anomalous image once; won (G + 1, candidates) twice the number of won pairs; sizes (G + 1,).
+    Test images without scores, unreadable ones, are left out.
+    """
+    place = pd.Index(_first(scores).test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
+    for t, task in enumerate(_first(scores).tasks):
+        rows, groups, normal = real_validation(index, spec, task)
+        rows, groups = np.asarray(rows, dtype=int), np.asarray(groups, dtype=object)
+        scored = place[rows] >= 0
+        rows, groups = rows[scored], groups[scored]
+        if not (groups == normal).any() or not (groups != normal).any():
+            yield None
+            continue
+        codes, names = pd.factorize(groups, sort=True)
+        normal_code = int(np.flatnonzero(names == normal)[0])
+        columns = np.stack([of.test["scores"][place[rows], t] for of in scores.values()], axis=1)  # (rows, candidates)
+        won, sizes = pair_counts(columns, codes, normal_code, len(names))
+        others = np.arange(len(names)) != normal_code
+        rest, rest_sizes = won, sizes
+        once = ~pd.Series(rows).duplicated().to_numpy()
+        if not once.all():  # an image with two defect types stands in two groups, but once in the rest
+            rest, rest_sizes = pair_counts(columns[once], codes[once], normal_code, len(names))
+        yield (
+            ["", *names[others]],
+            np.concatenate([rest[others].sum(axis=0, keepdims=True), won[others]]),
+            np.concatenate([[rest_sizes[others].sum()], sizes[others]]),
+            int(sizes[normal_code]),
+        )
+
+
+def _real_rows(candidates, groups, won, sizes, n_normal, settings, closest):
+    aurocs = won / (2 * n_normal * sizes)[:, None]  # (G + 1, candidates), first the rest
+    shared = 1 + int(np.argmin(aurocs[1:].mean(axis=1)))
+    for c, candidate in enumerate(candidates):
+        worst = shared if closest == "shared" else 1 + int(np.argmin(aurocs[1:, c]))
+        found = {
+            "one_vs_rest": (aurocs[0, c], sizes[0], ""),
+            "one_vs_closest": (aurocs[worst, c], sizes[worst], groups[worst]),
+            "one_vs_one": (aurocs[1:, c].mean(), sizes[1:].sum(), ""),
+        }
+        for setting in settings:
+            auroc, n_anomalous, out_class = found[setting]
+            yield {
+                "candidate": candidate,
+                "validation": "real",
+                "protocol": "",
+                "setting": setting,
+                "n_anomalies": "all",
+                "auroc": float(auroc),
+                "n_normal": n_normal,
+                "n_anomalous": int(n_anomalous),
+                "closest": out_class,
+            }
+
+
+def _synthetic_rows(comparisons, hardest, hardest_by):
+    orders = hardest_first(comparisons, hardest_by)
+    for candidate, comparison in comparisons.items():
+        for size in hardest:
+            wins = comparison.wins if size == "all" else comparison.wins[orders[candidate][: int(size)]]
+            yield {
+                "candidate": candidate,
+                "n_anomalies": str(size),
+                "auroc": float(wins.sum() / wins.size),
+                "n_normal": comparison.n_normal,
+                "n_anomalous": len(wins),
+            }
+
+
+def hardest_first(comparisons, by="candidate"):
+    """{candidate: rows of its anomalies, lowest score first}; by "mean_rank", one order for all candidates."""
+    if by == "mean_rank":
+        order = np.argsort(sum(rankdata(one.scores) for one in comparisons.values()), kind="stable")
+        return dict.fromkeys(comparisons, order)
+    return {name: np.argsort(one.scores, kind="stable") for name, one in comparisons.items()}
+
+
+def _first(scores):
+    return next(iter(scores.values()))

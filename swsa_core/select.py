@@ -1,0 +1,118 @@
+"""Selection: which candidate each strategy picks for each task, and how good it is on the real images (Table 1)."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = [
+    "task",
+    "strategy",
+    "source",
+    "protocol",
+    "setting",
+    "candidate",
+    "n_tied",
+    "synthetic_auroc",
+    "p_best",
+    "low",
+    "high",
+    "saturated",
+    "warning",
+    "real_auroc",
+    "best_auroc",
+    "right",
+    "regret",
+]
+
+
+def select(auroc, confidence, candidates, strategies, protocols):
+    """Table of picks with `COLUMNS`: one row per task, strategy, protocol (where it has a source) and real setting.
+
+    auroc: table of `swsa_core.evaluate`; confidence: table of `swsa_core.confidence`; candidates: columns candidate and
+    n_parameters, in the order of the config. strategies: largest_model, random, swsa_<source>, best.
+    Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
+    real AUROC equals the best. `random` is the expectation over a uniform draw: `right` the chance of a right pick,
+    real_auroc the mean. Without real labels there is one row with the setting "", and the real figures are NaN.
+    """
+    names = list(candidates["candidate"])
+    n_parameters = candidates["n_parameters"].to_numpy(dtype=float)
+    whole = auroc[auroc["n_anomalies"].astype(str) == "all"]
+    aurocs = {
+        key: part.set_index("candidate")["auroc"].reindex(names).to_numpy(dtype=float)
+        for key, part in whole.groupby(["task", "validation", "protocol", "setting"], sort=False)
+    }
+    sureness = confidence.set_index(["task", "validation", "protocol", "candidate"]).to_dict("index")
+    settings = list(dict.fromkeys(whole.loc[whole["validation"] == "real", "setting"]))
+    rows = []
+    for task in dict.fromkeys(whole["task"]):
+        real = {setting: aurocs[key] for setting in settings if (key := (task, "real", "", setting)) in aurocs}
+        for strategy, (setting, of_real) in product(strategies, (real or {"": np.full(len(names), np.nan)}).items()):
+            known = {"task": task, "strategy": strategy, "setting": setting}
+            if strategy.startswith("swsa_"):
+                source = strategy.removeprefix("swsa_")
+                for protocol in protocols:
+                    found = _by_synthetic(aurocs[task, source, protocol, ""], names)
+                    found |= sureness.get((task, source, protocol, found["candidate"]), {})
+                    rows.append(
+                        known | {"source": source, "protocol": protocol} | found | _judged(found, of_real, names)
+                    )
+            elif strategy == "random":
+                rows.append(known | {"candidate": "", "n_tied": 1} | _expected(of_real))
+            elif strategy in ("largest_model", "best"):
+                found = _highest(n_parameters if strategy == "largest_model" else of_real, names)
+                rows.append(known | found | _judged(found, of_real, names))
+            else:
+                raise ValueError(f"unknown strategy {strategy!r}: largest_model, random, best or swsa_<source>")
+    return pd.DataFrame([_EMPTY | row for row in rows], columns=COLUMNS)
+
+
+_EMPTY = {
+    "source": "",
+    "protocol": "",
+    "synthetic_auroc": np.nan,
+    "p_best": np.nan,
+    "low": np.nan,
+    "high": np.nan,
+    "saturated": False,
+    "warning": "",
+}
+
+
+def _highest(values, names):
+    """The first candidate with the highest value, and how many tie; no candidate where all values are NaN."""
+    if np.isnan(values).all():
+        return {"candidate": "", "n_tied": 0}
+    tied = values == np.nanmax(values)
+    return {"candidate": names[int(np.argmax(tied))], "n_tied": int(tied.sum())}
+
+
+def _by_synthetic(synthetic, names):
+    """The pick of SWSA, with what is to be said about its synthetic AUROC."""
+    found = _highest(synthetic, names)
+    best = float(np.nanmax(synthetic, initial=-np.inf))
+    if found["candidate"] == "":
+        return found
+    below = f"synthetic AUROC below 0.5 ({best:.3f}): the synthetic anomalies look more normal than the normal images"
+    return found | {
+        "synthetic_auroc": best,
+        "saturated": best == 1 and found["n_tied"] > 1,
+        "warning": below if best < 0.5 else "",
+    }
+
+
+def _judged(found, real, names):
+    """How a pick does on the real images; an undefined AUROC is never right."""
+    if np.isnan(real).all():
+        return dict.fromkeys(["real_auroc", "best_auroc", "right", "regret"], np.nan)
+    best = float(np.nanmax(real))
+    auroc = float(real[names.index(found["candidate"])]) if found["candidate"] else np.nan
+    return {"real_auroc": auroc, "best_auroc": best, "right": float(auroc == best), "regret": best - auroc}
+
+
+def _expected(real):
+    """What a uniform draw among the candidates does on the real images, on average."""
+    if np.isnan(real).all():
+        return dict.fromkeys(["real_auroc", "best_auroc", "right", "regret"], np.nan)
+    best, mean = float(np.nanmax(real)), float(real.mean())
+    return {"real_auroc": mean, "best_auroc": best, "right": float((real == best).mean()), "regret": best - mean}
