@@ -153,6 +153,13 @@ class Candidate(Section):
             raise ValueError(f"expected family:model, {did_you_mean(family, FAMILIES)}")
         return value
 
+    @field_validator("weights")
+    @classmethod
+    def _no_wildcard(cls, value):
+        if value is not None and set(str(value)) & set("{}<>"):
+            raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
+        return value
+
     @model_validator(mode="after")
     def _named(self):
         self.name = self.name or self.model
@@ -212,6 +219,13 @@ class Evaluation(Section):
     bootstrap: Annotated[int, Field(ge=100)] = 1000
     """Resamples of the support set behind each probability and interval."""
 
+    @field_validator("hardest")
+    @classmethod
+    def _with_all(cls, value):
+        if "all" not in value:
+            raise ValueError("expected a list with 'all', by which candidates are picked")
+        return value
+
 
 class Config(Section):
     seed: Annotated[int, Field(ge=0)] = 0
@@ -231,6 +245,13 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     strategies: Annotated[list[str], Field(min_length=1)] | None = None
     """How a candidate is picked: largest_model, random, swsa_<source>; all that the sources allow when left out."""
+
+    @field_validator("results")
+    @classmethod
+    def _no_wildcard(cls, value):
+        if set(str(value)) & set("{}<>"):
+            raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
+        return value
 
     @field_validator("datasets", "sources", mode="before")
     @classmethod

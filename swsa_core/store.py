@@ -135,7 +135,7 @@ def write_table(path, frame, columns):
 def read_table(path, columns=(), text=()):
     """CSV as a DataFrame, floats exactly as written. `columns` must be there; `text` columns stay str ("" when empty)."""
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=["", "nan"])
+        frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a CSV table: {error}") from error
     if missing := set(columns) - set(frame.columns):
@@ -145,8 +145,13 @@ def read_table(path, columns=(), text=()):
 
 def write_json(path, value):
     """Write `value` as indented JSON."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path, text):
+    """Write `text` as UTF-8."""
     with _replacing(Path(path)) as finished:
-        Path(finished).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        finished.write_text(text, encoding="utf-8")
 
 
 def read_json(path):

@@ -67,11 +67,17 @@ def test_null_removes_an_entry():
         ("strategies", ["swsa_tiny_imagenet"], r"strategies: 'swsa_tiny_imagenet' needs the source 'tiny_imagenet'"),
         ("strategies", ["largest"], r"strategies: 'largest' is unknown, did you mean 'largest_model'\?"),
         ("sources", {}, r"sources: none is given; name at least one of cutpaste"),
-        ("sources.cutpaste.area", [0.5, 0.1], r"sources\.cutpaste\.area: received \[0\.5, 0\.1\]; expected 0 < low <= high"),
+        (
+            "sources.cutpaste.area",
+            [0.5, 0.1],
+            r"sources\.cutpaste\.area: received \[0\.5, 0\.1\]; expected 0 < low <= high",
+        ),
         ("sources.cutpast", {}, r"sources\.cutpast: unknown key, did you mean 'cutpaste'\?"),
         ("sources.procedural", {"pool": 5}, r"sources\.procedural\.pool: received 5, fewer than the 100 anomalies"),
         ("preparation", "orignal", r"preparation: received 'orignal'; .*expected 'original'"),
         ("evaluation.protocols", ["papre"], r"evaluation\.protocols\.0: received 'papre'; expected 'leave_one_out'"),
+        ("evaluation.hardest", [10, 5], r"evaluation\.hardest: received \[10, 5\]; expected a list with 'all'"),
+        ("results", "{dataset}", r"results: received '\{dataset\}'; expected a path without braces"),
         ("runtime.device", "gpu", r"runtime\.device: received 'gpu'; expected auto, cpu, cuda"),
     ],
 )
@@ -108,12 +114,16 @@ def test_lock_and_environment_are_in_step():
     from packaging.utils import canonicalize_name
 
     environment = yaml.safe_load((ROOT / "envs" / "swsa.yaml").read_text())
-    python = next(entry for entry in environment["dependencies"] if isinstance(entry, str) and entry.startswith("python="))
+    python = next(
+        entry for entry in environment["dependencies"] if isinstance(entry, str) and entry.startswith("python=")
+    )
     marker = {"python_full_version": python.removeprefix("python=") + ".0", "sys_platform": "linux"}
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     pins = [Requirement(line.rstrip(" \\")) for line in lines if line[:1].isalnum()]
     locked = {
-        canonicalize_name(pin.name): str(pin.specifier) for pin in pins if pin.marker is None or pin.marker.evaluate(marker)
+        canonicalize_name(pin.name): str(pin.specifier)
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate(marker)
     }
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     direct = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from studies import image, sheet_of
 
 from swsa_core import contact_sheets, figures
-from tests.studies import image, sheet_of
 
 
 @pytest.mark.parametrize("side", [8, 32, 96, 256])

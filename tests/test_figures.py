@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from studies import CANDIDATES, PROTOCOLS, SETTINGS, study
 
 from swsa_core import figures, tables
-from tests.studies import CANDIDATES, PROTOCOLS, SETTINGS, study
 
 MANY = [f"torchvision:a_long_name_{i}" for i in range(12)]
 

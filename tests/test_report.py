@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from studies import CANDIDATES, WARNING, sheet_of, study
 
 from swsa_core import contact_sheets, figures, report, tables
-from tests.studies import CANDIDATES, WARNING, sheet_of, study
 
 EVIL = "<script>alert(\"x\")</script> & 'täsk' {{ 7 * 7 }}"
 BENCHMARKS = pd.DataFrame(

@@ -46,7 +46,7 @@ def test_pool_rows_differ_within_a_task():
     assert rows.row.between(0, 59).all()
     alone = sample_pool(60, 25, ["b"], 0, "birds", "tiny_imagenet")
     assert rows[rows.task == "b"].row.tolist() == alone.row.tolist(), "a task's rows do not depend on the others"
-    with pytest.raises(InputError, match="holds 20 images.*samples 25"):
+    with pytest.raises(InputError, match=r"holds 20 images.*samples 25"):
         sample_pool(20, 25, ["a"], 0, "birds", "tiny_imagenet")
 
 
@@ -68,5 +68,7 @@ def test_slugs_do_not_depend_on_the_order():
 
 
 def test_random_numbers_depend_on_each_name():
-    draws = {rng(seed, *names).integers(2**60) for seed in (0, 1) for names in ((), ("a",), ("b",), ("a", "b"), ("ab",))}
+    draws = {
+        rng(seed, *names).integers(2**60) for seed in (0, 1) for names in ((), ("a",), ("b",), ("a", "b"), ("ab",))
+    }
     assert len(draws) == 10

@@ -69,9 +69,11 @@ def test_rows_beyond_done_are_not_trusted(tmp_path):
 
 
 def test_writer_refuses_missing_rows(tmp_path):
-    with pytest.raises(ValueError, match="0 rows were written, expected 6"):
-        with store.writer(tmp_path / "x.h5", 6, {"features": ((2,), "f4")}, "h"):
-            pass
+    with (
+        pytest.raises(ValueError, match="0 rows were written, expected 6"),
+        store.writer(tmp_path / "x.h5", 6, {"features": ((2,), "f4")}, "h"),
+    ):
+        pass
     assert not (tmp_path / "x.h5").exists()
 
 
@@ -100,10 +102,10 @@ def test_read_refuses_a_truncated_file(tmp_path):
 
 
 def test_table_keeps_floats_and_text(tmp_path):
-    frame = pd.DataFrame({"task": ["001", 'a "b", c', "NA"], "auroc": [0.1 + 0.2, np.nan, 1 / 3]})
+    frame = pd.DataFrame({"task": ["001", 'a "b", c', "NA", "nan", "None"], "auroc": [0.1 + 0.2, np.nan, 1 / 3, 0, 1]})
     store.write_table(tmp_path / "t.csv", frame, ["task", "auroc"])
     back = store.read_table(tmp_path / "t.csv", ["task", "auroc"], text=["task"])
-    assert list(back.task) == ["001", 'a "b", c', "NA"]
+    assert list(back.task) == ["001", 'a "b", c', "NA", "nan", "None"]
     assert back.auroc.equals(frame.auroc), "bit for bit"
     with pytest.raises(ValueError, match="expected columns"):
         store.write_table(tmp_path / "t.csv", frame, ["task"])

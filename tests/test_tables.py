@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from studies import CANDIDATES, PROTOCOLS, SETTINGS, SOURCES, study
 
 from swsa_core import store, tables
-from tests.studies import CANDIDATES, PROTOCOLS, SETTINGS, SOURCES, study
 
 
 @pytest.fixture(scope="module")

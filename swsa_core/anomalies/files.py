@@ -1,4 +1,7 @@
-"""Files of generated anomalies: images, the support images that each was made from, and what the source records."""
+"""Files of generated anomalies: images, the support images that each was made from, and what the source records.
+
+Their images are read by `swsa_core.image_stream.RowReader`.
+"""
 
 import h5py
 import numpy as np
@@ -18,13 +21,6 @@ def write_anomalies(path, images, parents, attributes, **columns):
         row[: image.shape[0], : image.shape[1]] = image
     arrays = {"images": padded, "sizes": sizes, "parents": np.asarray(parents)} | columns
     store.write(path, arrays, attributes, compress=["images"])
-
-
-def read_anomaly(path, row):
-    """The (h, w, 3) uint8 image of one row."""
-    with h5py.File(path, "r") as file:
-        height, width = file["sizes"][row]
-        return file["images"][row, :height, :width]
 
 
 def read_origins(path):

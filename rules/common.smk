@@ -1,0 +1,168 @@
+"""What the rules share: the validated config, the tasks found on disk, and the settings that each stage tracks."""
+
+import os
+import sys
+
+
+from swsa_core import datasets
+from swsa_core.backbones import check_model
+from swsa_core.config import POOLS, validate
+from swsa_core.datasets import procedural, tiny_imagenet
+from swsa_core.errors import InputError
+from swsa_core.names import SLUG, unique_slugs
+from swsa_core.split_support import check_supports
+from swsa_core.versions import stage_version
+
+
+def checked(function, *args):
+    """Call `function`; a mistake in the user's input ends the run with its sentence."""
+    try:
+        return function(*args)
+    except InputError as error:
+        sys.exit(f"Error: {error}")
+
+
+CONFIG = checked(validate, config)
+config.update(CONFIG)  # scripts read settings that change no number, such as `runtime`, from here
+DATASETS = CONFIG["datasets"]
+# {data set: {slug of the task in paths: original name}}
+TASKS = {name: unique_slugs(checked(datasets.tasks, spec)) for name, spec in DATASETS.items()}
+CANDIDATES = {
+    slug: next(c for c in CONFIG["candidates"] if c["name"] == name)
+    for slug, name in unique_slugs(c["name"] for c in CONFIG["candidates"]).items()
+}
+SOURCES = list(CONFIG["sources"])
+# Sources whose anomalies are generated for each task, and sources that sample a pool of other images.
+TASK_SOURCES = [source for source in SOURCES if source not in POOLS]
+POOL_SOURCES = [source for source in SOURCES if source in POOLS]
+THREADS = CONFIG["runtime"]["threads"]
+GPUS = 0 if CONFIG["runtime"]["device"] == "cpu" else 1
+
+
+pathvars:
+    results=CONFIG["results"],
+
+
+wildcard_constraints:
+    dataset=SLUG,
+    task=SLUG,
+    backbone=SLUG,
+    candidate=SLUG,
+    source=SLUG,
+    pool="|".join(POOLS),
+
+
+if workflow.is_main_process:
+    checked(check_supports, CONFIG)
+    for candidate in CONFIG["candidates"]:
+        checked(check_model, candidate)
+
+
+# The config by key, with what the stages track beyond it: candidates by their slug, the order of candidates, the tasks
+# on disk, and the seed where it draws the training images of a folder.
+LEAVES = CONFIG | {
+    "candidates": CANDIDATES,
+    "candidate_order": list(CANDIDATES),
+    "tasks": TASKS,
+    "train_seed": {name: CONFIG["seed"] for name, spec in DATASETS.items() if spec.get("train")},
+}
+DATASET_LEAVES = [
+    *(f"datasets.{{dataset}}.{key}" for key in ("kind", "root", "allow_missing", "normal", "train", "real_split")),
+    "train_seed.{dataset}",
+]
+
+
+def settings(stage, *leaves, paths=None):
+    """The tracked param of a rule: the stage's version and the config leaves that it uses, as dotted paths.
+
+    Snakemake compares the set of params without their names, so all of them go into one dict. paths: function of the
+    wildcards to the files that the rule depends on; of those that cannot be inputs the times are tracked here.
+    """
+
+    def tracked(wildcards):
+        values = {"version": stage_version(stage)} | {leaf: leaf_value(leaf, wildcards) for leaf in leaves}
+        hidden = [path for path in paths(wildcards) if not nameable(path)] if paths else []
+        return values | {path: os.stat(path).st_mtime_ns for path in hidden}
+
+    return tracked
+
+
+def inputs_of(paths):
+    """Input function of those files that `paths` names which can be inputs."""
+    return lambda wildcards: [path for path in paths(wildcards) if nameable(path)]
+
+
+def nameable(path):
+    """Whether Snakemake takes a path as it is: braces would be a wildcard, angle brackets a path variable."""
+    return not set(path) & set("{}<>")
+
+
+def leaf_value(leaf, wildcards):
+    """The config value at a dotted path whose steps may hold wildcards; None where an optional key is absent."""
+    value = LEAVES
+    for step in leaf.split("."):
+        value = value.get(step.format(**wildcards)) if isinstance(value, dict) else None
+    return value
+
+
+def stage_log(stage, *wildcards):
+    """Path of a rule's log below the results."""
+    return f"<results>/logs/{stage}/{stage_file(stage, wildcards)}.log"
+
+
+def stage_benchmark(stage, *wildcards):
+    """Path of a rule's run time and memory below the results."""
+    return f"<results>/benchmarks/{stage}/{stage_file(stage, wildcards)}.tsv"
+
+
+def stage_file(stage, wildcards):
+    """A job's name: its wildcards, as directories and file."""
+    return os.path.join(*(f"{{{wildcard}}}" for wildcard in wildcards)) if wildcards else stage
+
+
+def index_paths(wildcards):
+    return checked(datasets.inputs, DATASETS[wildcards.dataset])
+
+
+def support_paths(wildcards):
+    return checked(datasets.inputs, DATASETS[wildcards.dataset], TASKS[wildcards.dataset][wildcards.task])
+
+
+def pool_paths(wildcards):
+    """What the listing of a pool depends on; a procedural pool has no files."""
+    listed = {"tiny_imagenet": tiny_imagenet, "procedural": procedural}[wildcards.pool]
+    return checked(listed.inputs, CONFIG["sources"][wildcards.pool])
+
+
+def support_files(wildcards):
+    """The support sets of all tasks of a data set."""
+    return expand("<results>/{dataset}/support/{task}.json", dataset=wildcards.dataset, task=TASKS[wildcards.dataset])
+
+
+def anomaly_files(wildcards):
+    """The anomalies that one source generated, for all tasks of a data set."""
+    return expand(
+        "<results>/{dataset}/anomalies/{source}/{task}.h5",
+        dataset=wildcards.dataset,
+        source=wildcards.source,
+        task=TASKS[wildcards.dataset],
+    )
+
+
+def weights_file(wildcards):
+    """Weights on disk that a backbone reads: given by the config, or bundled. They are inputs, never outputs."""
+    candidate = CANDIDATES[wildcards.backbone]
+    family, _, model = candidate["model"].partition(":")
+    if candidate["weights"]:
+        return [candidate["weights"]]
+    return [f"{workflow.basedir}/models/mini/{model}.safetensors"] if family == "mini" else []
+
+
+def all_support_files():
+    """The support sets of all tasks of the study."""
+    return [f"<results>/{dataset}/support/{task}.json" for dataset, tasks in TASKS.items() for task in tasks]
+
+
+def all_score_files():
+    """The scores of all candidates on all data sets."""
+    return expand("<results>/{dataset}/scores/{candidate}.h5", dataset=DATASETS, candidate=CANDIDATES)

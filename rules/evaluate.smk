@@ -1,0 +1,26 @@
+rule evaluate:
+    input:
+        images="<results>/{dataset}/images.csv",
+        scores=expand("<results>/{{dataset}}/scores/{candidate}.h5", candidate=CANDIDATES),
+    output:
+        auroc="<results>/{dataset}/auroc.csv",
+        confidence="<results>/{dataset}/confidence.csv",
+        candidates="<results>/{dataset}/candidates.csv",
+    log:
+        stage_log("evaluate", "dataset"),
+    benchmark:
+        stage_benchmark("evaluate", "dataset")
+    conda:
+        "../envs/swsa.yaml"
+    threads: 2
+    params:
+        settings=settings(
+            "evaluate",
+            "seed",
+            "evaluation",
+            "candidate_order",
+            "datasets.{dataset}.groups",
+            "datasets.{dataset}.min_group_size",
+        ),
+    script:
+        "../workflow_scripts/evaluate.py"

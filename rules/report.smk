@@ -1,0 +1,22 @@
+rule report:
+    input:
+        images=expand("<results>/{dataset}/images.csv", dataset=DATASETS),
+        candidates=expand("<results>/{dataset}/candidates.csv", dataset=DATASETS),
+        table1=rules.tables.output.table1,
+        picks=rules.tables.output.picks,
+        pick_counts=rules.tables.output.pick_counts,
+        figures=rules.figures.output[0],
+        supports=all_support_files(),
+        scores=all_score_files(),
+    output:
+        "<results>/report.html",
+    log:
+        stage_log("report"),
+    benchmark:
+        stage_benchmark("report")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        settings=settings("report", *(key for key in CONFIG if key != "runtime")),
+    script:
+        "../workflow_scripts/report.py"

@@ -1,0 +1,17 @@
+rule select:
+    input:
+        auroc="<results>/{dataset}/auroc.csv",
+        confidence="<results>/{dataset}/confidence.csv",
+        candidates="<results>/{dataset}/candidates.csv",
+    output:
+        "<results>/{dataset}/selection.csv",
+    log:
+        stage_log("select", "dataset"),
+    benchmark:
+        stage_benchmark("select", "dataset")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        settings=settings("select", "strategies", "evaluation.protocols", "evaluation.settings"),
+    script:
+        "../workflow_scripts/select.py"

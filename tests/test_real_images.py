@@ -1,0 +1,128 @@
+"""The main job on real images: Flowers, CUB, MVTec-AD and Tiny-ImageNet with real ImageNet weights, in one config."""
+
+import h5py
+import numpy as np
+import pytest
+from layouts import SHARED
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+from workflow import snakemake
+
+from swsa_core import store
+from swsa_core.names import unique_slugs
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the real images (../shared/data) are not here"),
+]
+INDEX_TEXT = ["image_id", "path", "class", "split", "group"]
+AUROC_TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest"]
+
+
+def config():
+    half = [128 / 255] * 3
+    return {
+        "datasets": {
+            "flowers": {
+                "kind": "flowers",
+                "root": f"{SHARED}/data/flowers102",
+                "allow_missing": True,
+                "support": {"seeds": 10},
+            },
+            "cub": {"kind": "cub", "root": f"{SHARED}/data/CUB_200_2011", "allow_missing": True},
+            "mvtec_ad": {"kind": "mvtec_ad", "root": f"{SHARED}/data/mvtec_ad", "allow_missing": True},
+        },
+        "support": {"seeds": 20},
+        "sources": {
+            "cutpaste": {},
+            "tiny_imagenet": {"root": f"{SHARED}/data/tiny-imagenet-200", "pool": 300, "allow_missing": True},
+        },
+        "candidates": [
+            {
+                "name": "mobilenet",
+                "model": "timm:mobilenetv2_100",
+                "weights": f"{SHARED}/weights/mobilenetv2_100-imagenet.safetensors",
+                "args": {"pad_type": "same", "num_classes": 1001},
+                "mean": half,
+                "std": half,
+                "resize": 256,
+                "crop": 224,
+            },
+            {
+                "name": "squeezenet",
+                "model": "torchvision:squeezenet1_1",
+                "weights": f"{SHARED}/weights/squeezenet1_1-imagenet.safetensors",
+            },
+            "descriptor:hog",
+            "descriptor:lbp",
+            "descriptor:color_histogram",
+        ],
+        "runtime": {"device": "cpu", "threads": 1},
+        "evaluation": {"settings": ["one_vs_closest", "one_vs_rest", "one_vs_one"]},
+    }
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("real_images")
+    snakemake(directory, config(), timeout=1500)
+    return directory / "results"
+
+
+def scikit_learn_auroc(results, dataset, candidate, task, index):
+    """One-vs-rest and the AUROC against each group by scikit-learn, from the features of the original files."""
+    slug = next(slug for slug, name in unique_slugs(sorted(set(index["class"]))).items() if name == task)
+    support = store.read_json(results / dataset / "support" / f"{slug}.json")
+    with h5py.File(results / dataset / "embeddings" / candidate / "images.h5") as file:
+        features = dict(zip(file["image_id"].asstr()[()], file["features"][()].astype(float), strict=True))
+    bank = np.stack([features[image_id] for image_id in support["seed_ids"] + support["held_out_ids"]])
+    test = index[index.split == "test"]
+    if dataset == "mvtec_ad":
+        test = test[test["class"] == task]
+    normal = "good" if dataset == "mvtec_ad" else task
+    queries = np.stack([features[image_id] for image_id in test.image_id])
+    distances, _ = NearestNeighbors(n_neighbors=3, algorithm="brute").fit(bank).kneighbors(queries)
+    scores, groups = (distances**2).sum(axis=1), test.group.to_numpy()
+    against = [
+        roc_auc_score(groups[chosen] != normal, scores[chosen])
+        for group in sorted(set(groups) - {normal})
+        for chosen in [np.isin(groups, [group, normal])]
+    ]
+    return {
+        "one_vs_rest": roc_auc_score(groups != normal, scores),
+        "one_vs_closest": min(against),
+        "one_vs_one": np.mean(against),
+    }
+
+
+@pytest.mark.parametrize("candidate", ["mobilenet", "squeezenet"])
+@pytest.mark.parametrize(("dataset", "n_tasks"), [("flowers", 16), ("cub", 10), ("mvtec_ad", 1)])
+def test_real_auroc_is_that_of_scikit_learn(results, dataset, n_tasks, candidate):
+    index = store.read_table(results / dataset / "images.csv", text=INDEX_TEXT)
+    auroc = store.read_table(results / dataset / "auroc.csv", text=AUROC_TEXT)
+    real = auroc[(auroc.validation == "real") & (auroc.candidate == candidate)]
+    assert real.task.nunique() == n_tasks
+    for task, rows in real.groupby("task"):
+        expected = scikit_learn_auroc(results, dataset, candidate, task, index)
+        assert dict(zip(rows.setting, rows.auroc, strict=True)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_picks_make_sense(results):
+    """Selection finds a network, and is right more often than chance, where classes differ in what networks see."""
+    table = store.read_table(results / "tables" / "table1.csv", text=["setting", "strategy", "protocol", "dataset"])
+    rest = table[table.setting == "one_vs_rest"].set_index(["dataset", "strategy", "protocol"])
+    for dataset in ("flowers", "cub"):
+        chosen, chance = rest.loc[(dataset, "swsa_cutpaste", "leave_one_out")], rest.loc[(dataset, "random", "")]
+        assert chosen.auroc > chance.auroc + 0.05
+        assert chosen.pick_rate > chance.pick_rate
+        assert chosen.auroc <= rest.loc[(dataset, "best", "")].auroc
+
+
+def test_every_stage_left_its_files(results):
+    for dataset in ("flowers", "cub", "mvtec_ad"):
+        for source in ("cutpaste", "tiny_imagenet"):
+            assert (results / dataset / "anomalies" / source).is_dir() or (
+                results / dataset / "anomalies" / f"{source}.csv"
+            ).is_file()
+    assert len(list((results / "figures").glob("*.svg"))) > 20
+    assert (results / "report.html").stat().st_size > 1_000_000

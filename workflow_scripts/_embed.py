@@ -1,0 +1,28 @@
+"""What the four embedding scripts share: the backbone, and the call that streams images through it."""
+
+from pathlib import Path
+
+from swsa_core.backbones import load_backbone
+from swsa_core.embed import embed
+from swsa_core.versions import stage_version
+from workflow_scripts._job import progress
+
+
+def embed_rows(snakemake, read, constants, on_bad_image="error"):
+    """Write the features of the images read(0), read(1), … and the columns `constants` to the rule's output."""
+    runtime, settings = snakemake.config["runtime"], snakemake.params.settings
+    backbone = load_backbone(settings["candidates.{backbone}"], runtime["device"], settings["precision"])
+    what = " ".join([snakemake.rule, *snakemake.wildcards])
+    return embed(
+        backbone,
+        read,
+        path=snakemake.output[0],
+        constants=constants,
+        # an interrupted file goes on only with the same settings and unchanged input files
+        header={"settings": settings, "inputs": {path: Path(path).stat().st_mtime_ns for path in snakemake.input}},
+        attributes={"stage_version": stage_version(snakemake.rule)},
+        runtime=runtime,
+        threads=snakemake.threads,
+        on_bad_image=on_bad_image,
+        progress=progress(what),
+    )

@@ -1,0 +1,85 @@
+"""What tables, figures and report share: the tables of all data sets, and the images behind a recommendation."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+from swsa_core import contact_sheets, score_knn, store
+from swsa_core.anomalies.files import read_origins
+from swsa_core.config import POOLS
+from swsa_core.image_stream import RowReader
+from swsa_core.images import prepared
+from swsa_core.protocols import compare
+from swsa_core.tables import stack
+
+TEXT = (
+    ["dataset", "task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest", "strategy", "source"]
+    + ["warning", "model", "weights_sha256", "transform", "selection"]
+)  # fmt: skip
+
+
+def read_tables(paths):
+    """One table of the same file of all data sets, results/{dataset}/<name>.csv."""
+    return stack({Path(path).parent.name: store.read_table(path, text=TEXT) for path in paths})
+
+
+def read_supports(paths):
+    """{(data set, task): support set}, with the file's name as `slug`."""
+    supports = {}
+    for path in paths:
+        support = store.read_json(path)
+        supports[support["dataset"], support["task"]] = support | {"slug": Path(path).stem}
+    return supports
+
+
+def read_sheets(picks, supports, score_files, config):
+    """Contact sheets of the recommended picks that are shown: their seed images and hardest anomalies."""
+    scores = {}
+    for path in score_files:
+        dataset = Path(path).parent.parent.name
+        one = score_knn.read(path)
+        scores[dataset, one.attributes["candidate"]] = one
+    return [
+        read_sheet(pick, supports[pick.dataset, pick.task], scores[pick.dataset, pick.candidate], config)
+        for pick in contact_sheets.shown(picks).itertuples()
+    ]
+
+
+def read_sheet(pick, support, scores, config):
+    folder = Path(config["results"]) / pick.dataset / "anomalies"
+    show = partial(_show, support["paths"], config["preparation"])
+    hardness = compare(scores, pick.task, pick.source, pick.protocol).scores
+    if pick.source in POOLS:
+        rows = store.read_table(folder / f"{pick.source}.csv", ["task", "row"], text=["task"])
+        pool = store.read_table(Path(config["results"]) / "pools" / pick.source / "images.csv", ["path"], text=["path"])
+        paths = pool.path[rows.row[rows.task == pick.task]].tolist()
+        anomaly = partial(_show, paths, config["preparation"])
+        return contact_sheets.collect(pick, support["seed_ids"], show, hardness, anomaly)
+    path = folder / pick.source / f"{support['slug']}.h5"
+    origins, _ = read_origins(path)
+    return contact_sheets.collect(
+        pick, support["seed_ids"], show, hardness, RowReader([path]), origins["parents"], origins.get("boxes")
+    )
+
+
+def _show(paths, preparation, key):
+    return prepared(paths[key], preparation)
+
+
+def read_skipped(supports, score_files, paths):
+    """Images that could not be read: support images by task, others as the embedding left them out, each once.
+
+    paths: {(data set, image id): path}.
+    """
+    skipped = {}
+    for (dataset, task), support in supports.items():
+        for image in support["skipped"]:
+            skipped[dataset, image["image_id"]] = {"dataset": dataset, "task": task, "stage": "split_support"} | image
+    for file in score_files:
+        dataset = Path(file).parent.parent.name
+        for image in json.loads(score_knn.read(file).attributes["skipped"]):
+            key = dataset, image["image_id"]
+            skipped.setdefault(
+                key, {"dataset": dataset, "task": "", "stage": "embed_images", "path": paths[key]} | image
+            )
+    return list(skipped.values())

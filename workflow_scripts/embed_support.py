@@ -1,0 +1,11 @@
+from swsa_core import store
+from swsa_core.image_stream import FileReader
+from workflow_scripts._embed import embed_rows
+from workflow_scripts._job import job
+
+with job(snakemake):
+    paths = {}
+    for support in map(store.read_json, snakemake.input.supports):
+        paths |= support["paths"]
+    read = FileReader(paths.values(), snakemake.params.settings["preparation"])
+    embed_rows(snakemake, read, {"image_id": list(paths)})

@@ -1,0 +1,27 @@
+from pathlib import Path
+
+from swsa_core import figures, store
+from workflow_scripts._job import job
+from workflow_scripts._study import TEXT, read_sheets, read_supports, read_tables
+
+with job(snakemake):
+    given, config = snakemake.input, snakemake.config
+    picks, table1, ranking = (store.read_table(path, text=TEXT) for path in (given.picks, given.table1, given.ranking))
+    supports = read_supports(given.supports)
+    drawn = figures.study(
+        read_tables(given.auroc),
+        ranking,
+        read_tables(given.confidence),
+        table1,
+        picks,
+        [candidate["name"] for candidate in config["candidates"]],
+        config["evaluation"]["protocols"],
+    )
+    for sheet in read_sheets(picks, supports, given.scores, config):
+        slug = supports[sheet.dataset, sheet.task]["slug"]
+        drawn[f"{sheet.dataset}.contact_sheet.{slug}"] = figures.contact_sheet(sheet)
+    folder = Path(snakemake.output[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        figures.save(figure, folder / name)
+    print(f"{len(drawn)} figures in {folder}")

@@ -1,0 +1,11 @@
+from swsa_core import store
+from swsa_core.anomalies.pool import sample_pool
+from workflow_scripts._job import job
+
+with job(snakemake):
+    dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
+    source = snakemake.rule.removeprefix("sample_")
+    n = (settings["datasets.{dataset}.support"]["seeds"] // 2) ** 2
+    pool = store.read_table(snakemake.input[0], ["image_id", "path"], text=["image_id", "path"])
+    rows = sample_pool(len(pool), n, settings["tasks.{dataset}"].values(), settings["seed"], dataset, source)
+    store.write_table(snakemake.output[0], rows, ["task", "row"])

@@ -1,0 +1,35 @@
+from swsa_core import datasets, store
+from swsa_core.errors import InputError
+from swsa_core.images import read_image
+from swsa_core.split_support import split_support
+from workflow_scripts._job import job
+
+with job(snakemake):
+    config, dataset = snakemake.config, snakemake.wildcards.dataset
+    task = snakemake.params.settings["tasks.{dataset}.{task}"]
+    spec = config["datasets"][dataset]
+    paths, skipped = {}, []
+    image_ids = datasets.support_images(spec, task, config["seed"], dataset)
+    for image_id, path in datasets.paths(spec, image_ids).items():
+        try:
+            read_image(path)
+            paths[image_id] = path
+        except InputError as error:
+            if spec["on_bad_image"] == "error":
+                raise InputError(
+                    f"task {task!r}: {error}; to go on without it set datasets.{dataset}.on_bad_image: skip"
+                ) from None
+            print(f"skipped: {error}")
+            skipped.append({"image_id": image_id, "path": path, "reason": str(error)})
+    seeds, held_out = split_support(list(paths), spec["support"]["seeds"], config["seed"], dataset, task)
+    store.write_json(
+        snakemake.output[0],
+        {
+            "dataset": dataset,
+            "task": task,
+            "seed_ids": seeds,
+            "held_out_ids": held_out,
+            "paths": {image_id: paths[image_id] for image_id in seeds + held_out},
+            "skipped": skipped,
+        },
+    )
