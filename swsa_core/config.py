@@ -5,12 +5,14 @@ JSON schema that editors use to complete and check config files.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from swsa_core.config_errors import sentences
 from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
 
@@ -262,12 +264,11 @@ class Config(Section):
     @classmethod
     def _usable_names(cls, value):
         for name in value:
-            if name in RESERVED_NAMES or not name.isascii() or not name.replace("_", "a").replace("-", "a").isalnum():
+            if name in RESERVED_NAMES or not re.fullmatch(r"[a-z0-9_-]+", name):
                 raise ValueError(
-                    f"{name!r} cannot name a data set: use [a-z0-9_-] and none of {', '.join(RESERVED_NAMES)}"
+                    f"{name!r} cannot name a data set: use lower-case letters, digits, _ and -, "
+                    f"and none of {', '.join(RESERVED_NAMES)}"
                 )
-            if name != name.lower():
-                raise ValueError(f"{name!r} cannot name a data set: use lower case")
         return value
 
     @field_validator("candidates")
@@ -285,7 +286,7 @@ class Config(Section):
             raise _inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
         known = ["largest_model", "random", *(f"swsa_{source}" for source in sources)]
         self.strategies = self.strategies or known
-        for strategy in set(self.strategies) - set(known):
+        for strategy in (name for name in self.strategies if name not in known):
             source = strategy.removeprefix("swsa_")
             if strategy.startswith("swsa_") and source in Sources.model_fields:
                 raise _inconsistent(f"strategies: {strategy!r} needs the source {source!r}: add it to `sources`")
@@ -301,6 +302,24 @@ class Config(Section):
                         f"data set {name!r} samples ((seeds / 2)² with {seeds} seeds)"
                     )
         return self
+
+
+KINDS = {model.model_fields["kind"].annotation.__args__[0]: model for model in AnyDataset.__args__[0].__args__}
+# {step of a pydantic location: the section whose keys are allowed there}
+SECTIONS = KINDS | {
+    "config": Config,
+    "support": Support,
+    "sources": Sources,
+    "knn": KNN,
+    "preparation": Preparation,
+    "Preparation": Preparation,
+    "runtime": Runtime,
+    "evaluation": Evaluation,
+    "candidates": Candidate,
+    "cutpaste": CutPaste,
+    "tiny_imagenet": TinyImageNet,
+    "procedural": Procedural,
+}
 
 
 def _inconsistent(sentence):
@@ -321,77 +340,12 @@ def validate(config):
     try:
         model = Config.model_validate(config)
     except ValidationError as error:
-        raise InputError(_sentences(config, error.errors())) from None
+        raise InputError(sentences(config, error.errors(), KINDS, SECTIONS)) from None
     plain = model.model_dump(mode="json")
     plain["sources"] = {name: value for name, value in plain["sources"].items() if value is not None}
     for dataset in plain["datasets"].values():
         dataset["support"] = dataset["support"] or plain["support"]
     return plain
-
-
-def _sentences(config, mistakes):
-    """pydantic's errors as lines `key.path: what is wrong`; what a union's members say about one value shares a line."""
-    lines = {}
-    for mistake in mistakes:
-        key, received = _locate(config, mistake)
-        message = _message(mistake, received)
-        subject = f"{key}: received {received!r}; " if mistake["type"] not in _ABSOLUTE else f"{key}: " if key else ""
-        lines.setdefault(subject, []).append(message[0].lower() + message[1:] if subject else message)
-    return "\n".join(subject + ", or ".join(messages) for subject, messages in lines.items())
-
-
-# Errors whose message says all, without the value received.
-_ABSOLUTE = ("extra_forbidden", "missing", "union_tag_not_found", "consistency")
-
-
-def _locate(config, mistake):
-    """(dotted key path, value received) of an error; pydantic's names of union members are no keys of the user's file."""
-    path, value = [], config
-    for step in mistake["loc"]:
-        if isinstance(value, dict | list) and (step in value if isinstance(value, dict) else isinstance(step, int)):
-            value = value[step]
-            path.append(step)
-    if mistake["type"] == "missing":
-        path.append(mistake["loc"][-1])
-    elif mistake["type"].startswith("union_tag"):
-        path.append("kind")
-        value = value.get("kind") if isinstance(value, dict) else value
-    return ".".join(map(str, path)), value
-
-
-def _message(mistake, received):
-    match mistake["type"]:
-        case "extra_forbidden":
-            return f"unknown key, {did_you_mean(mistake['loc'][-1], _known_keys(mistake['loc']))}"
-        case "missing":
-            return "this key is required and not there"
-        case "union_tag_not_found":
-            return f"this key is required and not there, one of {', '.join(_KINDS)}"
-        case "union_tag_invalid":
-            return did_you_mean(received, _KINDS)
-        case _:
-            return mistake["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-
-
-_KINDS = {model.model_fields["kind"].annotation.__args__[0]: model for model in AnyDataset.__args__[0].__args__}
-
-
-def _known_keys(loc):
-    """The keys allowed where pydantic met an unknown one."""
-    sections = _KINDS | {
-        "support": Support,
-        "sources": Sources,
-        "knn": KNN,
-        "preparation": Preparation,
-        "Preparation": Preparation,
-        "runtime": Runtime,
-        "evaluation": Evaluation,
-        "candidates": Candidate,
-        "cutpaste": CutPaste,
-        "tiny_imagenet": TinyImageNet,
-        "procedural": Procedural,
-    }
-    return next((sections[step] for step in reversed(loc[:-1]) if step in sections), Config).model_fields
 
 
 def schema():

@@ -58,7 +58,7 @@ def test_null_removes_an_entry():
         ("datasets.d.real_spit", "val", r"datasets\.d\.real_spit: unknown key"),
         ("datasets.d", {"kind": "flowers", "root": "x", "real_spit": "val"}, r"did you mean 'real_split'\?"),
         ("datasets.d.support", {"seeds": 7}, r"datasets\.d\.support\.seeds: received 7; expected a multiple of 2"),
-        ("datasets.Tables", {"kind": "digits"}, r"datasets: .*'Tables' cannot name a data set: use lower case"),
+        ("datasets.Tables", {"kind": "digits"}, r"datasets: .*'Tables' cannot name a data set: use lower-case letters"),
         ("datasets.pools", {"kind": "digits"}, r"datasets: .*'pools' cannot name a data set"),
         ("candidates", ["descriptor:hog", "descriptor:hog"], r"duplicate candidate names \['descriptor:hog'\]"),
         ("candidates", ["torchvison:resnet18"], r"candidates\.0: .*family:model, did you mean 'torchvision'\?"),

@@ -16,7 +16,7 @@ from swsa_core.versions import STAGE_VERSIONS
 ROOT = Path(__file__).parents[1]
 ACCEPTED = Path(__file__).with_name("stage_digests.json")
 # Modules that tell, carry and name results but do not make them.
-PLUMBING = {"errors", "names", "store", "config", "versions"}
+PLUMBING = {"errors", "names", "store", "config", "config_errors", "versions"}
 
 
 def imported(tree):
