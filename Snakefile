@@ -13,7 +13,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [sys.path[0], os.envir
 # A complete config given with --configfile replaces the demo's: Snakemake would merge the two key by key.
 if not workflow.overwrite_configfiles:
 
-    configfile: "config.yaml"
+    configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"
@@ -41,3 +41,7 @@ rule all:
         "<results>/report.html",
         rules.tables.output,
         rules.figures.output,
+
+
+onsuccess:
+    print(f"\nThe report: {os.path.abspath(CONFIG['results'])}/report.html")

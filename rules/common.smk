@@ -1,7 +1,9 @@
 """What the rules share: the validated config, the tasks found on disk, and the settings that each stage tracks."""
 
 import os
+import shutil
 import sys
+from pathlib import Path
 
 
 from swsa_core import datasets
@@ -22,11 +24,19 @@ def checked(function, *args):
         sys.exit(f"Error: {error}")
 
 
+def of_dataset(name, function, *args):
+    """`checked`, with the data set's config key before the sentence."""
+    try:
+        return function(*args)
+    except InputError as error:
+        sys.exit(f"Error: datasets.{name}: {error}")
+
+
 CONFIG = checked(validate, config)
 config.update(CONFIG)  # scripts read settings that change no number, such as `runtime`, from here
 DATASETS = CONFIG["datasets"]
 # {data set: {slug of the task in paths: original name}}
-TASKS = {name: unique_slugs(checked(datasets.tasks, spec)) for name, spec in DATASETS.items()}
+TASKS = {name: unique_slugs(of_dataset(name, datasets.tasks, spec)) for name, spec in DATASETS.items()}
 CANDIDATES = {
     slug: next(c for c in CONFIG["candidates"] if c["name"] == name)
     for slug, name in unique_slugs(c["name"] for c in CONFIG["candidates"]).items()
@@ -36,7 +46,9 @@ SOURCES = list(CONFIG["sources"])
 TASK_SOURCES = [source for source in SOURCES if source not in POOLS]
 POOL_SOURCES = [source for source in SOURCES if source in POOLS]
 THREADS = CONFIG["runtime"]["threads"]
-GPUS = 0 if CONFIG["runtime"]["device"] == "cpu" else 1
+DEVICE = CONFIG["runtime"]["device"]
+HAS_GPU = any(Path(os.sep).glob("dev/nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
+GPUS = int(DEVICE.startswith("cuda") or (DEVICE == "auto" and HAS_GPU))
 
 
 pathvars:
@@ -66,10 +78,8 @@ LEAVES = CONFIG | {
     "tasks": TASKS,
     "train_seed": {name: CONFIG["seed"] for name, spec in DATASETS.items() if spec.get("train")},
 }
-DATASET_LEAVES = [
-    *(f"datasets.{{dataset}}.{key}" for key in ("kind", "root", "allow_missing", "normal", "train", "real_split")),
-    "train_seed.{dataset}",
-]
+# What the listing of a data set's training images depends on.
+LISTING_LEAVES = [f"datasets.{{dataset}}.{key}" for key in ("kind", "root", "allow_missing", "normal", "train")]
 
 
 def settings(stage, *leaves, paths=None):
@@ -120,12 +130,18 @@ def stage_file(stage, wildcards):
     return os.path.join(*(f"{{{wildcard}}}" for wildcard in wildcards)) if wildcards else stage
 
 
+def embedding_gpus(wildcards):
+    """GPUs of an embedding job: descriptors are computed on the CPU."""
+    return 0 if CANDIDATES[wildcards.backbone]["model"].startswith("descriptor:") else GPUS
+
+
 def index_paths(wildcards):
-    return checked(datasets.inputs, DATASETS[wildcards.dataset])
+    return of_dataset(wildcards.dataset, datasets.inputs, DATASETS[wildcards.dataset])
 
 
 def support_paths(wildcards):
-    return checked(datasets.inputs, DATASETS[wildcards.dataset], TASKS[wildcards.dataset][wildcards.task])
+    task = TASKS[wildcards.dataset][wildcards.task]
+    return of_dataset(wildcards.dataset, datasets.inputs, DATASETS[wildcards.dataset], task)
 
 
 def pool_paths(wildcards):
@@ -166,3 +182,15 @@ def all_support_files():
 def all_score_files():
     """The scores of all candidates on all data sets."""
     return expand("<results>/{dataset}/scores/{candidate}.h5", dataset=DATASETS, candidate=CANDIDATES)
+
+
+def all_anomaly_files():
+    """The anomalies of all tasks and sources of the study, and the pools that they are sampled from."""
+    generated = [
+        f"<results>/{dataset}/anomalies/{source}/{task}.h5"
+        for source in TASK_SOURCES
+        for dataset, tasks in TASKS.items()
+        for task in tasks
+    ]
+    sampled = expand("<results>/{dataset}/anomalies/{pool}.csv", dataset=DATASETS, pool=POOL_SOURCES)
+    return generated + sampled + expand("<results>/pools/{pool}/images.csv", pool=POOL_SOURCES)

@@ -12,9 +12,9 @@ rule embed_images:
         "../envs/swsa.yaml"
     threads: THREADS
     resources:
-        gpu=GPUS,
+        gpu=embedding_gpus,
     params:
-        settings=settings("embed_images", "candidates.{backbone}", "precision", "datasets.{dataset}.on_bad_image"),
+        settings=settings("embed_images", "candidates.{backbone}", "precision"),
     script:
         "../workflow_scripts/embed_images.py"
 
@@ -33,7 +33,7 @@ rule embed_support:
         "../envs/swsa.yaml"
     threads: THREADS
     resources:
-        gpu=GPUS,
+        gpu=embedding_gpus,
     params:
         settings=settings("embed_support", "candidates.{backbone}", "precision", "preparation"),
     script:
@@ -54,7 +54,7 @@ rule embed_anomalies:
         "../envs/swsa.yaml"
     threads: THREADS
     resources:
-        gpu=GPUS,
+        gpu=embedding_gpus,
     params:
         settings=settings("embed_anomalies", "candidates.{backbone}", "precision"),
     script:
@@ -75,7 +75,7 @@ rule embed_pool:
         "../envs/swsa.yaml"
     threads: THREADS
     resources:
-        gpu=GPUS,
+        gpu=embedding_gpus,
     params:
         settings=settings("embed_pool", "candidates.{backbone}", "precision", "preparation"),
     script:

@@ -7,10 +7,11 @@ rule figures:
         ranking=rules.tables.output.ranking,
         supports=all_support_files(),
         scores=all_score_files(),
+        anomalies=all_anomaly_files(),
     output:
         report(
             directory("<results>/figures"),
-            patterns=["{dataset}.{kind}.svg"],
+            patterns=["{dataset}/{kind}.svg"],
             caption="captions/figures.rst",
             category="Figures",
             subcategory="{dataset}",

@@ -10,6 +10,13 @@ rule index_images:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings("index_images", "tasks.{dataset}", *DATASET_LEAVES, paths=index_paths),
+        settings=settings(
+            "index_images",
+            "tasks.{dataset}",
+            "datasets.{dataset}.real_split",
+            "train_seed.{dataset}",
+            *LISTING_LEAVES,
+            paths=index_paths,
+        ),
     script:
         "../workflow_scripts/index_images.py"

@@ -8,6 +8,7 @@ rule report:
         figures=rules.figures.output[0],
         supports=all_support_files(),
         scores=all_score_files(),
+        anomalies=all_anomaly_files(),
     output:
         "<results>/report.html",
     log:

@@ -12,6 +12,6 @@ rule select:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings("select", "strategies", "evaluation.protocols", "evaluation.settings"),
+        settings=settings("select", "strategies", "evaluation.protocols"),
     script:
         "../workflow_scripts/select.py"

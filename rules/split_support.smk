@@ -15,8 +15,7 @@ rule split_support:
             "seed",
             "tasks.{dataset}.{task}",
             "datasets.{dataset}.support",
-            "datasets.{dataset}.on_bad_image",
-            *DATASET_LEAVES,
+            *LISTING_LEAVES,
             paths=support_paths,
         ),
     script:

@@ -48,8 +48,9 @@ class Backbone:
     transform: image (H, W, 3) uint8 to an array of fixed shape; picklable, and needs no torch.
     features: n transformed images, stacked, to (n, feature_size) float32.
     n_parameters: of the feature extractor, the head left out.
-    weights_sha256: of the weights file where there is one, of the parameters where the library downnetwork them.
+    weights_sha256: of the weights file where there is one, of the parameters where the library downloads them.
     device: "cpu" or "cuda" for networks; "" for descriptors, whose work is all in `transform`.
+    precision: that the network computes in, "float32" or "bfloat16"; "" for descriptors.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Backbone:
     weights_sha256: str
     versions: str
     device: str = ""
+    precision: str = ""
 
     def attributes(self):
         """{name: str or int}: what an embeddings file says about its backbone."""
@@ -70,6 +72,7 @@ class Backbone:
             "n_parameters": self.n_parameters,
             "weights_sha256": self.weights_sha256,
             "transform": str(self.transform),
+            "precision": self.precision,
             "versions": self.versions,
         }
 
@@ -143,7 +146,10 @@ def _load_descriptor(candidate, model):
 
 
 def _load_network(candidate, family, model, device, precision):
-    device = _device(device)
+    from swsa_core.devices import find_device, find_dtype
+
+    device = find_device(device)
+    dtype = find_dtype(precision, device)
     weights = candidate.get("weights")
     try:
         network = LOADERS[family](model, weights, dict(candidate.get("args") or {}))
@@ -159,7 +165,7 @@ def _load_network(candidate, family, model, device, precision):
             "elsewhere and name the file under `weights`"
         ) from error
     transform = _override(network.transform, candidate)
-    features = _features(network, transform, device, precision)
+    features = _features(network, transform, device, dtype)
     try:
         size = features(np.zeros((1, transform.crop, transform.crop, 3), np.uint8)).shape[1]
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
@@ -178,17 +184,18 @@ def _load_network(candidate, family, model, device, precision):
         weights_sha256=_file_sha256(network.weights) if network.weights else _parameters_sha256(module, head),
         versions=_versions("torch", *network.packages),
         device=device.split(":")[0],
+        precision=str(dtype).removeprefix("torch."),
     )
 
 
-def _features(network, transform, device, precision):
+def _features(network, transform, device, dtype):
     """Function from (n, crop, crop, 3) uint8 to (n, d) float32: normalisation, network, and back to NumPy."""
     import torch
 
     network.module.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (transform.mean, transform.std))
     on_gpu = device.startswith("cuda")
-    half = precision == "bfloat16" or (precision == "auto" and on_gpu)
+    half = dtype == torch.bfloat16
 
     def features(batch):
         images = torch.from_numpy(batch)  # (n, h, w, 3) uint8
@@ -218,16 +225,6 @@ def _override(transform, candidate):
             f"{_key(candidate)}: crop {transform.crop} is larger than resize {transform.resize}: raise `resize`"
         )
     return transform
-
-
-def _device(device):
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"runtime.device: received {device!r}, but torch sees no GPU: use auto or cpu")
-    return device
 
 
 def _key(candidate):

@@ -13,6 +13,7 @@ from swsa_core.protocols import compare, once_each
 from swsa_core.seeding import rng
 
 COLUMNS = ["task", "candidate", "validation", "protocol", "p_best", "low", "high"]
+TEXT = ["task", "candidate", "validation", "protocol"]  # of the columns
 
 
 def confidence(scores, dataset, seed, protocols, resamples=1000, level=0.95):

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from swsa_core.config_errors import sentences
@@ -22,7 +22,27 @@ POOLS = ("tiny_imagenet", "procedural")
 FAMILIES = ("torchvision", "timm", "open_clip", "mini", "descriptor")
 
 PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def _all_different(values):
+    if duplicates := sorted({str(value) for value in values if values.count(value) > 1}):
+        raise ValueError(f"expected different entries, {duplicates} stand there more than once")
+    return values
+
+
+# For lists of names: at least one, none twice.
+Several = [Field(min_length=1), AfterValidator(_all_different)]
 Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+def _plain(path):
+    if set(str(path)) & set("{}<>"):
+        raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
+    return path
+
+
+AnyPath = Annotated[Path, AfterValidator(Path.expanduser)]
+PlainPath = Annotated[AnyPath, AfterValidator(_plain)]
 
 
 class Section(BaseModel):
@@ -35,7 +55,7 @@ class Support(Section):
 
 
 class Dataset(Section):
-    root: Path
+    root: AnyPath
     """Directory of the data set in its official layout, relative to the working directory."""
     tasks: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
     """Names of the classes or products that are tasks."""
@@ -108,7 +128,7 @@ class CutPaste(Section):
 
 
 class TinyImageNet(Section):
-    root: Path
+    root: AnyPath
     """Directory tiny-imagenet-200."""
     pool: PositiveInt = 2000
     """Images of the train split drawn once for all tasks."""
@@ -132,7 +152,7 @@ class Candidate(Section):
     """Name in tables and paths; the model's name when left out."""
     model: str
     """family:model, e.g. torchvision:resnet50, timm:mobilenetv2_100, descriptor:hog."""
-    weights: Path | None = None
+    weights: PlainPath | None = None
     """Local file of weights instead of the library's own download."""
     args: dict[str, str | int | float | bool | None] = {}
     """Arguments for the library's model constructor."""
@@ -153,13 +173,6 @@ class Candidate(Section):
         family, _, model = value.partition(":")
         if not model or family not in FAMILIES:
             raise ValueError(f"expected family:model, {did_you_mean(family, FAMILIES)}")
-        return value
-
-    @field_validator("weights")
-    @classmethod
-    def _no_wildcard(cls, value):
-        if value is not None and set(str(value)) & set("{}<>"):
-            raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
         return value
 
     @model_validator(mode="after")
@@ -183,7 +196,7 @@ class Preparation(Section):
 
 
 class Runtime(Section):
-    """Settings that change no number, so that editing them computes nothing again."""
+    """Settings that change no number beyond rounding, so that editing them computes nothing again."""
 
     device: str = "auto"
     """auto, cpu, cuda or cuda:<index>."""
@@ -202,17 +215,17 @@ class Runtime(Section):
 
 
 class Evaluation(Section):
-    protocols: Annotated[list[Literal["leave_one_out", "paired", "paper"]], Field(min_length=1)] = [
+    protocols: Annotated[list[Literal["leave_one_out", "paired", "paper"]], *Several] = [
         "leave_one_out",
         "paired",
         "paper",
     ]
     """How normals and bank are chosen; the first makes the recommendation."""
-    settings: Annotated[list[Literal["one_vs_closest", "one_vs_rest", "one_vs_one"]], Field(min_length=1)] = [
+    settings: Annotated[list[Literal["one_vs_closest", "one_vs_rest", "one_vs_one"]], *Several] = [
         "one_vs_closest",
         "one_vs_rest",
     ]
-    hardest: Annotated[list[Literal["all"] | PositiveInt], Field(min_length=1)] = ["all", 10, 5]
+    hardest: Annotated[list[Literal["all"] | PositiveInt], *Several] = ["all", 10, 5]
     """Sizes of the synthetic validation set: all anomalies, or the n with the lowest scores."""
     hardest_by: Literal["candidate", "mean_rank"] = "candidate"
     """Whose scores say which anomalies are hard: each candidate's own, or the mean rank over all."""
@@ -231,7 +244,7 @@ class Evaluation(Section):
 
 class Config(Section):
     seed: Annotated[int, Field(ge=0)] = 0
-    results: Path = Path("results")
+    results: PlainPath = Path("results")
     """Directory of everything that is computed; several studies live side by side."""
     datasets: Annotated[dict[str, AnyDataset], Field(min_length=1)]
     support: Support = Support()
@@ -245,15 +258,9 @@ class Config(Section):
     """Of the networks: auto is bfloat16 on a GPU and float32 on a CPU."""
     runtime: Runtime = Runtime()
     evaluation: Evaluation = Evaluation()
-    strategies: Annotated[list[str], Field(min_length=1)] | None = None
-    """How a candidate is picked: largest_model, random, swsa_<source>; all that the sources allow when left out."""
-
-    @field_validator("results")
-    @classmethod
-    def _no_wildcard(cls, value):
-        if set(str(value)) & set("{}<>"):
-            raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
-        return value
+    strategies: Annotated[list[str], *Several] | None = None
+    """How a candidate is picked: largest_model, random, swsa_<source>; all that the sources allow when left out. The first
+    swsa_<source> makes the recommendation."""
 
     @field_validator("datasets", "sources", mode="before")
     @classmethod
@@ -291,6 +298,10 @@ class Config(Section):
             if strategy.startswith("swsa_") and source in Sources.model_fields:
                 raise _inconsistent(f"strategies: {strategy!r} needs the source {source!r}: add it to `sources`")
             raise _inconsistent(f"strategies: {strategy!r} is unknown, {did_you_mean(strategy, known)}")
+        if self.strategies and not any(strategy.startswith("swsa_") for strategy in self.strategies):
+            raise _inconsistent(
+                f"strategies: received {self.strategies}, one of {', '.join(known[2:])} must be among them"
+            )
         for name, dataset in self.datasets.items():
             seeds = (dataset.support or self.support).seeds
             anomalies = (seeds // 2) ** 2
@@ -334,8 +345,8 @@ def validate(config):
     """
     if missing := [key for key in ("datasets", "sources", "candidates") if key not in config]:
         raise InputError(
-            f"The config lacks {', '.join(missing)}. A file in config/variants/ comes after a complete one: "
-            "--configfile config/paper.yaml config/variants/<name>.yaml"
+            f"The config lacks {', '.join(missing)}; config/my_images.yaml shows a complete one. A file that changes a few "
+            "keys comes after a complete one: --configfile <complete>.yaml <changes>.yaml"
         )
     try:
         model = Config.model_validate(config)

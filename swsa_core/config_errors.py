@@ -48,5 +48,9 @@ def _message(mistake, received, kinds, sections):
             return f"this key is required and not there, one of {', '.join(kinds)}"
         case "union_tag_invalid":
             return did_you_mean(received, kinds)
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return "expected keys below it, `name: value` each"
+        case "list_type":
+            return "expected a list, [one, another]"
         case _:
             return mistake["msg"].removeprefix("Value error, ").replace("Input should be", "expected")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-MOST_SHEETS = 12  # of a data set
 N_SEEDS, N_HARDEST = 10, 8
+CROSS_WIDTH = 480, 960  # pixels: a narrower sheet of all pairs is enlarged, a wider one made smaller
 OUTLINE = (213, 94, 0)  # vermillion of Okabe and Ito
 
 
@@ -24,7 +24,7 @@ class Sheet:
     n_seeds: int  # of the task, shown or not
     anomalies: list  # of (H, W, 3) uint8, the hardest first
     n_anomalies: int
-    parents: list  # a list of (H, W, 3) uint8 for each anomaly, [] where it has none
+    parents: list  # a list of (H, W, 3) uint8 for each anomaly, all of one length: 0, 1, or 2 for style and content
     boxes: np.ndarray | None  # (len(anomalies), 6) int: width, height, x, y, to_x, to_y
 
 
@@ -46,17 +46,9 @@ def collect(pick, seed_ids, read, scores, anomaly, parents=None, boxes=None, n_s
         n_seeds=len(seed_ids),
         anomalies=[anomaly(int(row)) for row in hardest],
         n_anomalies=len(scores),
-        parents=[
-            [read(image_id) for image_id in dict.fromkeys(parents[row])] if parents is not None else []
-            for row in hardest
-        ],
+        parents=[[read(image_id) for image_id in parents[row]] if parents is not None else [] for row in hardest],
         boxes=None if boxes is None else np.asarray(boxes)[hardest],
     )
-
-
-def shown(picks):
-    """The recommended rows of tables.picks whose tasks get a contact sheet: the first MOST_SHEETS of each data set."""
-    return picks[picks["recommended"]].groupby("dataset", sort=False).head(MOST_SHEETS)
 
 
 def pictures(sheet, i):
@@ -104,8 +96,24 @@ def enlarged(image, side):
 
 def data_uri(image):
     """An image (H, W, 3) uint8 as a data URI of a small square picture: PNG where it was enlarged, else JPEG."""
-    picture = Image.fromarray(thumbnail(image))
-    kind, options = ("png", {}) if min(image.shape[:2]) < picture.width else ("jpeg", {"quality": 85})
+    picture = thumbnail(image)
+    return _uri(picture, exact=min(image.shape[:2]) < len(picture))
+
+
+def cross_uri(sheet):
+    """A sheet of all pairs (h, w, 3) uint8 as a data URI of the whole of it, of a width that suits a page."""
+    least, most = CROSS_WIDTH
+    height, width = sheet.shape[:2]
+    if width > most:
+        size = most, round(height * most / width)
+        return _uri(np.asarray(Image.fromarray(sheet).resize(size, Image.Resampling.LANCZOS)), exact=False)
+    factor = -(-least // width)
+    return _uri(sheet.repeat(factor, axis=0).repeat(factor, axis=1), exact=factor > 1)
+
+
+def _uri(picture, exact):
+    """A picture (h, w, 3) uint8 as a data URI: PNG where every pixel matters, else JPEG."""
+    kind, options = ("png", {}) if exact else ("jpeg", {"quality": 85})
     data = io.BytesIO()
-    picture.save(data, kind, **options)
+    Image.fromarray(picture).save(data, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -12,7 +12,6 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import h5py
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -55,36 +54,38 @@ def embed(
     path, runtime, n = Path(path), runtime or {}, len(constants["image_id"])
     if not n:
         raise InputError(f"{path}: there is no image to embed")
-    skip = on_bad_image == "skip"
     processes, compute = share_threads(threads, runtime.get("workers", "auto"), backbone.device)
     size = runtime.get("batch_size", "auto")
     size = BATCH_SIZE[backbone.device] if size == "auto" else min(size, CHUNK)
     log(f"{path}: {n} images, {processes} reading processes, {compute} compute threads, batches of {size}")
-    # With "skip" the file of all rows, unreadable ones marked, comes first; resuming needs every row's place.
-    target = path.with_name(f"{path.name}.all") if skip else path
-    columns = {"features": ((backbone.feature_size,), "float32")}
-    if skip:
-        columns["reason"] = ((), h5py.string_dtype("utf-8", REASON_BYTES))
-    attributes = {**backbone.attributes(), **(attributes or {}), "skipped": "[]"}
-    identity = [header, backbone.attributes(), backbone.device, on_bad_image]
+    # Until the end every image has its row, also an unreadable one, so that chunks keep their places when resumed.
+    columns = {"features": ((backbone.feature_size,), "float32"), "reason": ((), store.text_type(REASON_BYTES))}
+    attributes = backbone.attributes() | (attributes or {})
+    # What is done about bad images is no part of it: an interrupted file goes on when that is changed.
+    identity = [header, backbone.attributes(), backbone.device]
     started = time.perf_counter()
     with (
         # The workers start before the file is opened: one that outlives a killed parent must not hold its lock.
-        image_stream(partial(_prepare, read, backbone.transform, skip), processes) as stream,
+        image_stream(partial(_prepare, read, backbone.transform), processes) as stream,
         _compute_threads(compute),
-        store.writer(target, n, columns, identity, constants, attributes, log=log) as rows,
+        store.writer(path, n, columns, identity, constants, attributes, scratch=["reason"], log=log) as rows,
     ):
+        if on_bad_image == "error":
+            _rewind_to_unreadable(rows)
         first = rows.done
         images = stream(range(first, n))
+        if on_bad_image == "error":
+            images = _refuse_unreadable(images)
         while rows.done < n:
             count = min(CHUNK, n - rows.done)
             report = partial(_report, progress, rows.done, n) if progress else None
             features, reasons, size = _embed_chunk(backbone, images, count, size, report, log)
             _check_finite(features, constants, rows.done, path, backbone)
-            rows.append(features=features, **({"reason": reasons} if skip else {}))
+            rows.append(features=features, reason=[_shortened(reason) for reason in reasons])
+        skipped = _leave_out_unreadable(rows, path, constants["image_id"], log)
     seconds = time.perf_counter() - started
     log(f"{path}: read {n - first} images in {seconds:.1f} s, {(n - first) / seconds:.1f} a second")
-    return _leave_out_unreadable(target, path, constants, attributes, log) if skip else []
+    return skipped
 
 
 def share_threads(threads, workers, device):
@@ -100,14 +101,31 @@ def share_threads(threads, workers, device):
     return processes, max(1, threads - processes)
 
 
-def _prepare(read, transform, skip, row):
-    """(transformed image, ""), or with `skip` (None, why it cannot be read)."""
+def _prepare(read, transform, row):
+    """(transformed image, ""), or (None, why it cannot be read)."""
     try:
         return transform(read(row)), ""
     except InputError as error:
-        if not skip:
-            raise
-        return None, str(error).encode()[:REASON_BYTES].decode(errors="ignore")
+        return None, str(error)
+
+
+def _refuse_unreadable(prepared):
+    """The results of `_prepare` as they come; InputError at the first image that cannot be read."""
+    for image, reason in prepared:
+        if reason:
+            raise InputError(reason)
+        yield image, reason
+
+
+def _rewind_to_unreadable(rows):
+    """Go back to the chunk of the first image that an interrupted run left out: it may be readable by now."""
+    unreadable = np.flatnonzero(rows.read("reason") != "")
+    if len(unreadable):
+        rows.rewind(unreadable[0] // CHUNK * CHUNK)
+
+
+def _shortened(reason):
+    return reason.encode()[:REASON_BYTES].decode(errors="ignore")
 
 
 @contextmanager
@@ -188,18 +206,15 @@ def _report(progress, start, n, done):
     progress(start + done, n)
 
 
-def _leave_out_unreadable(source, path, constants, attributes, log):
-    """Write to `path` the rows of `source` without a reason against them; [{"image_id", "reason"}] of the others."""
-    columns, _ = store.read(source, ["features", "reason"])
-    readable = columns["reason"] == ""
-    ids = constants["image_id"]
-    skipped = [{"image_id": ids[row], "reason": columns["reason"][row]} for row in np.flatnonzero(~readable)]
+def _leave_out_unreadable(rows, path, image_ids, log):
+    """Leave the rows with a reason out of the finished file; [{"image_id", "reason"}] of them."""
+    reasons = rows.read("reason")
+    readable = reasons == ""
+    skipped = [{"image_id": image_ids[row], "reason": reasons[row]} for row in np.flatnonzero(~readable)]
     for entry in skipped:
         log(f"{path}: left out {entry['image_id']!r}: {entry['reason']}")
     if not readable.any():
-        raise InputError(f"{path}: none of the {len(ids)} images can be read; the first: {skipped[0]['reason']}")
-    arrays = {name: np.asarray(values)[readable] for name, values in constants.items()}
-    attributes = attributes | {"skipped": json.dumps(skipped, ensure_ascii=False)}
-    store.write(path, {"features": columns["features"][readable], **arrays}, attributes)
-    source.unlink()
+        rows.rewind(0)  # there is nothing to go on from
+        raise InputError(f"{path}: none of the {len(reasons)} images can be read; the first: {skipped[0]['reason']}")
+    rows.keep(readable, skipped=json.dumps(skipped, ensure_ascii=False))
     return skipped

@@ -1,5 +1,7 @@
 """AUROC of every candidate on every validation set: the real test images and the synthetic anomalies (§3.1, §4.2)."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
@@ -21,6 +23,7 @@ COLUMNS = [
     "n_anomalous",
     "closest",
 ]
+TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest"]  # of the columns
 
 
 def evaluate(scores, index, spec, protocols, settings, hardest=("all",), closest="candidate", hardest_by="candidate"):
@@ -31,7 +34,8 @@ def evaluate(scores, index, spec, protocols, settings, hardest=("all",), closest
     closest: "candidate" (each candidate's own worst out-class) or "shared" (the one that is worst on average).
     hardest: sizes of the synthetic validation sets, "all" or a number of anomalies, those with the lowest scores of the
     candidate (hardest_by "candidate") or the lowest mean rank over the candidates ("mean_rank").
-    A task without normal or without anomalous test images has no rows of validation "real".
+    A task without normal or without anomalous test images has no rows of validation "real", one without a group of
+    min_group_size has those of one_vs_rest.
     """
     check_alike(scores)
     tasks, sources = _first(scores).tasks, _first(scores).anomalies
@@ -69,47 +73,48 @@ def check_alike(scores):
 def real_wins(scores, index, spec):
     """For each task, the won pairs of every group of real test images against the normal ones, or None without labels.
 
-    Yields (groups, won, sizes, normal size): names of the G groups in sorted order, preceded by "" for the rest, i.e.
-    every anomalous image once; won (G + 1, candidates) twice the number of won pairs; sizes (G + 1,).
-    Test images without scores, unreadable ones, are left out.
+    Yields (groups, won, sizes, normal size): names of the G groups of at least spec["min_group_size"] images in sorted
+    order, preceded by "" for the rest, i.e. every anomalous image once, of small groups too; won (G + 1, candidates)
+    twice the number of won pairs; sizes (G + 1,). Test images without scores, unreadable ones, are left out.
     """
     place = pd.Index(_first(scores).test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
     for t, task in enumerate(_first(scores).tasks):
         rows, groups, normal = real_validation(index, spec, task)
-        rows, groups = np.asarray(rows, dtype=int), np.asarray(groups, dtype=object)
         scored = place[rows] >= 0
-        rows, groups = rows[scored], groups[scored]
-        if not (groups == normal).any() or not (groups != normal).any():
+        rows = rows[scored]
+        codes, names = pd.factorize(groups[scored], sort=True)
+        others = names != normal
+        if others.all() or not others.any():
             yield None
             continue
-        codes, names = pd.factorize(groups, sort=True)
-        normal_code = int(np.flatnonzero(names == normal)[0])
+        normal_code = int(np.argmin(others))
         columns = np.stack([of.test["scores"][place[rows], t] for of in scores.values()], axis=1)  # (rows, candidates)
         won, sizes = pair_counts(columns, codes, normal_code, len(names))
-        others = np.arange(len(names)) != normal_code
+        shown = others & (sizes >= spec.get("min_group_size", 1))
         rest, rest_sizes = won, sizes
-        once = ~pd.Series(rows).duplicated().to_numpy()
+        once = np.diff(rows, prepend=-1) > 0
         if not once.all():  # an image with two defect types stands in two groups, but once in the rest
             rest, rest_sizes = pair_counts(columns[once], codes[once], normal_code, len(names))
         yield (
-            ["", *names[others]],
-            np.concatenate([rest[others].sum(axis=0, keepdims=True), won[others]]),
-            np.concatenate([[rest_sizes[others].sum()], sizes[others]]),
+            ["", *names[shown]],
+            np.concatenate([rest[others].sum(axis=0, keepdims=True), won[shown]]),
+            np.concatenate([[rest_sizes[others].sum()], sizes[shown]]),
             int(sizes[normal_code]),
         )
 
 
 def _real_rows(candidates, groups, won, sizes, n_normal, settings, closest):
     aurocs = won / (2 * n_normal * sizes)[:, None]  # (G + 1, candidates), first the rest
-    shared = 1 + int(np.argmin(aurocs[1:].mean(axis=1)))
+    lowest = 1 + _closest(aurocs[1:], closest) if len(groups) > 1 else []
     for c, candidate in enumerate(candidates):
-        worst = shared if closest == "shared" else 1 + int(np.argmin(aurocs[1:, c]))
-        found = {
-            "one_vs_rest": (aurocs[0, c], sizes[0], ""),
-            "one_vs_closest": (aurocs[worst, c], sizes[worst], groups[worst]),
-            "one_vs_one": (aurocs[1:, c].mean(), sizes[1:].sum(), ""),
-        }
+        found = {"one_vs_rest": (aurocs[0, c], sizes[0], "")}
+        if len(groups) > 1:
+            worst = lowest[c]
+            found["one_vs_closest"] = aurocs[worst, c], sizes[worst], groups[worst]
+            found["one_vs_one"] = _mean(aurocs[1:, c]), sizes[1:].sum(), ""
         for setting in settings:
+            if setting not in found:
+                continue
             auroc, n_anomalous, out_class = found[setting]
             yield {
                 "candidate": candidate,
@@ -122,6 +127,18 @@ def _real_rows(candidates, groups, won, sizes, n_normal, settings, closest):
                 "n_anomalous": int(n_anomalous),
                 "closest": out_class,
             }
+
+
+def _closest(aurocs, closest):
+    """For each candidate the row with its lowest AUROC, or ("shared") the lowest mean; aurocs: (G, c). Returns (c,)."""
+    if closest == "shared":
+        return np.full(aurocs.shape[1], np.argmin([_mean(row) for row in aurocs]))
+    return aurocs.argmin(axis=0)
+
+
+def _mean(values):
+    """Mean of a correctly rounded sum, so that the same values in another order give the same mean."""
+    return math.fsum(values.tolist()) / len(values)
 
 
 def _synthetic_rows(comparisons, hardest, hardest_by):

@@ -5,6 +5,7 @@ colour-blind readers; the shape of the marker says the same once more.
 """
 
 import io
+import math
 from itertools import product
 from pathlib import Path
 
@@ -16,14 +17,13 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.ticker import MaxNLocator
 
 from swsa_core.contact_sheets import pictures, thumbnail
+from swsa_core.tables import MOST_TASKS
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # As many markers as have no common divisor with the colours: no pair comes twice among the first 84 candidates.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
 INK, FAINT = "#1f2933", "#8a94a0"
 _REFERENCE = {"color": FAINT, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
-# A data set with more tasks than this is summarised: nobody reads hundreds of small panels.
-MOST_PANELS = 12
 WIDTH = 9.6  # inches; the report shows a figure at its own size, so 10 points stay 10 points
 
 STYLE = {
@@ -86,7 +86,7 @@ def swatch(colour, marker):
 
 
 def study(auroc, ranking, confidence, table1, picks, candidates, protocols):
-    """Every figure of a study as {"dataset.kind" or "dataset.kind.variant": Figure}.
+    """Every figure of a study as {(data set, "kind" or "kind.variant"): Figure}.
 
     Kinds: strategies, real_vs_synthetic (a variant a protocol), confidence (a variant a source); a data set without
     real labels has only the last.
@@ -98,14 +98,14 @@ def study(auroc, ranking, confidence, table1, picks, candidates, protocols):
     for dataset, rows in picks.groupby("dataset", sort=False):
         ranked, bars = ranking[ranking["dataset"] == dataset], table1[table1["dataset"] == dataset]
         if (bars["setting"] != "").any():
-            figures[f"{dataset}.strategies"] = strategies(bars)
+            figures[dataset, "strategies"] = strategies(bars)
             for protocol in protocols:
                 if (ranked["protocol"] == protocol).any():
-                    figures[f"{dataset}.real_vs_synthetic.{protocol}"] = real_vs_synthetic(ranked, candidates, protocol)
+                    figures[dataset, f"real_vs_synthetic.{protocol}"] = real_vs_synthetic(ranked, candidates, protocol)
         for source in dict.fromkeys(rows["source"]):
             protocol = rows.loc[rows["source"] == source, "protocol"].iloc[0]
             intervals = intervals_of(auroc, confidence, dataset, source, protocol)
-            figures[f"{dataset}.confidence.{source}"] = confidence_figure(intervals, rows, candidates, source)
+            figures[dataset, f"confidence.{source}"] = confidence_figure(intervals, rows, candidates, source)
     return figures
 
 
@@ -212,7 +212,7 @@ def confidence_figure(intervals, picks, candidates, source):
     intervals: of intervals_of; picks: of swsa_core.tables, rows of the same data set.
     """
     picks = picks[picks["source"] == source]
-    draw = confidence_tasks if picks["task"].nunique() <= MOST_PANELS else confidence_summary
+    draw = confidence_tasks if picks["task"].nunique() <= MOST_TASKS else confidence_summary
     return draw(intervals, picks, candidates)
 
 
@@ -237,8 +237,8 @@ def confidence_tasks(intervals, picks, candidates):
             face = colour if picked else "white"
             ax.plot(row.auroc, at, marker, color=colour, markerfacecolor=face, markersize=8.5, markeredgewidth=1.3)
         ax.axvline(0.5, **_REFERENCE)
-        ax.set_title(f"{_shortened(task, 72 // columns)}\nP(best) {_short(chosen.at[task, 'p_best'])}")
-        ax.set_yticks(place, [_shortened(name, 24) for name in candidates])
+        ax.set_title(f"{_shortened(task, 72 // columns)}\nP(best) {chance(chosen.at[task, 'p_best'])}")
+        ax.set_yticks(place, [_shortened(name, 28) for name in candidates])
         ax.set_ylim(-0.7, len(candidates) - 0.3)
         ax.tick_params(axis="y", length=0)
         ax.grid(False, axis="y")
@@ -271,7 +271,7 @@ def confidence_summary(intervals, picks, candidates):
     left.set_xlim(0, max(begin.max(), 1) * 1.15)
     left.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     left.set_title(f"tasks won, of {picks['task'].nunique()}")
-    left.set_yticks(place, [_shortened(name, 24) for name in names])
+    left.set_yticks(place, [_shortened(name, 28) for name in names])
     for at, name in zip(place, names, strict=True):
         values = intervals.loc[intervals["candidate"] == name, "auroc"].dropna()
         if not values.size:
@@ -295,14 +295,14 @@ def confidence_summary(intervals, picks, candidates):
 
 @_styled
 def contact_sheet(sheet, side=96):
-    """The seed images of a task above its hardest synthetic anomalies, each under the image that it was made from.
+    """The seed images of a task above its hardest synthetic anomalies, each under the images that it was made from.
 
     sheet: a swsa_core.contact_sheets.Sheet. The outlines show where CutPaste took the patch and where it put it.
     """
     rows = [("seeds", sheet.seeds)]
     pairs = [pictures(sheet, i) for i in range(len(sheet.anomalies))]
-    for i in range(max((len(pair) for pair in pairs), default=1) - 1):
-        rows.append(("made from", [pair[i] for pair in pairs]))
+    parents = {1: ["made from"], 2: ["style", "content"]}.get(len(sheet.parents[0]), []) if pairs else []
+    rows += [(label, [pair[i] for pair in pairs]) for i, label in enumerate(parents)]
     rows.append(("hardest", [pair[-1] for pair in pairs]))
     columns = max(len(images) for _, images in rows)
     figure = Figure(figsize=(max(WIDTH, 0.8 * columns), 0.85 * len(rows) + 0.35))
@@ -340,13 +340,25 @@ def _settle(figure):
         figure.set_layout_engine("none")
 
 
+def chance(value):
+    """A probability from a bootstrap, never rounded to certainty.
+
+    >>> chance(0.871), chance(0.998), chance(0.001)
+    ('0.87', '> 0.99', '< 0.01')
+    """
+    if math.isnan(value):
+        return "not known"
+    return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else f"{value:.2f}"
+
+
 def _limits(set_limits, values):
     """Axis limits around AUROCs: at least 0.05 wide, with some room on both sides."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     low, high = (values.min(), values.max()) if values.size else (0.5, 1)
     if high - low < 0.05:
-        low, high = (low + high) / 2 - 0.025, (low + high) / 2 + 0.025
+        high = min((low + high) / 2 + 0.025, 1)  # no AUROC beyond 1
+        low = high - 0.05
     set_limits(low - 0.08 * (high - low), high + 0.08 * (high - low))
 
 

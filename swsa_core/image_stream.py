@@ -10,12 +10,12 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import partial
 from itertools import accumulate, islice
 
-import h5py
 from threadpoolctl import threadpool_limits
 
+from swsa_core import store
 from swsa_core.errors import InputError
 
 GROUP = 8  # images that a worker reads at a time; two groups a worker are under way
@@ -38,28 +38,14 @@ class RowReader:
 
     def __init__(self, paths):
         self.paths = [str(path) for path in paths]
-        self.ends = list(accumulate(map(_count_images, self.paths)))
-
-    def __len__(self):
-        return self.ends[-1] if self.ends else 0
+        self.ends = list(accumulate(store.count_rows(path, "images") for path in self.paths))
 
     def __call__(self, row):
         index = bisect_right(self.ends, row)
         own = row - (self.ends[index - 1] if index else 0)
-        file = _open(self.paths[index], os.getpid())
+        file = store.open_file(self.paths[index])
         height, width = file["sizes"][own] if "sizes" in file else file["images"].shape[1:3]
         return file["images"][own, :height, :width]
-
-
-def _count_images(path):
-    with h5py.File(path, "r") as file:
-        return len(file["images"])
-
-
-@lru_cache(maxsize=1)
-def _open(path, process):
-    """The HDF5 file `path`, opened by each `process` for itself: a handle must not cross a fork."""
-    return h5py.File(path, "r")
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from swsa_core.errors import InputError
 BITS_PER_SAMPLE = 258  # TIFF tag
 
 
-def read_image(path, root="."):
-    """The image at `path` (relative to `root`, or absolute) as (H, W, 3) uint8 RGB, turned as its EXIF data say.
+def read_image(path):
+    """The image at `path` as (H, W, 3) uint8 RGB, turned as its EXIF data say.
 
     Transparent pixels are laid over white; of samples deeper than 8 bits the highest 8 are kept; of several frames the
     first is read; colour profiles are not applied. Raises InputError naming the file when it is not a readable image.
@@ -30,7 +30,7 @@ def read_image(path, root="."):
         from swsa_core.mini.procedural import pool_image
 
         return pool_image(int(match[1]), int(match[2]))
-    return _decode(_read_bytes(Path(root) / path), Path(root) / path)
+    return _decode(_read_bytes(Path(path)), path)
 
 
 def prepare(image, size):

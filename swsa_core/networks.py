@@ -190,7 +190,10 @@ def _state_dict(path):
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # safetensors, pickle, zip and torch each have their own
-        raise InputError(f"the weights file {str(path)!r} cannot be read ({type(error).__name__}: {error})") from error
+        raise InputError(
+            f"the weights file {str(path)!r} cannot be read, it is damaged or no weights file ({type(error).__name__}); "
+            "expected safetensors or a torch file of tensors: fetch it again"
+        ) from error
     for key in ("state_dict", "model"):
         state = state.get(key, state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):

@@ -3,6 +3,7 @@
 `render` fills `report.html.jinja` with tables, figures and contact sheets; it reads no file of the study.
 """
 
+import json
 import math
 import re
 from collections import Counter
@@ -13,19 +14,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from swsa_core import figures
-from swsa_core.contact_sheets import data_uri, pictures
+from swsa_core.contact_sheets import cross_uri, data_uri, pictures
+from swsa_core.tables import MOST_TASKS
 
-# A data set with at most so many tasks gets a card for each; more get a summary and a table.
-MOST_CARDS = 12
 OPEN_SHEETS = 3
+# What a reader must know of a source wherever its results stand.
+SOURCE_NOTES = {
+    "procedural": "Procedural anomalies are drawn letters and digits, the kind of images that the bundled mini: models "
+    "were trained on, so those models find them easy.",
+}
 
 
-def render(config, picks, table1, pick_counts, candidates, sheets, svgs, skipped, costs, versions):
+def render(config, picks, table1, pick_counts, candidates, sheets, svgs, skipped, costs, versions, crosses=None):
     """The page as text.
 
     config: the validated dict; picks, table1, pick_counts, costs: of tables.picks, table1, pick_counts, stage_costs;
-    candidates: rows of candidates.csv; sheets: list of Sheet; svgs: {stem: SVG text} as named by figures.study;
-    skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions: {library: version}.
+    candidates: rows of candidates.csv; sheets: list of Sheet; svgs: {(data set, name): SVG text}, named as by
+    figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
+    {library: version}; crosses: {(data set, task): (h, w, 3) uint8}, contact sheets of all style x content pairs.
     """
     looks = figures.looks(candidates["candidate"])
     environment = Environment(
@@ -40,13 +46,14 @@ def render(config, picks, table1, pick_counts, candidates, sheets, svgs, skipped
         "titled": lambda name: figures.words(name)[0].upper() + figures.words(name)[1:],
         "auroc": lambda value: _number(value, 3),
         "share": lambda value: _number(value, 2),
-        "chance": chance,
+        "chance": figures.chance,
         "count": lambda value: _number(value, 0 if float(value).is_integer() else 1),
         "large": large,
         "duration": duration,
         "memory": lambda value: "not measured" if math.isnan(value) else f"{value:,.0f} MB",
         "plural": lambda n, noun: f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s",
         "image": data_uri,
+        "cross": cross_uri,
         "breakable": breakable,
         "swatch": lambda name: Markup(figures.swatch(*looks[name])) if name in looks else "",
     }
@@ -59,9 +66,12 @@ def render(config, picks, table1, pick_counts, candidates, sheets, svgs, skipped
         candidates=candidates.to_dict("records"),
         costs=_shares(costs).to_dict("records"),
         total=costs["seconds"].sum(),
-        config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        # through JSON, which has no anchors for a part that occurs twice
+        config=yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),
         versions=versions,
         pictures=pictures,
+        crosses=crosses or {},
+        notes=SOURCE_NOTES,
     )
 
 
@@ -91,17 +101,6 @@ def warnings(picks, skipped):
         names = list(dict.fromkeys(f"{item['dataset']}: {item['path']}" for item in skipped))
         told.append({"title": f"Skipped images: {len(names)}", "text": text, "tasks": names})
     return told
-
-
-def chance(value):
-    """A probability from a bootstrap, never rounded to certainty.
-
-    >>> chance(0.871), chance(0.998), chance(0.001)
-    ('0.87', '> 0.99', '< 0.01')
-    """
-    if math.isnan(value):
-        return "not known"
-    return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else f"{value:.2f}"
 
 
 def large(value):
@@ -163,16 +162,18 @@ def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
     disagree = others.merge(recommended[["task", "candidate"]], on="task", suffixes=("", "_recommended"))
     disagree = disagree[disagree["candidate"] != disagree["candidate_recommended"]]
     own = [sheet for sheet in sheets if sheet.dataset == name]
+    sources = list(dict.fromkeys(rows["source"]))
     return {
         "name": name,
         "picks": [
             row | {"others": disagree[disagree["task"] == row["task"]].to_dict("records")}
             for row in recommended.to_dict("records")
         ],
-        "cards": len(recommended) <= MOST_CARDS,
+        "cards": len(recommended) <= MOST_TASKS,
         "winners": Counter(recommended["candidate"]).most_common(),
         "sure": int((recommended["p_best"] >= 0.95).sum()),
         "source": recommended["source"].iloc[0],
+        "sources": sources,
         "protocol": recommended["protocol"].iloc[0],
         "counts": _same(recommended, ["n_anomalous", "n_normal"]),
         "agreement": _agreement(rows),
@@ -180,7 +181,7 @@ def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
         "table1": _table1_rows(table1[(table1["dataset"] == name) & (table1["setting"] != "")]),
         "settings": [s for s in dict.fromkeys(table1.loc[table1["dataset"] == name, "setting"]) if s],
         "unlabelled": _unlabelled(pick_counts[pick_counts["dataset"] == name]),
-        "figures": _figures(name, svgs, config["evaluation"]["protocols"], list(dict.fromkeys(rows["source"]))),
+        "figures": _figures(name, svgs, config["evaluation"]["protocols"], sources),
         "sheets": own,
         "n_open": OPEN_SHEETS,
     }
@@ -190,11 +191,11 @@ def _figures(name, svgs, protocols, sources):
     """{kind: [(variant, inline SVG)]} of a data set; the variants are protocols or sources, in the order given."""
     found = {"strategies": [], "real_vs_synthetic": [], "confidence": []}
     order = ["", *protocols, *sources]
-    for stem, svg in svgs.items():
-        dataset, kind, variant = [*stem.split("."), ""][:3]
+    for (dataset, figure), svg in svgs.items():
+        kind, _, variant = figure.partition(".")
         if dataset == name and kind in found:
             label = f"{name}: {figures.words(kind)} {figures.words(variant)}".strip()
-            found[kind].append((variant, inline(svg, re.sub(r"\W", "_", stem), label)))
+            found[kind].append((variant, inline(svg, f"{name}.{figure}", label)))
     return {kind: sorted(variants, key=lambda item: order.index(item[0])) for kind, variants in found.items()}
 
 

@@ -24,6 +24,7 @@ COLUMNS = [
     "right",
     "regret",
 ]
+TEXT = ["task", "strategy", "source", "protocol", "setting", "candidate", "warning"]  # of the columns
 
 
 def select(auroc, confidence, candidates, strategies, protocols):
@@ -34,6 +35,8 @@ def select(auroc, confidence, candidates, strategies, protocols):
     Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
     real AUROC equals the best. `random` is the expectation over a uniform draw: `right` the chance of a right pick,
     real_auroc the mean. Without real labels there is one row with the setting "", and the real figures are NaN.
+    A pick of SWSA has a warning where its synthetic AUROC is below 0.5, or where those of more than half of the
+    candidates are: single weak candidates say little about the anomalies.
     """
     names = list(candidates["candidate"])
     n_parameters = candidates["n_parameters"].to_numpy(dtype=float)
@@ -93,12 +96,22 @@ def _by_synthetic(synthetic, names):
     best = float(np.nanmax(synthetic, initial=-np.inf))
     if found["candidate"] == "":
         return found
-    below = f"synthetic AUROC below 0.5 ({best:.3f}): the synthetic anomalies look more normal than the normal images"
     return found | {
         "synthetic_auroc": best,
         "saturated": best == 1 and found["n_tied"] > 1,
-        "warning": below if best < 0.5 else "",
+        "warning": _warning(synthetic, best),
     }
+
+
+def _warning(synthetic, best):
+    """What speaks against the synthetic anomalies, "" for nothing; best: the pick's synthetic AUROC."""
+    look = "the synthetic anomalies look more normal than the normal images"
+    n_below = int((synthetic < 0.5).sum())
+    if best < 0.5:
+        return f"synthetic AUROC below 0.5 ({best:.3f}): {look}"
+    if n_below > len(synthetic) / 2:
+        return f"synthetic AUROC below 0.5 of {n_below} of {len(synthetic)} candidates: {look} to them"
+    return ""
 
 
 def _judged(found, real, names):

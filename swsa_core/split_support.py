@@ -26,8 +26,8 @@ def check_seeds(n_support, seeds, dataset, task):
     if n_support < seeds:
         raise InputError(
             f"task {task!r} of data set {dataset!r} has {n_support} normal training images, its support needs at "
-            f"least {seeds}: lower datasets.{dataset}.support.seeds, add images, or leave the task out of "
-            f"datasets.{dataset}.tasks"
+            f"least {seeds}: lower support.seeds (or datasets.{dataset}.support.seeds), add images (in a folder with `train` "
+            f"raise it), or leave the task out of datasets.{dataset}.tasks"
         )
 
 
@@ -42,11 +42,13 @@ def check_bank(n_support, k, left_out, dataset, task):
 
 
 def check_supports(config):
-    """Raise InputError when the images that are listed for some task cannot give its seeds or a bank of k neighbours."""
-    left_out = max(PARENTS.get(source, 0) for source in config["sources"])
+    """Raise InputError when the images that are listed for some task cannot give its seeds or a bank of k neighbours.
+
+    The bank lacks an anomaly's parents, or the normal image itself; of the protocol `paper` it lacks nothing.
+    """
+    parents = max(PARENTS.get(source, 0) for source in config["sources"])
+    left_out = 0 if config["evaluation"]["protocols"] == ["paper"] else max(parents, 1)
     for dataset, spec in config["datasets"].items():
-        for task in datasets.tasks(spec):
-            n_support = len(datasets.support_images(spec, task, config["seed"], dataset))
+        for task, n_support in datasets.support_sizes(spec).items():
             check_seeds(n_support, spec["support"]["seeds"], dataset, task)
-            # the bank lacks the anomaly's parents, or the normal image itself
-            check_bank(n_support, config["knn"]["k"], max(left_out, 1), dataset, task)
+            check_bank(n_support, config["knn"]["k"], left_out, dataset, task)

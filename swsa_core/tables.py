@@ -5,6 +5,9 @@ Every function takes and returns DataFrames. Text columns hold "" where there is
 
 import pandas as pd
 
+# So many tasks of a data set are shown one by one, as cards, panels and contact sheets; more are summarised.
+MOST_TASKS = 12
+
 TABLE1 = (
     ["selection", "setting", "strategy", "protocol", "dataset"]
     + ["picks", "n_tasks", "pick_rate", "auroc", "ties", "synthetic_auroc"]
@@ -72,6 +75,11 @@ def picks(selection, auroc, protocols, strategies):
     counts = auroc[synthetic].rename(columns={"validation": "source"})
     keys = ["dataset", "task", "candidate", "source", "protocol"]
     return rows.merge(counts[[*keys, "n_normal", "n_anomalous"]], on=keys, how="left", validate="m:1")[PICKS]
+
+
+def shown(picks):
+    """The recommended rows of `picks` whose tasks get a contact sheet: the first MOST_TASKS of each data set."""
+    return picks[picks["recommended"]].groupby("dataset", sort=False).head(MOST_TASKS)
 
 
 def pick_counts(selection):

@@ -77,10 +77,14 @@ def image(seed, side=32):
     return np.where(disc, rng.integers(120, 255, 3), rng.integers(0, 110, 3)).astype(np.uint8)
 
 
-def sheet_of(pick, boxes=True, side=32):
-    """A contact sheet of made-up images; anomaly i has the score i, so that the first are the hardest."""
+def sheet_of(pick, boxes=True, side=32, n_parents=None):
+    """A contact sheet of made-up images; anomaly i has the score i, so that the first are the hardest.
+
+    n_parents: of each anomaly; one where there are boxes and none elsewhere when left out.
+    """
     seeds = [f"a{i}" for i in range(20)]
-    parents = np.array([[seed] for seed in seeds * 5])
+    n_parents = int(boxes) if n_parents is None else n_parents
+    parents = np.array([seeds * 5, seeds[::-1] * 5]).T[:, :n_parents]
     rows = np.tile([6, 5, 4, 3, 20, 18], (100, 1))
     return contact_sheets.collect(
         pick,
@@ -88,7 +92,7 @@ def sheet_of(pick, boxes=True, side=32):
         lambda name: image(int(name[1:]), side),
         np.arange(100.0),
         lambda row: image(100 + row, side),
-        parents if boxes else None,
+        parents if n_parents else None,
         rows if boxes else None,
     )
 

@@ -168,7 +168,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"bad\.pth.*lacks 1 \(conv1\.weight\).*1 \(extra\).*layer1\.0\.conv1"):
         load_backbone(described, "cpu")
     (tmp_path / "text.safetensors").write_text("no weights")
-    with pytest.raises(InputError, match=r"text\.safetensors.*cannot be read"):
+    with pytest.raises(InputError, match=r"text\.safetensors.*damaged"):
         load_backbone(described | {"weights": str(tmp_path / "text.safetensors")}, "cpu")
     torch.save({"state_dict": module.state_dict(), "epoch": 3}, tmp_path / "checkpoint.pth")
     backbone = load_backbone(described | {"weights": str(tmp_path / "checkpoint.pth")}, "cpu")
@@ -179,7 +179,7 @@ def test_a_pickle_is_not_executed(tmp_path):
     import torch
 
     torch.save({"conv1.weight": Transform(1, 1)}, tmp_path / "pickle.pth")
-    with pytest.raises(InputError, match=r"pickle\.pth.*cannot be read"):
+    with pytest.raises(InputError, match=r"pickle\.pth.*damaged"):
         load_backbone(candidate("torchvision:resnet18", weights=str(tmp_path / "pickle.pth")), "cpu")
 
 
@@ -306,6 +306,7 @@ def test_bfloat16_is_near_float32(tmp_path):
     assert b.dtype == np.float32 and not np.array_equal(a, b)
     assert np.linalg.norm(a - b) < 0.02 * np.linalg.norm(a)
     assert np.array_equal(a, load_backbone(described, "cpu", "float32").features(batch))
+    assert [backbone.attributes()["precision"] for backbone in (exact, half)] == ["float32", "bfloat16"]
 
 
 @pytest.mark.parametrize("name", DESCRIPTORS)
@@ -314,7 +315,7 @@ def test_descriptors(name):
     features = backbone.features(batch_of(backbone, IMAGES))
     assert features.shape == (3, backbone.feature_size) and features.dtype == np.float32
     assert np.isfinite(features).all() and len(np.unique(features, axis=0)) == 3
-    assert (backbone.n_parameters, backbone.weights_sha256, backbone.device) == (0, "", "")
+    assert (backbone.n_parameters, backbone.weights_sha256, backbone.device, backbone.precision) == (0, "", "", "")
     assert "scikit-image" in backbone.versions and name in str(backbone.transform)
     again = pickle.loads(pickle.dumps(backbone.transform))
     assert np.array_equal(again(IMAGES[0]), features[0])

@@ -43,7 +43,7 @@ def test_the_hardest_anomalies_are_those_with_the_lowest_scores():
         pick, ["a", "b", "c"], lambda name: name, scores, lambda row: row, parents, n_seeds=2, n_hardest=3
     )
     assert sheet.anomalies == [1, 3, 2] and sheet.n_anomalies == 4
-    assert sheet.parents == [["c"], ["b", "c"], ["a"]] and sheet.boxes is None
+    assert sheet.parents == [["c", "c"], ["b", "c"], ["a", "a"]] and sheet.boxes is None
     assert sheet.seeds == ["a", "b"] and sheet.n_seeds == 3
 
 
@@ -55,11 +55,15 @@ def test_small_images_stay_exact_and_large_ones_small():
     assert np.array_equal(decoded(contact_sheets.data_uri(small))[::5, ::5], small)
     assert decoded(contact_sheets.data_uri(image(0, 400))).shape == (160, 160, 3)
     assert len(contact_sheets.data_uri(image(0, 400))) < 20_000
+    sheet = np.concatenate([small, small[:9]])  # (41, 32, 3)
+    assert np.array_equal(decoded(contact_sheets.cross_uri(sheet))[::15, ::15], sheet)
+    assert decoded(contact_sheets.cross_uri(np.zeros((800, 2000, 3), np.uint8))).shape == (384, 960, 3)
 
 
 def test_contact_sheet_figures_for_any_number_of_parents():
     pick = pd.DataFrame([["d", "$t$", "cutpaste", "hog"]], columns=["dataset", "task", "source", "candidate"]).iloc[0]
-    for boxes, rows in ((True, 3), (False, 2)):
-        figure = figures.contact_sheet(sheet_of(pick, boxes))
-        assert len(figure.axes) == rows * contact_sheets.N_SEEDS
+    for n_parents, labels in enumerate(([], ["made from"], ["style", "content"])):
+        figure = figures.contact_sheet(sheet_of(pick, boxes=n_parents == 1, n_parents=n_parents))
+        assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["seeds", *labels, "hardest"]
+        assert len(figure.axes) == (2 + n_parents) * contact_sheets.N_SEEDS
         assert "$t$: cutpaste" in figures.svg(figure)

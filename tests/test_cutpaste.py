@@ -60,5 +60,5 @@ def test_counts_per_image_differ_by_at_most_one():
 
 
 def test_image_of_one_colour_is_named():
-    with pytest.raises(InputError, match=r"'plain\.png'.*of one colour"):
+    with pytest.raises(InputError, match=r"'plain\.png'.*nearly of one colour; remove it"):
         list(cutpaste_per_image({"plain.png": np.full((32, 32, 3), 7, np.uint8)}, 1, rng(0)))

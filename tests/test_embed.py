@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +18,7 @@ from swsa_core.backbones import Backbone, load_backbone
 from swsa_core.embed import CHUNK, embed, share_threads
 from swsa_core.errors import InputError
 from swsa_core.image_stream import FileReader, RowReader, image_stream
+from workflow_scripts._embed import told
 
 ROOT = Path(__file__).parents[1]
 
@@ -140,12 +140,13 @@ def test_workers_run_only_a_little_ahead(tmp_path):
         assert list(rows) == list(range(1, 1000))
 
 
-def descendants(pid):
-    return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
+def children(pid):
+    """Ids of the processes that any thread of `pid` started, as text."""
+    return [child for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
 def test_no_worker_is_left(tmp_path):
-    before = set(descendants(os.getpid()))
+    before = set(children(os.getpid()))
 
     def broken(row):
         if row == 300:
@@ -155,7 +156,7 @@ def test_no_worker_is_left(tmp_path):
     run(tmp_path, n=50, threads=3, runtime={"workers": 2})
     with pytest.raises(OSError, match="disk on fire"):
         run(tmp_path, read=broken, threads=3, runtime={"workers": 2})
-    assert set(descendants(os.getpid())) <= before
+    assert set(children(os.getpid())) <= before
 
 
 def test_a_killed_worker_is_told(tmp_path):
@@ -277,12 +278,73 @@ def test_unreadable_images(tmp_path, threads):
     assert [entry["image_id"] for entry in skipped] == [ids(600)[row] for row in sorted(bad)]
     assert json.loads(attributes["skipped"]) == skipped and "cannot be read: üü" in skipped[0]["reason"]
     assert "left out 'image 255.png'" in log
-    assert sorted(os.listdir(tmp_path)) == ["images.h5", "images.h5.partial"]  # the latter of the refused run
+    assert os.listdir(tmp_path) == ["images.h5"]
+
+
+def noted(read, rows):
+    def read_row(row):
+        rows.append(row)
+        return read(row)
+
+    return read_row
+
+
+def test_what_is_done_about_bad_images_may_change_between_runs(tmp_path):
+    """Every chunk is embedded once, except that a refusing run looks again at what a skipping one left out."""
+    path, read = tmp_path / "images.h5", []
+
+    def unplugged(row):
+        if row == 550:
+            raise OSError("unplugged")
+        return unreadable({300})(row)
+
+    with pytest.raises(InputError, match=r"image 300\.png"):
+        run(tmp_path, read=unreadable({300}))
+    with pytest.raises(OSError, match="unplugged"):
+        run(tmp_path, read=noted(unplugged, read), on_bad_image="skip")
+    assert read == list(range(256, 551))
+    *_, skipped = run(tmp_path, read=noted(unreadable({300}), read := []), on_bad_image="skip")
+    assert read == list(range(512, 600)) and [entry["image_id"] for entry in skipped] == ["image 300.png"]
+
+    path.unlink()
+    with pytest.raises(OSError, match="unplugged"):
+        run(tmp_path, read=unplugged, on_bad_image="skip")
+    with pytest.raises(InputError, match=r"image 300\.png"):
+        run(tmp_path, read=unreadable({300}))
+    arrays, *_, skipped = run(tmp_path, read=noted(read_synthetic, read := []))
+    assert read == list(range(256, 600)) and not skipped and np.array_equal(arrays["features"], EXPECTED)
+
+
+def test_the_way_of_bad_images_does_not_show_in_a_file_without_any(tmp_path):
+    contents = []
+    for on_bad_image in ("error", "skip"):
+        run(tmp_path, on_bad_image=on_bad_image)
+        contents.append((tmp_path / "images.h5").read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_killed_while_the_finished_file_is_written(tmp_path, monkeypatch):
+    def killed(source, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(store.os, "replace", killed)
+        run(tmp_path, read=unreadable({3}), on_bad_image="skip")
+    assert not (tmp_path / "images.h5").exists()
+    arrays, *_ = run(tmp_path, read=noted(read_synthetic, read := []), on_bad_image="skip")
+    assert read == [] and len(arrays["features"]) == 599
+
+
+def test_a_bad_image_is_told_in_the_words_of_the_rule(tmp_path):
+    read = told(unreadable({2}), lambda row, error: f"class 'red', row {row}: {error}; set on_bad_image: skip")
+    with pytest.raises(InputError, match=r"^class 'red', row 2: image 'image 2\.png'.*; set on_bad_image: skip$"):
+        run(tmp_path, n=5, read=read)
 
 
 def test_nothing_readable_or_nothing_at_all(tmp_path):
     with pytest.raises(InputError, match="none of the 3 images can be read"):
         run(tmp_path, n=3, read=unreadable({0, 1, 2}), on_bad_image="skip")
+    assert len(run(tmp_path, n=3)[0]["features"]) == 3, "and the images are read again once they are repaired"
     with pytest.raises(InputError, match="no image"):
         run(tmp_path, n=0)
 
@@ -315,7 +377,7 @@ def test_kill_and_rerun_give_identical_bits(tmp_path, threads):
     for line in process.stdout:  # beyond the first chunk, in the middle of the second
         if line.strip().isdigit() and int(line) > CHUNK:
             break
-    workers = descendants(process.pid)
+    workers = children(process.pid)
     assert len(workers) == threads - 1
     process.kill()
     process.wait()
@@ -381,7 +443,6 @@ def test_readers(tmp_path):
     store.write(tmp_path / "a.h5", {"images": images[:2]})
     store.write(tmp_path / "b.h5", {"images": images[2:], "sizes": np.array([[16, 16], [9, 7], [16, 3]])})
     reader = pickle.loads(pickle.dumps(RowReader([tmp_path / "a.h5", tmp_path / "b.h5"])))
-    assert len(reader) == 5
     shapes = [(16, 16), (16, 16), (16, 16), (9, 7), (16, 3)]
     for row, (height, width) in enumerate(shapes):
         assert np.array_equal(reader(row), images[row, :height, :width])
@@ -403,5 +464,4 @@ def test_a_descriptor_is_computed_by_the_workers(tmp_path):
     alone, *_ = run(tmp_path, n=40, backbone=backbone)
     shared, *_ = run(tmp_path / "other", n=40, backbone=backbone, threads=2)
     assert alone["features"].shape == (40, 324) and np.array_equal(alone["features"], shared["features"])
-    with h5py.File(tmp_path / "images.h5") as file:
-        assert file["features"].dtype == np.float32
+    assert alone["features"].dtype == np.float32

@@ -90,13 +90,12 @@ def test_paired_is_leave_one_out_for_anomalies_without_parents():
 
 @pytest.mark.parametrize(("protocol", "fits"), [("paper", 4), ("leave_one_out", 2), ("paired", 2)])
 def test_too_few_neighbours_left_is_an_error_that_names_task_bank_and_k(protocol, fits):
-    study = scored.study(sizes=(4, 9))
-    compare(study.scores(k=fits), "a", "two", protocol)
-    if fits < 4:
-        with pytest.raises(
-            InputError, match=r"task 'a', source 'two': the bank of 4 images is too small for knn\.k = 3"
-        ):
-            compare(study.scores(k=3), "a", "two", protocol)
+    scores = scored.study(sizes=(4, 9)).scores(k=fits)
+    compare(scores, "a", "two", protocol)
+    scores.attributes["k"] = fits + 1
+    message = rf"'{protocol}', task 'a', source 'two': the bank of 4 images is too small for knn\.k = {fits + 1}"
+    with pytest.raises(InputError, match=message):
+        compare(scores, "a", "two", protocol)
 
 
 def test_hardest_by_mean_rank_takes_the_same_anomalies_for_all_candidates():
@@ -168,6 +167,45 @@ def test_an_image_with_two_defect_types_counts_once_in_the_rest():
         {"one_vs_rest": (0 + 2 + 3) / 9, "one_vs_closest": 2 / 6, "one_vs_one": (2 / 6 + 5 / 6) / 2}
     )
     assert table.n_anomalous.to_dict() == {"one_vs_rest": 3, "one_vs_closest": 2, "one_vs_one": 4}
+
+
+def real_scores(columns, groups):
+    """(scores, index) of one product: columns: {candidate: score of each test image}; groups: their labels."""
+    index = pd.DataFrame({"image_id": [f"{i}" for i in range(len(groups))], "class": "cup", "split": "test"})
+    index["group"] = groups
+    empty = {"image_id": np.array(["bank"]), "task": np.array([0]), "held_out": np.array([False])}
+    scores = {
+        name: Scores(["cup"], {"image_id": index.image_id.to_numpy(), "scores": np.array(values)[:, None]}, empty, {})
+        for name, values in columns.items()
+    }
+    return scores, index
+
+
+@pytest.mark.parametrize("closest", ["candidate", "shared"])
+def test_small_groups_are_left_out_of_the_rows_by_group_but_not_of_the_rest(closest):
+    groups = ["good", "good", "a", "b", "b"]
+    scores, index = real_scores({"one": [1.0, 3, 2, 9, 0]}, groups)
+    for size, expected, n_anomalous in [
+        (1, {"one_vs_rest": 3 / 6, "one_vs_closest": 1 / 2, "one_vs_one": 1 / 2}, [3, 1, 3]),
+        (2, {"one_vs_rest": 3 / 6, "one_vs_closest": 2 / 4, "one_vs_one": 2 / 4}, [3, 2, 2]),
+        (3, {"one_vs_rest": 3 / 6}, [3]),
+    ]:
+        spec = {"kind": "visa", "groups": "exact", "min_group_size": size}
+        table = evaluate(scores, index, spec, [], SETTINGS, closest=closest).set_index("setting")
+        assert table.auroc.to_dict() == pytest.approx(expected)
+        assert table.n_anomalous.tolist() == n_anomalous and (table.n_normal == 2).all()
+
+
+def test_candidates_with_the_same_aurocs_in_another_order_tie_in_one_vs_one():
+    normals, groups = np.arange(10) + 0.5, [f"type {i}" for i in range(7)]
+    wins = [3, 1, 7, 9, 2, 6, 1]  # of ten normals
+    orders = [np.random.default_rng(seed).permutation(wins) for seed in range(30)]
+    columns = {str(c): [*normals, *order] for c, order in enumerate(orders)}
+    scores, index = real_scores(columns, ["good"] * 10 + groups)
+    spec = {"kind": "visa", "groups": "exact", "min_group_size": 1}
+    table = evaluate(scores, index, spec, [], ["one_vs_one"])
+    assert len({np.mean(order / 10) for order in orders}) > 1, "a plain mean breaks the ties"
+    assert table.auroc.nunique() == 1 and table.auroc[0] == pytest.approx(np.mean(wins) / 10)
 
 
 def test_a_data_set_without_labels_has_synthetic_rows_only():

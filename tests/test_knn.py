@@ -1,14 +1,12 @@
 """Eq. 4 against scikit-learn, and what must hold for any features."""
 
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from swsa_core.detectors import knn, knn_score
+from swsa_core.detectors import knn_score
 from swsa_core.detectors.knn import l2_normalized, nearest, squared_distances
 
 
@@ -118,7 +116,3 @@ def test_knn_score_refuses_what_has_no_meaning(arguments, message):
     given_arguments = {"queries": np.ones((2, 4)), "bank": np.eye(3, 4), "k": 1} | arguments
     with pytest.raises(ValueError, match=message):
         knn_score(**given_arguments)
-
-
-def test_examples_in_the_documentation():
-    assert doctest.testmod(knn).failed == 0

@@ -1,7 +1,5 @@
 """AUROC, Kendall's τ and total variation against scikit-learn and SciPy, and their invariances."""
 
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -126,7 +124,3 @@ def test_total_variation_is_symmetric_bounded_and_repeatable(seed):
     value = total_variation(one, other, n_runs=3, seed=1)
     assert 0 <= value <= 2 * (1 - 0.25)  # the support is half of one set and a quarter of the other
     assert value == total_variation(one, other, n_runs=3, seed=1)
-
-
-def test_examples_in_the_documentation():
-    assert doctest.testmod(metrics).failed == 0

@@ -2,13 +2,15 @@
 
 import doctest
 import re
-from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
+from pages import Page
 from studies import CANDIDATES, WARNING, sheet_of, study
 
 from swsa_core import contact_sheets, figures, report, tables
+from workflow_scripts._study import read_benchmarks
 
 EVIL = "<script>alert(\"x\")</script> & 'täsk' {{ 7 * 7 }}"
 BENCHMARKS = pd.DataFrame(
@@ -16,45 +18,11 @@ BENCHMARKS = pd.DataFrame(
 )
 
 
-VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
-INLINE = {"wbr", "b", "i", "span", "small", "a"}
-
-
-class Page(HTMLParser):
-    """The elements, the text that is seen and the ids of a page; fails on tags that do not close each other."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.links, self.ids, self.words, self.open = [], [], [], [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.words.append(" " * (tag not in INLINE))
-        self.ids += [value for key, value in attributes if key == "id"]
-        self.links += [value for key, value in attributes if key in ("src", "href", "xlink:href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return re.sub(r"\s+", " ", "".join(self.words))
-
-
-def rendered(datasets, candidates=CANDIDATES, skipped=(), boxes=True, change=None, draw=False, **options):
+def rendered(
+    datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
+    benchmarks=BENCHMARKS, **options,
+):  # fmt: skip
+    """The page of a made-up study; options: of studies.study."""
     made = study(datasets, candidates, **options)
     if change is not None:
         change(made)
@@ -72,11 +40,12 @@ def rendered(datasets, candidates=CANDIDATES, skipped=(), boxes=True, change=Non
         table1=table1,
         pick_counts=tables.pick_counts(made["selection"]),
         candidates=made["candidates"],
-        sheets=[sheet_of(pick, boxes) for pick in contact_sheets.shown(picks).itertuples()],
-        svgs={stem: figures.svg(figure) for stem, figure in drawn.items()},
+        sheets=[sheet_of(pick, boxes, n_parents=n_parents) for pick in tables.shown(picks).itertuples()],
+        svgs={name: figures.svg(figure) for name, figure in drawn.items()},
         skipped=list(skipped),
-        costs=tables.stage_costs(BENCHMARKS),
+        costs=tables.stage_costs(benchmarks),
         versions={"torch": "2.15.0"},
+        crosses=crosses,
     )
 
 
@@ -127,7 +96,7 @@ def test_every_thing_shown_has_its_terms_explained(page):
 
 def test_a_folder_without_labels_reads_well(practitioner):
     text = practitioner.text
-    assert "For mine deploy" in text and "This data set has no labelled anomalies" in text
+    assert "For mine deploy" in text and "This data set has no labelled test set" in text
     assert "it is not known how well any candidate finds real anomalies" in text
     assert not re.search(r"\bnan\b|\bNone\b|Pick rate|Right picks|Real AUROC|1 tasks", text)
     assert "Warnings" not in text
@@ -171,10 +140,70 @@ def test_many_tasks_are_summarised_above_a_table_that_scrolls():
     page = Page(html)
     assert 'class="scroll tall"' in html and "40 tasks" in page.text and "For 000.Bird deploy" not in page.text
     assert all(page.text.count(task) >= 1 for task in tasks)
-    assert f"Shown: {contact_sheets.MOST_SHEETS} of 40 tasks." in page.text
-    assert page.tags.count("img") == contact_sheets.MOST_SHEETS * (contact_sheets.N_SEEDS + contact_sheets.N_HARDEST)
+    assert f"Shown: {tables.MOST_TASKS} of 40 tasks." in page.text
+    assert page.tags.count("img") == tables.MOST_TASKS * (contact_sheets.N_SEEDS + contact_sheets.N_HARDEST)
 
 
 def test_costs_of_jobs_too_short_to_measure(page):
     assert "cutpaste 2 1 min 20 s 1 min 15 s 120 MB" in page.text
     assert "not measured" in page.text
+
+
+def test_a_study_without_measured_jobs_says_so():
+    html = rendered({"mine": (["mine"], False)}, sources=["cutpaste"], benchmarks=BENCHMARKS.iloc[:0])
+    assert "Time and memory Not measured." in Page(html).text
+
+
+def test_drawn_letters_are_called_easy_for_models_trained_on_them_wherever_they_stand():
+    note = report.SOURCE_NOTES["procedural"]
+    datasets = {"digits": (["0"], True)}
+    assert Page(rendered(datasets, sources=["cutpaste"])).text.count(note) == 0
+    assert Page(rendered(datasets, sources=["cutpaste", "procedural"])).text.count(note) == 2
+    assert Page(rendered(datasets, sources=["procedural"])).text.count(note) == 3  # the sheet shows them, too
+
+
+def test_all_pairs_stand_in_their_task_only():
+    cross = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
+    datasets = {"d": (["a", "b"], False)}
+    plain, crossed = (
+        Page(rendered(datasets, sources=["cutpaste"], crosses=crosses)) for crosses in (None, {("d", "b"): cross})
+    )
+    assert "All pairs" not in plain.text
+    assert crossed.text.count("All pairs") == 1
+    assert crossed.text.rindex("b cutpaste anomalies") < crossed.text.index("All pairs")
+    assert contact_sheets.cross_uri(cross) in crossed.links
+
+
+@pytest.mark.parametrize("n_parents", [0, 1, 2])
+def test_only_anomalies_of_two_parents_are_said_to_be_of_style_and_content(n_parents):
+    html = rendered({"d": (["a"], False)}, sources=["cutpaste"], boxes=False, n_parents=n_parents)
+    assert ("style + content → anomaly" in Page(html).text) == (n_parents == 2)
+
+
+def test_figures_stand_under_their_own_data_set_whatever_its_name():
+    names = ["a", "a.strategies", "a_strategies"]
+    page = Page(rendered({name: (["0"], True) for name in names}, draw=True, sources=["cutpaste"], protocols=["paper"]))
+    assert len(page.ids) == len(set(page.ids))
+    assert page.tags.count("figure") == 3 * len(names)
+
+
+def test_time_and_memory_are_those_of_the_jobs_that_the_config_has(tmp_path):
+    config = {
+        "datasets": {"d": {}},
+        "sources": {"procedural": {}},
+        "candidates": [{"name": "mini:a"}, {"name": "mini:b"}],
+    }
+    supports = {("d", "t 1"): {"slug": "t-1"}}
+    current = ["split_support/d/t-1", "index_pool/procedural", "sample_procedural/d", "embed_images/d/mini-a"]
+    current += ["embed_anomalies/d/mini-b/procedural", "embed_pool/procedural/mini-a", "tables/tables"]
+    former = ["split_support/d/t-2", "split_support/e/t-1", "cutpaste/d/t-1", "sample_tiny_imagenet/d"]
+    former += ["embed_images/d/mini-c", "embed_anomalies/d/mini-a/cutpaste", "embed_pool/tiny_imagenet/mini-a"]
+    former += ["no_stage/d"]
+    assert list(read_benchmarks(tmp_path, config, supports).columns) == ["stage", "s", "max_rss"]
+    for i, name in enumerate(reversed(current + former)):
+        path = tmp_path / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tmax_rss\n{i}\t-\n")
+    costs = tables.stage_costs(read_benchmarks(tmp_path, config, supports))
+    assert costs["stage"].tolist() == [name.split("/")[0] for name in current]
+    assert (costs["jobs"] == 1).all()

@@ -43,7 +43,7 @@ def finished(tmp_path_factory):
 def add_class(directory, name):
     for split, count in (("train", 6), ("test", 3)):
         for i in range(count):
-            draw(directory / "shapes" / split / name / f"{i}.png", seed=len(name) * 100 + len(split) * 10 + i)
+            draw(directory / "shapes" / split / name / f"{i}.png", seed=ord(name[0]) * 100 + len(split) * 10 + i)
 
 
 def edited(config, path, value):
@@ -64,6 +64,15 @@ EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed
     [
         ("runtime.batch_size", 7, {}),
         ("runtime.threads", 2, {}),
+        ("runtime.workers", 0, {}),
+        ("runtime.device", "auto", {}),
+        ("datasets.shapes.on_bad_image", "skip", {"report": 1}),  # which shows the config
+        (
+            "seed",
+            1,
+            {"split_support": 2, "cutpaste": 2, "index_pool": 1, "sample_procedural": 1}
+            | {"embed_support": 2, "embed_anomalies": 2, "embed_pool": 2, "score_knn": 2, **BELOW_SCORES},
+        ),
         ("knn.k", 3, {"score_knn": 2, **BELOW_SCORES}),
         ("sources.cutpaste.area", [0.05, 0.15], {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
         (
@@ -135,12 +144,17 @@ def copied(finished, tmp_path):
     return tmp_path / "copy", config
 
 
-def test_new_class_and_new_image(copied):
-    """A new class or image computes that task's stages and those of the data set."""
+def test_new_class_new_image_and_removed_image(copied):
+    """A class or image that comes or goes computes that task's stages and those of the data set."""
     directory, config = copied
     embeddings = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2}
     of_data_set = {"index_images": 1, **embeddings, "score_knn": 2, **BELOW_SCORES}
-    draw(directory / "shapes" / "train" / "circle" / "new.png", seed=1)
+    image = directory / "shapes" / "train" / "circle" / "new.png"
+    draw(image, seed=1)
+    assert dry_run(directory, config) == {"split_support": 1, "cutpaste": 1, **of_data_set}
+    snakemake(directory, config)
+    assert dry_run(directory, config) == {}
+    image.unlink()
     assert dry_run(directory, config) == {"split_support": 1, "cutpaste": 1, **of_data_set}
     snakemake(directory, config)
     assert dry_run(directory, config) == {}

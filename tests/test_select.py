@@ -81,12 +81,20 @@ def test_a_pick_that_equals_the_best_is_right():
         ([1, 0.9, 0.9], False, False),
         ([0.9, 0.9, 0], False, False),
         ([0.2, 0.4, 0.1], False, True),
+        ([0.2, 0.55, 0.5], False, False),
+        ([0.2, 0.55, 0.4], False, True),
+        ([0.2, 0.55, np.nan], False, False),
     ],
 )
 def test_saturation_and_warning(synthetic, saturated, warned):
     row = picks(synthetic, {}).loc["swsa_cutpaste"]
     assert row.saturated == saturated
     assert ("below 0.5" in row.warning) == warned
+
+
+def test_the_warning_says_how_many_candidates_are_below_half():
+    assert "of 2 of 3 candidates" in picks([0.2, 0.55, 0.4], {}).warning["swsa_cutpaste"]
+    assert "(0.400)" in picks([0.2, 0.4, 0.1], {}).warning["swsa_cutpaste"]
 
 
 def test_without_real_labels_there_is_one_row_with_the_pick_only():

@@ -1,15 +1,21 @@
 """The split of the support set, names and random numbers."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+import layouts
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swsa_core import datasets
 from swsa_core.anomalies.pool import sample_pool
 from swsa_core.errors import InputError
 from swsa_core.names import SLUG, slug, unique_slugs
 from swsa_core.seeding import rng
-from swsa_core.split_support import check_bank, split_support
+from swsa_core.split_support import check_bank, check_supports, split_support
 
 IDS = [f"{i}.png" for i in range(30)]
 
@@ -38,6 +44,50 @@ def test_too_few_images_say_what_is_needed():
     check_bank(5, 3, 2, "birds", "wren")
     with pytest.raises(InputError, match=r"knn\.k: 3 .*bank of 4 support images, 2 without"):
         check_bank(4, 3, 2, "birds", "wren")
+
+
+def config(spec, k=3, protocols=("paper", "leave_one_out"), sources=("cutpaste",)):
+    evaluation = {"protocols": list(protocols)}
+    return {
+        "seed": 0,
+        "datasets": {"mine": spec},
+        "sources": dict.fromkeys(sources),
+        "knn": {"k": k},
+        "evaluation": evaluation,
+    }
+
+
+def test_a_bank_for_the_protocol_paper_alone_lacks_nothing(tmp_path):
+    spec = layouts.spec("classes", layouts.classes(tmp_path, make=layouts.touch))  # 6 train images a class
+    check_supports(config(spec, k=5))
+    check_supports(config(spec, k=6, protocols=["paper"]))
+    for too_many, protocols in [(6, ["paper", "paired"]), (6, ["leave_one_out"]), (7, ["paper"])]:
+        with pytest.raises(InputError, match=rf"knn\.k: {too_many} neighbours .* bank of 6 support images"):
+            check_supports(config(spec, k=too_many, protocols=protocols))
+    with pytest.raises(InputError, match=r"'blue' of data set 'mine' has 6 normal training images.*at least 9"):
+        check_supports(config({**spec, "support": {"seeds": 9}}))
+
+
+def test_supports_are_checked_with_one_listing_for_all_tasks(tmp_path, monkeypatch):
+    calls = []
+    rows = datasets.cub.rows
+    monkeypatch.setattr(datasets.cub, "rows", lambda *args: calls.append(args) or rows(*args))
+    for n_classes in (2, 20):
+        names = [f"{i:03d}.Bird" for i in range(n_classes)]
+        check_supports(config(layouts.spec("cub", layouts.cub(tmp_path / f"{n_classes}", names, make=layouts.touch))))
+        assert len(calls) <= 2
+        calls.clear()
+
+
+def test_reading_the_demo_config_imports_nothing_heavy():
+    code = (
+        "import sys, yaml; from swsa_core.config import validate; from swsa_core.split_support import check_supports;"
+        "check_supports(validate(yaml.safe_load(open('config.yaml'))));"
+        "print(*{'torch', 'sklearn', 'pandas'} & sys.modules.keys())"
+    )
+    root = Path(__file__).parents[1]
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert run.stdout.split() == []
 
 
 def test_pool_rows_differ_within_a_task():

@@ -1,5 +1,8 @@
 """Files are whole or absent, resumed exactly, and checked when read."""
 
+import os
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -68,6 +71,51 @@ def test_rows_beyond_done_are_not_trusted(tmp_path):
     assert store.read(path)[0]["features"].max() == 11
 
 
+@pytest.mark.parametrize("upto", [0, 4])
+def test_a_partial_file_does_not_pass_as_whole(tmp_path, upto):
+    path = tmp_path / "x.h5"
+    with pytest.raises(KeyboardInterrupt):
+        fill(path, upto)
+    os.replace(path.with_name("x.h5.partial"), path)
+    with pytest.raises(InputError, match=r"x\.h5 is not complete"):
+        store.read(path)
+
+
+@pytest.mark.parametrize("kept", [[], [1, 4], range(6)])
+@pytest.mark.parametrize("compress", [(), ("features",)])
+def test_rows_left_out_of_the_finished_file(tmp_path, kept, compress, monkeypatch):
+    monkeypatch.setattr(store, "COPIED", 16)  # two rows at a time
+    path, rows_kept = tmp_path / "x.h5", np.isin(np.arange(6), kept)
+    columns = {"features": ((2,), "f4"), "note": ((), store.text_type(3))}
+    with store.writer(
+        path, 6, columns, "h", {"image_id": list("abcdéf")}, {"k": 3}, compress=compress, scratch=["note"]
+    ) as rows:
+        rows.append(features=np.arange(8.0).reshape(4, 2), note=["", "ü", "", ""])
+        assert rows.read("note").tolist() == ["", "ü", "", ""]
+        rows.append(features=np.zeros((2, 2)), note=["", "x"])
+        rows.rewind(4)
+        rows.append(features=np.arange(8.0, 12).reshape(2, 2), note=["", ""])
+        rows.keep(rows_kept, left_out=6 - len(kept))
+    arrays, attributes = store.read(path)
+    assert set(arrays) == {"features", "image_id"} and attributes == {"k": 3, "left_out": 6 - len(kept)}
+    assert np.array_equal(arrays["features"], np.arange(12.0).reshape(6, 2)[rows_kept])
+    assert list(arrays["image_id"]) == [list("abcdéf")[row] for row in kept]
+    assert os.listdir(tmp_path) == ["x.h5"]
+
+
+@pytest.mark.parametrize("compress", [(), ("features",)])
+def test_killed_while_finishing_loses_no_row(tmp_path, compress, monkeypatch):
+    def killed(source, target):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "x.h5"
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(store.os, "replace", killed)
+        fill(path, 6, compress=compress)
+    assert not path.exists() and fill(path, 6, compress=compress) == 6
+    assert np.array_equal(store.read(path)[0]["features"], np.arange(12.0).reshape(6, 2))
+
+
 def test_writer_refuses_missing_rows(tmp_path):
     with (
         pytest.raises(ValueError, match="0 rows were written, expected 6"),
@@ -99,6 +147,30 @@ def test_read_refuses_a_truncated_file(tmp_path):
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(InputError, match=r"x\.h5 cannot be read"):
         store.read(path)
+
+
+def test_single_rows_and_counts(tmp_path):
+    store.write(tmp_path / "x.h5", {"images": np.arange(12).reshape(3, 4), "parents": list("abc")})
+    assert store.count_rows(tmp_path / "x.h5", "images") == 3
+    assert store.open_file(tmp_path / "x.h5")["images"][1].tolist() == [4, 5, 6, 7]
+    assert set(store.read(tmp_path / "x.h5", without=["images"])[0]) == {"parents"}
+    (tmp_path / "y.h5").write_text("no HDF5")
+    with pytest.raises(InputError, match=r"y\.h5 cannot be read"):
+        store.count_rows(tmp_path / "y.h5", "images")
+
+
+def test_files_that_do_not_belong_together():
+    whole = {"a.h5": {"model": "m", "precision": "float32"}, "b.h5": {"model": "m", "precision": "float32", "k": 1}}
+    store.check_same(whole, ["model", "precision"])
+    for other in ({"model": "m", "precision": "bfloat16"}, {"model": "m"}):
+        with pytest.raises(InputError, match=r"b\.h5 and c\.h5.*precision is 'float32' in the one.*delete both"):
+            store.check_same(whole | {"c.h5": other}, ["model", "precision"])
+
+
+def test_hdf5_is_used_in_one_module():
+    root = Path(__file__).parents[1]
+    files = [*(root / "swsa_core").rglob("*.py"), *(root / "workflow_scripts").glob("*.py")]
+    assert [path.name for path in files if "h5py" in path.read_text()] == ["store.py"]
 
 
 def test_table_keeps_floats_and_text(tmp_path):

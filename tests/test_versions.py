@@ -15,24 +15,25 @@ from swsa_core.versions import STAGE_VERSIONS
 
 ROOT = Path(__file__).parents[1]
 ACCEPTED = Path(__file__).with_name("stage_digests.json")
+PACKAGES = ("swsa_core", "workflow_scripts")
 # Modules that tell, carry and name results but do not make them.
-PLUMBING = {"errors", "names", "store", "config", "config_errors", "versions"}
+PLUMBING = {"errors", "names", "store", "config", "config_errors", "versions", "_job"}
 
 
 def imported(tree):
-    """Names of the swsa_core modules (or members) that a module imports, anywhere in it."""
+    """Names of the project's modules (or members) that a module imports, anywhere in it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "swsa_core":
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
             yield node.module
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
 def source_file(module):
-    """The file of a swsa_core module, None for anything else."""
+    """The file of a module of the project, None for anything else."""
     steps = module.split(".")
-    if steps[0] != "swsa_core" or len(steps) == 1 or steps[1] in PLUMBING:
+    if steps[0] not in PACKAGES or len(steps) == 1 or steps[1] in PLUMBING:
         return None
     path = ROOT.joinpath(*steps)
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
@@ -55,13 +56,29 @@ def code(file):
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    return text(tree)
+
+
+def text(node):
+    """Like `ast.dump`, but the same in every version of Python: fields without a value are left out."""
+    if isinstance(node, list):
+        return "[" + ",".join(map(text, node)) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = (f"{name}={text(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
+    return f"{type(node).__name__}({','.join(fields)})"
+
+
+def data_of(file):
+    """Files that belong to a module by name: report.html.jinja to report.py, flowers_names.txt to flowers.py."""
+    return sorted(path for path in file.parent.glob(f"{file.stem}[._]*") if path.suffix not in (".py", ".pyc"))
 
 
 def digest(stage):
     files = modules_of(ROOT / "workflow_scripts" / f"{stage}.py")
-    text = "\n".join(f"{file.relative_to(ROOT)}\n{code(file)}" for file in files)
-    return sha256(text.encode()).hexdigest()[:16]
+    parts = [f"{file.relative_to(ROOT)}\n{code(file)}" for file in files]
+    parts += [data.read_text(encoding="utf-8") for file in files for data in data_of(file)]
+    return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 @pytest.mark.parametrize("stage", STAGE_VERSIONS)
@@ -86,10 +103,25 @@ def test_digest_ignores_docstrings_and_comments_only(tmp_path):
     assert code(first) == code(second) != code(third)
 
 
-def test_digest_follows_imports():
-    files = {file.name for file in modules_of(ROOT / "workflow_scripts" / "cutpaste.py")}
-    assert {"cutpaste.py", "images.py", "seeding.py", "procedural.py"} <= files
-    assert "store.py" not in files
+@pytest.mark.parametrize(
+    ("stage", "within"),
+    [
+        ("cutpaste", {"cutpaste.py", "images.py", "seeding.py", "procedural.py"}),
+        *((f"embed_{what}", {"_embed.py", "embed.py", "backbones.py", "networks.py", "transforms.py", "descriptors.py"})
+          for what in ("images", "support", "anomalies", "pool")),
+        ("report", {"_study.py", "report.py", "contact_sheets.py"}),
+        ("figures", {"_study.py", "figures.py"}),
+    ],
+)  # fmt: skip
+def test_digest_follows_imports(stage, within):
+    files = {file.name for file in modules_of(ROOT / "workflow_scripts" / f"{stage}.py")}
+    assert within <= files
+    assert not {"store.py", "_job.py"} & files
+
+
+def test_digest_holds_data_files():
+    assert [path.name for path in data_of(ROOT / "swsa_core" / "report.py")] == ["report.html.jinja"]
+    assert [path.name for path in data_of(ROOT / "swsa_core" / "datasets" / "flowers.py")] == ["flowers_names.txt"]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from swsa_core.backbones import load_backbone
 from swsa_core.embed import embed
+from swsa_core.errors import InputError
 from swsa_core.versions import stage_version
 from workflow_scripts._job import progress
 
@@ -26,3 +27,15 @@ def embed_rows(snakemake, read, constants, on_bad_image="error"):
         on_bad_image=on_bad_image,
         progress=progress(what),
     )
+
+
+def told(read, tell):
+    """`read` with its InputErrors told in the words of `tell`: (row, error) -> sentence."""
+
+    def read_row(row):
+        try:
+            return read(row)
+        except InputError as error:
+            raise InputError(tell(row, error)) from None
+
+    return read_row

@@ -27,6 +27,9 @@ def job(snakemake):
             except InputError as error:
                 print(f"{snakemake.rule}: {error}")
                 sys.exit(1)
+            except KeyboardInterrupt:
+                print(f"{snakemake.rule}: interrupted; the same command goes on from here")
+                sys.exit(1)
             except Exception:
                 traceback.print_exc()
                 sys.exit(1)

@@ -4,13 +4,17 @@ import json
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 from swsa_core import contact_sheets, score_knn, store
 from swsa_core.anomalies.files import read_origins
-from swsa_core.config import POOLS
+from swsa_core.config import POOLS, Sources
 from swsa_core.image_stream import RowReader
 from swsa_core.images import prepared
+from swsa_core.names import unique_slugs
 from swsa_core.protocols import compare
-from swsa_core.tables import stack
+from swsa_core.tables import shown, stack
+from swsa_core.versions import STAGE_VERSIONS
 
 TEXT = (
     ["dataset", "task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest", "strategy", "source"]
@@ -41,7 +45,7 @@ def read_sheets(picks, supports, score_files, config):
         scores[dataset, one.attributes["candidate"]] = one
     return [
         read_sheet(pick, supports[pick.dataset, pick.task], scores[pick.dataset, pick.candidate], config)
-        for pick in contact_sheets.shown(picks).itertuples()
+        for pick in shown(picks).itertuples()
     ]
 
 
@@ -83,3 +87,39 @@ def read_skipped(supports, score_files, paths):
                 key, {"dataset": dataset, "task": "", "stage": "embed_images", "path": paths[key]} | image
             )
     return list(skipped.values())
+
+
+def read_benchmarks(folder, config, supports):
+    """Snakemake's run times and memory of the jobs of this config, with a column stage, in the order of the stages.
+
+    Files of jobs that another config had are passed over.
+    """
+    jobs = [
+        pd.read_csv(path, sep="\t").assign(stage=path.relative_to(folder).parts[0])
+        for path in sorted(folder.glob("*/**/*.tsv"))
+        if _is_current(path.relative_to(folder).with_suffix("").parts, config, supports)
+    ]
+    if not jobs:
+        return pd.DataFrame(columns=["stage", "s", "max_rss"])
+    return pd.concat(jobs, ignore_index=True).sort_values("stage", key=lambda s: s.map(_place), kind="stable")
+
+
+def _is_current(parts, config, supports):
+    """Whether a benchmark's path, (stage, data set or pool, wildcards...) or (stage, stage), is of a job of this config."""
+    stage, first, *rest = parts
+    sources = set(config["sources"])
+    of_source = stage.removeprefix("sample_")
+    if _place(stage) is None or (of_source in Sources.model_fields and of_source not in sources):
+        return False
+    candidates = set(unique_slugs(candidate["name"] for candidate in config["candidates"]))
+    tasks = {support["slug"] for (dataset, _), support in supports.items() if dataset == first}
+    if first in config["datasets"]:
+        return set(rest) <= tasks | candidates | sources
+    return first in sources | {stage} and set(rest) <= candidates
+
+
+def _place(stage):
+    """The stage's place in STAGE_VERSIONS, None for an unknown one; the sampling of every pool is one stage."""
+    stages = list(STAGE_VERSIONS)
+    name = "sample_tiny_imagenet" if stage.startswith("sample_") else stage
+    return stages.index(name) if name in stages else None

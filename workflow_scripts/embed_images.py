@@ -1,9 +1,14 @@
 from swsa_core import store
 from swsa_core.image_stream import FileReader
-from workflow_scripts._embed import embed_rows
+from workflow_scripts._embed import embed_rows, told
 from workflow_scripts._job import job
 
 with job(snakemake):
-    images = store.read_table(snakemake.input.images, ["image_id", "path"], text=["image_id", "path"])
-    on_bad_image = snakemake.params.settings["datasets.{dataset}.on_bad_image"]
-    embed_rows(snakemake, FileReader(images.path), {"image_id": images.image_id.tolist()}, on_bad_image)
+    columns, dataset = ["image_id", "path", "class"], snakemake.wildcards.dataset
+    images = store.read_table(snakemake.input.images, columns, text=columns)
+    on_bad_image = snakemake.config["datasets"][dataset]["on_bad_image"]
+    read = FileReader(images.path)
+    if on_bad_image == "error":
+        remedy = f"to go on without it set datasets.{dataset}.on_bad_image: skip"
+        read = told(read, lambda row, error: f"class {images['class'][row]!r}: {error}; {remedy}")
+    embed_rows(snakemake, read, {"image_id": images.image_id.tolist()}, on_bad_image)

@@ -1,9 +1,10 @@
 from swsa_core import store
 from swsa_core.image_stream import FileReader
-from workflow_scripts._embed import embed_rows
+from workflow_scripts._embed import embed_rows, told
 from workflow_scripts._job import job
 
 with job(snakemake):
     images = store.read_table(snakemake.input.images, ["image_id", "path"], text=["image_id", "path"])
     read = FileReader(images.path, snakemake.params.settings["preparation"])
+    read = told(read, lambda row, error: f"sources.{snakemake.wildcards.pool}: {error}")
     embed_rows(snakemake, read, {"image_id": images.image_id.tolist()})

@@ -19,9 +19,9 @@ with job(snakemake):
     )
     for sheet in read_sheets(picks, supports, given.scores, config):
         slug = supports[sheet.dataset, sheet.task]["slug"]
-        drawn[f"{sheet.dataset}.contact_sheet.{slug}"] = figures.contact_sheet(sheet)
+        drawn[sheet.dataset, f"contact_sheet.{slug}"] = figures.contact_sheet(sheet)
     folder = Path(snakemake.output[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in drawn.items():
-        figures.save(figure, folder / name)
+    for (dataset, name), figure in drawn.items():
+        (folder / dataset).mkdir(parents=True, exist_ok=True)
+        figures.save(figure, folder / dataset / name)
     print(f"{len(drawn)} figures in {folder}")

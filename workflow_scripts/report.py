@@ -1,34 +1,22 @@
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import pandas as pd
-
-from swsa_core import report, store, tables
-from swsa_core.versions import STAGE_VERSIONS
+from swsa_core import __version__, report, store, tables
 from workflow_scripts._job import job
-from workflow_scripts._study import TEXT, read_sheets, read_skipped, read_supports, read_tables
+from workflow_scripts._study import TEXT, read_benchmarks, read_sheets, read_skipped, read_supports, read_tables
 
-LIBRARIES = [
-    "swsa_core",
-    "snakemake",
-    "torch",
-    "torchvision",
-    "timm",
-    "open_clip_torch",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-]
+LIBRARIES = ["snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn"]
 
 
-def read_benchmarks(folder):
-    """Snakemake's run times and memory of every job so far, in the order of the stages."""
-    files = sorted(folder.glob("*/**/*.tsv"))
-    jobs = [pd.read_csv(file, sep="\t").assign(stage=file.relative_to(folder).parts[0]) for file in files]
-    stages = list(STAGE_VERSIONS)
-    order = {stage: stages.index(stage) if stage in stages else len(stages) for stage in {j.stage[0] for j in jobs}}
-    return pd.concat(jobs).sort_values("stage", key=lambda stage: stage.map(order), kind="stable")
+def read_versions():
+    """{library: version} of Python, SWSA and those of LIBRARIES that are installed."""
+    found = {"python": platform.python_version(), "swsa_core": __version__}
+    for library in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[library] = version(library)
+    return found
 
 
 with job(snakemake):
@@ -47,17 +35,17 @@ with job(snakemake):
         candidates=candidates,
         sheets=read_sheets(picks, supports, given.scores, config),
         svgs={
-            path.stem: path.read_text(encoding="utf-8")
-            for path in sorted(Path(given.figures).glob("*.svg"))
-            if ".contact_sheet." not in path.name
+            (path.parent.name, path.stem): path.read_text(encoding="utf-8")
+            for path in sorted(Path(given.figures).glob("*/*.svg"))
+            if not path.name.startswith("contact_sheet.")
         },
         skipped=read_skipped(
             supports,
             given.scores,
             dict(zip(zip(images.dataset, images.image_id, strict=True), images.path, strict=True)),
         ),
-        costs=tables.stage_costs(read_benchmarks(Path(config["results"]) / "benchmarks")),
-        versions={"python": platform.python_version()} | {library: version(library) for library in LIBRARIES},
+        costs=tables.stage_costs(read_benchmarks(Path(config["results"]) / "benchmarks", config, supports)),
+        versions=read_versions(),
     )
     store.write_text(snakemake.output[0], page)
     print(f"The report: {Path(snakemake.output[0]).resolve()}")

@@ -15,12 +15,14 @@ with job(snakemake):
             read_image(path)
             paths[image_id] = path
         except InputError as error:
-            if spec["on_bad_image"] == "error":
-                raise InputError(
-                    f"task {task!r}: {error}; to go on without it set datasets.{dataset}.on_bad_image: skip"
-                ) from None
-            print(f"skipped: {error}")
+            print(f"{task}: {error}")
             skipped.append({"image_id": image_id, "path": path, "reason": str(error)})
+    if skipped and spec["on_bad_image"] == "error":
+        others = f" {len(skipped) - 1} more cannot be read, see the lines above;" if len(skipped) > 1 else ""
+        raise InputError(
+            f"task {task!r}: {skipped[0]['reason']};{others} to go on without them set "
+            f"datasets.{dataset}.on_bad_image: skip"
+        )
     seeds, held_out = split_support(list(paths), spec["support"]["seeds"], config["seed"], dataset, task)
     store.write_json(
         snakemake.output[0],

@@ -32,7 +32,8 @@ def cutpaste(image, rng, area=(0.02, 0.15), aspect=(0.3, 3.3)):
             return anomaly, (w, h, int(x), int(y), int(to_x), int(to_y))
     raise InputError(
         f"none of {MAX_DRAWS} CutPaste draws changed {MIN_CHANGED:.0%} of the central pixels of a {width} x {height} "
-        f"image with area {list(area)} and aspect {list(aspect)}: is it of one colour?"
+        f"image with area {list(area)} and aspect {list(aspect)}: it is nearly of one colour; remove it, or leave "
+        "sources.cutpaste out"
     )
 
 

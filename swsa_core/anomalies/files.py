@@ -3,7 +3,6 @@
 Their images are read by `swsa_core.image_stream.RowReader`.
 """
 
-import h5py
 import numpy as np
 
 from swsa_core import store
@@ -25,6 +24,4 @@ def write_anomalies(path, images, parents, attributes, **columns):
 
 def read_origins(path):
     """Everything but the images: ({"parents": (n, P) image ids, "sizes", "boxes", …}, attributes)."""
-    with h5py.File(path, "r") as file:
-        names = [name for name in file if name != "images"]
-    return store.read(path, names)
+    return store.read(path, without=["images"])

@@ -12,8 +12,6 @@ Image files are listed, never opened.
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 from swsa_core.datasets import classes, cub, digits, flowers, folder, mvtec_ad, visa
 from swsa_core.datasets.listing import NORMAL
 from swsa_core.errors import InputError
@@ -51,6 +49,15 @@ def support_images(spec, task, seed=0, dataset=""):
     return [row.image_id for row in _rows(spec, [task], seed, dataset) if row.split == "train"]
 
 
+def support_sizes(spec):
+    """{task: number of its train normals}, in the order of the tasks; the data set is listed once, not once per task."""
+    chosen = tasks(spec)
+    if spec["kind"] == "digits":  # scikit-learn, which has them, takes seconds to import
+        return dict.fromkeys(chosen, digits.TRAIN_IMAGES)
+    normals = Counter(row.label for row in _kind(spec["kind"]).rows(spec, set(chosen)) if row.split != "test")
+    return {task: spec.get("train") or normals[task] for task in chosen}
+
+
 def index(spec, seed=0, dataset=""):
     """DataFrame with a row per image: image_id, path, class, split (train, test), group (class or defect type).
 
@@ -77,23 +84,22 @@ def paths(spec, image_ids):
 def real_validation(index, spec, task):
     """The labelled test of a task: (rows, groups, normal), rows of `index` with the group label of each.
 
-    rows: (n,) int; groups: (n,) str, out-classes or defect types; normal: the label of the normal group. A row occurs
-    once per defect type with `groups: atomic` of VisA. Groups smaller than min_group_size are left out, the normal
-    one never. Both arrays are empty where there are no normals or no anomalies.
+    rows: (n,) int, ascending; groups: (n,) str, out-classes or defect types; normal: the label of the normal group. A
+    row occurs once per defect type with `groups: atomic` of VisA. Groups of all sizes are there. Both arrays are empty
+    where there are no normals or no anomalies.
     """
     among_classes = _kind(spec["kind"]).ANOMALIES == "classes"
     normal = task if among_classes else NORMAL
-    wanted = (index["split"] == "test") & (among_classes | (index["class"] == task))
-    pairs = [
-        (row, label)
-        for row, group in zip(np.flatnonzero(wanted), index["group"][wanted], strict=True)
-        for label in (_types(group) if spec.get("groups") == "atomic" else [group])
-    ]
-    sizes = Counter(label for _, label in pairs)
-    pairs = [(row, label) for row, label in pairs if label == normal or sizes[label] >= spec.get("min_group_size", 1)]
-    if len({label for _, label in pairs} | {normal}) < 2 or not sizes[normal]:
-        pairs = []
-    return np.array([row for row, _ in pairs], int), np.array([label for _, label in pairs], object), normal
+    wanted = index["split"].to_numpy(dtype=object) == "test"
+    if not among_classes:
+        wanted &= index["class"].to_numpy(dtype=object) == task
+    labels = index["group"].reset_index(drop=True)[wanted]
+    if spec.get("groups") == "atomic":
+        labels = labels.map(_types).explode()
+    rows, groups = labels.index.to_numpy(), labels.to_numpy(dtype=object)
+    is_normal = groups == normal
+    labelled = is_normal.any() and not is_normal.all()
+    return (rows, groups, normal) if labelled else (rows[:0], groups[:0], normal)
 
 
 def class_name(kind, name):

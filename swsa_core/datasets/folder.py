@@ -94,7 +94,8 @@ def _flat(root, spec):
     if with_images:
         raise InputError(
             f"root {str(root)!r} has images in the sub-directories {with_images}; expected {LAYOUT}: "
-            f"name the one with normal images, for example normal: {with_images[0]}"
+            "name the one with normal images (`normal: <one of them>`), and with `train: <count>` how many of its images "
+            "make the support set"
         )
     return [_Part(root, _normal_split(spec), NORMAL, False)]
 

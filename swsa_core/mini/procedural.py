@@ -47,6 +47,28 @@ def draw(rng, label=None):
     return (np.asarray(image) + noise).clip(0, 255).round().astype(np.uint8), label
 
 
+def draw_plain(rng):
+    """One image (32, 32, 3) uint8 of a large letter or digit, light on a plain dark ground.
+
+    Most are as coarse as an image of 8 to 16 pixels a side that was enlarged, and most are white on black.
+    """
+    fill, _ = letter_masks(rng, CLASSES[rng.integers(len(CLASSES))])
+    side = int(rng.choice([8, 8, 8, 10, 12, 16, SIZE]))
+    height, width = rng.uniform(0.8, 1.1) * _CANVAS, rng.uniform(0.4, 0.9) * _CANVAS
+    letter = fill.crop(fill.getbbox()).resize((int(width), int(height)), Image.Resampling.BILINEAR)
+    canvas = Image.new("L", (_CANVAS, _CANVAS))
+    shift = rng.uniform(-0.06, 0.06, 2) * _CANVAS
+    canvas.paste(letter, tuple(int(s + (_CANVAS - n) / 2) for s, n in zip(shift, letter.size, strict=True)))
+    coarse = canvas.resize((side, side), Image.Resampling.BOX)
+    coarse = coarse.point([min(round(value * gain), 255) for gain in [rng.uniform(0.9, 1.6)] for value in range(256)])
+    share = np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BILINEAR))[..., None] / 255  # (32, 32, 1)
+    if rng.random() < 0.7:
+        ground, ink = np.zeros(3), np.full(3, 255.0)
+    else:
+        ground, ink = rng.uniform(0, 80, 3), rng.uniform(150, 255, 3)
+    return (ground + share * (ink - ground)).round().astype(np.uint8)
+
+
 def pool_image(seed, row):
     """Image `row` of the endless pool `seed`: (32, 32, 3) uint8, the same whatever was drawn before."""
     return draw(named_rng(seed, "procedural", str(row)))[0]

@@ -39,10 +39,16 @@ def train(name, out_dir, seed=0, threads=1, log=print, progress=None, recipe=Non
     out_dir.mkdir(parents=True, exist_ok=True)
     checkpoint = out_dir / f"{name}.checkpoint"
     identity = {"model": name, "seed": seed, "recipe": recipe}
-    with _torch_threads(threads), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with reproducible(seed, threads):
         model = build(name).to(memory_format=torch.channels_last)
-        losses, seconds = fit(model, identity, checkpoint, checkpoint_every, log, progress)
+        optimizers = make_optimizers(model, recipe)
+
+        def one_step(step):
+            return train_step(model, optimizers, step, seed, recipe)
+
+        losses, seconds = fit(
+            model, optimizers, one_step, recipe["steps"], identity, checkpoint, checkpoint_every, log, progress
+        )
         model.half()
         weights = {key: value.contiguous() for key, value in model.state_dict().items()}
         model.float()  # of the rounded values: what is measured is what is shipped
@@ -52,32 +58,31 @@ def train(name, out_dir, seed=0, threads=1, log=print, progress=None, recipe=Non
             "held_out": HELD_OUT,
             "loss": downsampled(losses),
             "seconds": round(seconds),
-            "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} used; torch {torch.__version__}",
+            "hardware": hardware(threads),
         }
-    _atomically(out_dir / f"{name}.safetensors", lambda path: path.write_bytes(save(weights)))
-    write_json(out_dir / f"{name}.json", report)
+    publish(out_dir / name, weights, report)
     checkpoint.unlink(missing_ok=True)
     return report
 
 
-def fit(model, identity, checkpoint, checkpoint_every, log=print, progress=None):
-    """Train `model` in place for all steps of identity["recipe"]; returns the loss of each step and the seconds taken.
+def fit(model, optimizers, train_step, steps, identity, checkpoint, checkpoint_every, log=print, progress=None):
+    """Call train_step(step) -> loss for every step; returns the loss of each step and the seconds taken.
 
-    Every `checkpoint_every` steps the state goes to the file `checkpoint`; one of the same identity is gone on from.
+    Every `checkpoint_every` steps the state of `model` and `optimizers` goes to the file `checkpoint`; one of the same
+    identity, {"model": name, ...}, is gone on from.
     """
-    name, seed, recipe = identity["model"], identity["seed"], identity["recipe"]
-    optimizers = make_optimizers(model, recipe)
-    losses, seconds = _resume(checkpoint, identity, model, optimizers, log)
+    name = identity["model"]
+    losses, seconds = _resume(checkpoint, identity, steps, model, optimizers, log)
     started = time.monotonic() - seconds
-    for step in range(len(losses), recipe["steps"]):
-        losses.append(train_step(model, optimizers, step, seed, recipe))
+    for step in range(len(losses), steps):
+        losses.append(train_step(step))
         if not math.isfinite(losses[-1]):
             raise FloatingPointError(f"{name}: the loss is {losses[-1]} at step {step}; lower its learning_rate")
         if (step + 1) % checkpoint_every == 0:
             state = {"losses": losses, "seconds": time.monotonic() - started, "weights": model.state_dict()}
             state["optimizers"] = [optimizer.state_dict() for optimizer in optimizers]
             _atomically(checkpoint, partial(torch.save, identity | state))
-            log(f"{name}: step {step + 1} of {recipe['steps']}, loss {_mean(losses[-checkpoint_every:]):.3f}")
+            log(f"{name}: step {step + 1} of {steps}, loss {_mean(losses[-checkpoint_every:]):.3f}")
         if progress:
             progress(step + 1)
     return losses, time.monotonic() - started
@@ -149,17 +154,28 @@ def downsampled(losses, points=50):
     return [[end, round(_mean(losses[start:end]), 4)] for start, end in pairwise(edges) if end > start]
 
 
-def _resume(checkpoint, identity, model, optimizers, log):
+def publish(stem, weights, report):
+    """Write `<stem>.safetensors`, a dict of tensors, and `<stem>.json`."""
+    _atomically(stem.with_name(stem.name + ".safetensors"), lambda path: path.write_bytes(save(weights)))
+    write_json(stem.with_name(stem.name + ".json"), report)
+
+
+def hardware(threads):
+    """What the training ran on, for its record."""
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} used; torch {torch.__version__}"
+
+
+def _resume(checkpoint, identity, steps, model, optimizers, log):
     """Load a checkpoint of the same identity, if any; returns the losses and the seconds so far."""
     if checkpoint.exists():
         found = torch.load(checkpoint, weights_only=True)
-        if {key: found[key] for key in identity} == identity:
+        if {key: found[key] for key in identity} == identity and len(found["losses"]) <= steps:
             model.load_state_dict(found["weights"])
             for optimizer, state in zip(optimizers, found["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
             log(f"{identity['model']}: going on after step {len(found['losses'])} of an interrupted run")
             return found["losses"], found["seconds"]
-        log(f"{checkpoint}: discarded, it is of another recipe or seed")
+        log(f"{checkpoint}: discarded, it is of another recipe or seed, or of more steps")
     return [], 0.0
 
 
@@ -170,11 +186,14 @@ def _atomically(path, save):
 
 
 @contextmanager
-def _torch_threads(threads):
+def reproducible(seed, threads):
+    """A block with PyTorch's generator seeded and `threads` threads, both as before afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        yield
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
     finally:
         torch.set_num_threads(before)
 
