@@ -1,0 +1,205 @@
+"""DiffStyle three ways, on random weights: the plain way, the original repository's way, and ours.
+
+    python benchmarks/diffusion.py                   # a mid-size network on the CPU, or ADM-256 where there is a GPU
+    python benchmarks/diffusion.py --grid 10 --profile
+
+Prints seconds, ratios, network passes and the largest difference between the outputs; on a GPU also a full grid of
+ours alone, with TFLOP/s as a share of the card's measured matrix peak. Model building is not counted.
+"""
+
+import argparse
+import time
+from contextlib import contextmanager
+from itertools import pairwise
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from swsa_core.diffusion import Inversion, build_adm, diffstyle, invert, timesteps
+from swsa_core.diffusion.adm import IMAGENET_256
+from swsa_core.diffusion.ddim import ddim_step, reverse_steps
+from swsa_core.diffusion.hspace import compile_network, decode, encode
+
+GAMMA = 0.7
+# The block pattern of ADM-256 at 64 px: 8.7 M parameters.
+MID_SIZE = IMAGENET_256 | {
+    "image_size": 64,
+    "num_channels": 32,
+    "channel_mult": "1,1,2,2,4,4",
+    "num_head_channels": 32,
+    "attention_resolutions": "8,4,2",
+}
+
+
+@contextmanager
+def hooked(module, hook):
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@torch.no_grad()
+def plain_way(unet, style, content, steps):
+    """Two full hooked network calls a step, inversion anew for every pair, batch 1: (n_style, n_content, 3, H, W)."""
+    h = {}  # the mid block's output, by timestep
+
+    def eps(x, t, hook):
+        with hooked(unet.mid_block, hook):
+            return unet(x.to(unet.dtype), t).sample[:, :3].float()
+
+    def inverted(x):
+        sequence = timesteps(steps)
+        for t, t_next in pairwise(sequence):
+            x = ddim_step(x, eps(x, t, lambda module, inputs, out, t=t: h.update({t: out})), t, t_next)
+        h[sequence[-1]] = h[sequence[-2]]
+        return x
+
+    def pair(style, content):
+        inverted(content)
+        target = dict(h)
+        x = inverted(style)
+        for t, t_next in reverse_steps(steps):
+            plain = eps(x, t, lambda *_: None)
+            edited = eps(x, t, lambda module, inputs, out, t=t: (1 - GAMMA) * out + GAMMA * target[t])
+            x = ddim_step(x, plain, t, t_next, edited)
+        return x
+
+    return torch.stack([torch.cat([pair(s, c) for c in content.split(1)]) for s in style.split(1)])
+
+
+@torch.no_grad()
+def original_way(unet, style, content, steps):
+    """As the InjectFusion repository: inversion once an image, encoder shared by two decoder passes, batch 1."""
+    styles, contents = ([invert(unet, x, steps) for x in images.split(1)] for images in (style, content))
+
+    def pair(style, content):
+        x = style.x_T
+        for t, t_next in reverse_steps(steps):
+            h, skips, embedding = encode(unet, x, t)
+            target = content.h[min(timesteps(steps).index(t), steps - 2)]
+            edited = decode(unet, ((1 - GAMMA) * h.float() + GAMMA * target).to(h.dtype), skips, embedding)
+            x = ddim_step(x, decode(unet, h, skips, embedding), t, t_next, edited)
+        return x
+
+    return torch.stack([torch.cat([pair(s, c) for c in contents]) for s in styles])
+
+
+def our_way(unet, style, content, steps):
+    """Inversion of all images together, then `diffstyle`, both with automatic batches."""
+    both = invert(unet, torch.cat([style, content]), steps)
+    n = len(style)
+    pick = [Inversion(both.x_T[rows], both.h[:, rows], both.timesteps) for rows in (slice(0, n), slice(n, None))]
+    return diffstyle(unet, *pick, gamma=GAMMA)
+
+
+def measured(way, unet, *arguments):
+    """(result, seconds, encoder passes, decoder passes), in images; CPU seconds on a CPU, so that other jobs count little."""
+    counts, cuda = [0, 0], arguments[0].is_cuda
+    clock, synchronize = (time.perf_counter, torch.cuda.synchronize) if cuda else (time.process_time, lambda: None)
+
+    def counter(part):
+        return lambda module, inputs, out: counts.__setitem__(part, counts[part] + len(out))
+
+    with hooked(unet.conv_in, counter(0)), hooked(unet.conv_out, counter(1)):
+        synchronize()
+        start = clock()
+        result = way(unet, *arguments)
+        synchronize()
+        return result, clock() - start, *counts
+
+
+def compare(unet, images, grid, steps, repeat):
+    """Print the three ways side by side on a `grid` x `grid` grid; the fastest of `repeat` interleaved runs counts."""
+    ways = {"plain": plain_way, "original": original_way, "ours": our_way}
+    style, content = images[:grid], images[grid : 2 * grid]
+    runs = {name: [] for name in ways}
+    for _ in range(repeat):
+        for name, way in ways.items():
+            runs[name].append(measured(way, unet, style, content, steps))
+    best = {name: min(results, key=lambda result: result[1]) for name, results in runs.items()}
+    ours, seconds = best["ours"][:2]
+    print(f"{grid} x {grid} pairs, {steps} steps, {repeat} run(s)")
+    print(f"{'':10}{'seconds':>10}{'ratio':>8}{'encoder':>10}{'decoder':>10}{'difference':>12}  (of the range)")
+    for name, (result, took, encoder, decoder) in best.items():
+        difference = (result - ours).abs().max() / (ours.max() - ours.min())
+        print(f"{name:10}{took:10.2f}{took / seconds:8.2f}{encoder:10}{decoder:10}{difference:12.1e}", flush=True)
+
+
+def full_grid(unet, images, grid, steps):
+    """Print seconds and the share of the card's matrix peak that ours reaches on a large grid."""
+    style, content = images[:grid], images[grid : 2 * grid]
+    our_way(unet, style, content, 2)  # libraries are loaded, kernels chosen and compiled
+    _, seconds, encoder, decoder = measured(our_way, unet, style, content, steps)
+    x = images[:1]
+    with FlopCounterMode(display=False) as encoding:
+        parts = encode(unet, x, 500)
+    with FlopCounterMode(display=False) as decoding:
+        decode(unet, *parts)
+    work = (encoder * encoding.get_total_flops() + decoder * decoding.get_total_flops()) / 1e12
+    peak = matrix_peak(images.device, unet.conv_in.weight.dtype)
+    print(f"{grid} x {grid} pairs, {steps} steps, ours: {seconds:.1f} s for {grid * grid} images")
+    print(
+        f"{work:.0f} TFLOP, {work / seconds:.0f} TFLOP/s: {work / seconds / peak:.0%} of a measured peak of {peak:.0f}"
+    )
+
+
+def matrix_peak(device, dtype, size=8192):
+    """TFLOP/s of a square matrix product, the best of ten rounds."""
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(10):
+            a @ b
+        end.record()
+        end.synchronize()
+        best = min(best, start.elapsed_time(end) / 10)
+    return 2 * size**3 / best / 1e9
+
+
+def main():
+    gpu = torch.cuda.is_available()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda" if gpu else "cpu")
+    parser.add_argument("--dtype", default="bfloat16" if gpu else "float32", help="of the network")
+    parser.add_argument(
+        "--compare", type=int, default=2 if gpu else 4, help="side of the grid of all three ways; 0: none"
+    )
+    parser.add_argument("--grid", type=int, default=10, help="side of the grid of ours alone, on a GPU")
+    parser.add_argument("--steps", type=int, default=50 if gpu else 10)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--profile", action="store_true", help="print the dearest operations of three steps of ours")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    gpu = options.device.startswith("cuda")
+    with torch.device(options.device):
+        unet = build_adm(IMAGENET_256 if gpu else MID_SIZE).eval().requires_grad_(False)
+    unet.conv_out.weight.mul_(0.1)  # tame trajectories: differences are rounding, not chaos
+    layout = torch.channels_last if gpu else torch.contiguous_format
+    unet = torch.nn.Module.to(unet, dtype=getattr(torch, options.dtype), memory_format=layout)
+    if options.compile:
+        compile_network(unet)
+    size, n = unet.config.sample_size, max(options.compare, options.grid)
+    images = torch.rand(2 * n, 3, size, size, device=options.device) * 2 - 1
+    name = torch.cuda.get_device_name() if gpu else f"CPU, {options.threads} thread(s)"
+    print(f"{unet.num_parameters():,} parameters at {size} px, {options.dtype}, {name}, torch {torch.__version__}")
+    if options.compare:
+        compare(unet, images, options.compare, options.steps, options.repeat)
+    if gpu:
+        full_grid(unet, images, options.grid, options.steps)
+    if options.profile:
+        activities = list(torch.profiler.supported_activities())
+        with torch.profiler.profile(activities=activities) as profile:
+            our_way(unet, images[: options.grid], images[options.grid : 2 * options.grid], 3)
+        key = "self_cuda_time_total" if gpu else "self_cpu_time_total"
+        print(profile.key_averages().table(sort_by=key, row_limit=20))
+
+
+if __name__ == "__main__":
+    main()

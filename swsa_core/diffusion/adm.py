@@ -1,0 +1,250 @@
+"""ADM (Dhariwal & Nichol 2021): guided-diffusion checkpoints as diffusers `UNet2DModel`s, parameter for parameter."""
+
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DModel
+
+from swsa_core.diffusion.weights import first_names, kept_beside, read_diffusers, read_state
+from swsa_core.errors import InputError
+from swsa_core.names import did_you_mean
+
+# guided-diffusion's own defaults (model_and_diffusion_defaults), for arguments that a given config leaves out.
+DEFAULTS = {
+    "image_size": 64,
+    "num_channels": 128,
+    "num_res_blocks": 2,
+    "channel_mult": "",
+    "num_heads": 4,
+    "num_head_channels": -1,
+    "num_heads_upsample": -1,
+    "attention_resolutions": "16,8",
+    "dropout": 0.0,
+    "learn_sigma": False,
+    "use_scale_shift_norm": True,
+    "resblock_updown": False,
+    "use_new_attention_order": False,
+}
+# The unconditional ImageNet model, 256x256_diffusion_uncond.pt, as guided-diffusion's README gives its flags.
+IMAGENET_256 = DEFAULTS | {
+    "image_size": 256,
+    "num_channels": 256,
+    "num_head_channels": 64,
+    "attention_resolutions": "32,16,8",
+    "learn_sigma": True,
+    "resblock_updown": True,
+}
+# Arguments of guided-diffusion that must have one value here: unconditional, and the schedule of `ddim.ALPHA_BAR`.
+REQUIRED = {
+    "class_cond": False,
+    "diffusion_steps": 1000,
+    "noise_schedule": "linear",
+    "predict_xstart": False,
+    "rescale_timesteps": False,
+}
+# Arguments that change how the original trains or samples, but not what the network computes.
+UNUSED = ("use_checkpoint", "use_fp16", "use_kl", "rescale_learned_sigmas", "timestep_respacing")
+# create_model's table for an empty channel_mult.
+CHANNEL_MULT = {512: (0.5, 1, 1, 2, 2, 4, 4), 256: (1, 1, 2, 2, 4, 4), 128: (1, 1, 2, 3, 4), 64: (1, 2, 3, 4)}
+
+RESNET = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
+ATTENTION = {"group_norm": "norm", "to_q": "qkv", "to_k": "qkv", "to_v": "qkv", "to_out.0": "proj_out"}
+
+
+def load_adm(weights, config=None, device="cpu", dtype=torch.float32):
+    """A pretrained unconditional pixel diffusion model as a diffusers `UNet2DModel` for inference.
+
+    weights: a guided-diffusion checkpoint (torch file, or safetensors with the original keys), or the directory of a
+    diffusers `UNet2DModel` or pipeline.
+    config: the checkpoint's flags under guided-diffusion's names, absent ones at guided-diffusion's defaults;
+    None: the unconditional ImageNet 256 model. A diffusers directory brings its own.
+    The converted weights of a torch file are kept beside it as safetensors, which later calls memory-map.
+    Raises InputError for a checkpoint that is damaged, holds code, differs from the config or cannot be represented.
+    """
+    weights = Path(weights)
+    if not weights.exists():
+        raise InputError(f"{weights}: no such diffusion weights, expected a checkpoint file or a diffusers directory")
+    if weights.is_dir():
+        unet = read_diffusers(weights, dtype)
+    else:
+        arguments = adm_arguments(config)
+        with torch.device("meta"):
+            unet = build_adm(config)
+        state = kept_beside(weights, arguments, lambda: convert(read_state(weights), unet, arguments, weights))
+        state = {name: tensor.to(device, dtype) for name, tensor in state.items()}
+        unet.load_state_dict(state, strict=True, assign=True)
+    # On a CPU, PyTorch's channels-last GroupNorm takes E[x^2] - E[x]^2 for the variance: cancellation costs digits.
+    layout = torch.contiguous_format if torch.device(device).type == "cpu" else torch.channels_last
+    return unet.to(device).to(memory_format=layout).requires_grad_(False).eval()
+
+
+def build_adm(config=None):
+    """The `UNet2DModel` of a guided-diffusion config (as in `load_adm`), random weights, on torch's default device."""
+    arguments = adm_arguments(config)
+    resnet, attention = arguments["resblock_updown"], arguments["attention"]
+    down, up = ("ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D") if resnet else ("DownBlock2D", "UpBlock2D")
+    return UNet2DModel(
+        sample_size=arguments["image_size"],
+        in_channels=3,
+        out_channels=6 if arguments["learn_sigma"] else 3,
+        block_out_channels=[arguments["num_channels"] * multiplier for multiplier in arguments["channel_mult"]],
+        layers_per_block=arguments["num_res_blocks"],
+        down_block_types=["AttnDownBlock2D" if here else down for here in attention],
+        up_block_types=["AttnUpBlock2D" if here else up for here in reversed(attention)],
+        downsample_type="resnet" if resnet else "conv",
+        upsample_type="resnet" if resnet else "conv",
+        dropout=arguments["dropout"],
+        attention_head_dim=arguments["head_channels"],
+        resnet_time_scale_shift="scale_shift" if arguments["use_scale_shift_norm"] else "default",
+        attn_norm_num_groups=32,  # None would drop the norm of the mid attention where scale_shift is used
+    )
+
+
+def adm_arguments(config=None):
+    """A guided-diffusion config, complete and checked: `channel_mult` a tuple, `attention` per level, `head_channels`.
+
+    Raises InputError for an unknown argument and for what `UNet2DModel` or the fixed noise schedule cannot represent.
+    """
+    config = IMAGENET_256 if config is None else config
+    known = [*DEFAULTS, *REQUIRED, *UNUSED]
+    for name, value in config.items():
+        if name not in known:
+            raise InputError(
+                f"unknown argument {name!r} in the config of an ADM checkpoint: {did_you_mean(name, known)}"
+            )
+        if REQUIRED.get(name, value) != value:
+            raise InputError(f"ADM checkpoints with {name}={value!r} are not supported, expected {REQUIRED[name]!r}")
+    arguments = DEFAULTS | {name: value for name, value in config.items() if name in DEFAULTS}
+    size, channels = arguments["image_size"], arguments["num_channels"]
+    multipliers = _numbers(arguments["channel_mult"]) or CHANNEL_MULT.get(size)
+    if multipliers is None:
+        raise InputError(f"channel_mult is empty, and guided-diffusion has no default for image_size {size}: give it")
+    if multipliers[0] != 1:
+        raise InputError(
+            f"ADM checkpoints with channel_mult {multipliers} are not supported: the first value must be 1, because "
+            "diffusers' UNet2DModel takes the width of the timestep embedding from the first level"
+        )
+    if channels % 32:
+        raise InputError(f"num_channels must be a multiple of 32, the groups of every norm; received {channels}")
+    factors = [size // resolution for resolution in _numbers(arguments["attention_resolutions"])]
+    attention = [2**level in factors for level in range(len(multipliers))]
+    attended = {channels * multiplier for multiplier, here in zip(multipliers, attention, strict=True) if here}
+    attended |= {channels * multipliers[-1]}  # the mid block's
+    return arguments | {
+        "channel_mult": multipliers,
+        "attention": attention,
+        "head_channels": _head_channels(arguments, sorted(attended)),
+    }
+
+
+def _head_channels(arguments, widths):
+    """Channels per attention head at all `widths`; None: one head. UNet2DModel has one such number for all levels."""
+    if arguments["num_head_channels"] != -1:
+        return arguments["num_head_channels"]
+    heads = {arguments["num_heads"], arguments["num_heads_upsample"]} - {-1}
+    if heads == {1}:
+        return None
+    if len(heads) > 1 or len(widths) > 1:
+        raise InputError(
+            f"ADM checkpoints with {sorted(heads)} attention heads at widths {widths} are not supported: diffusers' "
+            "UNet2DModel has one number of channels per head for all levels (num_head_channels)"
+        )
+    return widths[0] // heads.pop()
+
+
+def _numbers(value):
+    """(1, 2) of "1,2", [1, 2] or (1, 2); () of ""."""
+    parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
+    try:
+        return tuple(int(part) for part in parts)
+    except (TypeError, ValueError):
+        raise InputError(f"expected whole numbers such as '1,2,4' in an ADM config, received {value!r}") from None
+
+
+def original_names(arguments):
+    """{module of the UNet2DModel: module of guided-diffusion's UNetModel}, for a completed config."""
+    names = {"time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2"}
+    names |= {"conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2"}
+
+    def add(parts, ours, original):
+        names.update({f"{ours}.{part}": f"{original}.{theirs}" for part, theirs in parts.items()})
+
+    layers, updown = arguments["num_res_blocks"], RESNET if arguments["resblock_updown"] else None
+    block = 1
+    for level, attended in enumerate(arguments["attention"]):
+        for layer in range(layers):
+            add(RESNET, f"down_blocks.{level}.resnets.{layer}", f"input_blocks.{block}.0")
+            if attended:
+                add(ATTENTION, f"down_blocks.{level}.attentions.{layer}", f"input_blocks.{block}.1")
+            block += 1
+        add(updown or {"conv": "op"}, f"down_blocks.{level}.downsamplers.0", f"input_blocks.{block}.0")
+        block += 1
+    add(RESNET, "mid_block.resnets.0", "middle_block.0")
+    add(ATTENTION, "mid_block.attentions.0", "middle_block.1")
+    add(RESNET, "mid_block.resnets.1", "middle_block.2")
+    block = 0
+    for level, attended in enumerate(reversed(arguments["attention"])):
+        for layer in range(layers + 1):
+            add(RESNET, f"up_blocks.{level}.resnets.{layer}", f"output_blocks.{block}.0")
+            if attended:
+                add(ATTENTION, f"up_blocks.{level}.attentions.{layer}", f"output_blocks.{block}.1")
+            block += 1
+        original = f"output_blocks.{block - 1}.{2 if attended else 1}"
+        add(updown or {"conv": "conv"}, f"up_blocks.{level}.upsamplers.0", original)
+    return names
+
+
+def convert(state, unet, arguments, source="the checkpoint"):
+    """State dict of `unet` (on any device, meta too) from guided-diffusion's `state`; strict in names and shapes.
+
+    Raises InputError that names missing, unexpected and misshapen keys of `source`.
+    """
+    wanted = original_parameters(unet, arguments)
+    shapes = dict(wanted.values())
+    if "label_emb.weight" in state:
+        raise InputError(f"{source} is class-conditional (it holds label_emb.weight), expected an unconditional model")
+    for problem, keys in (("lacks", shapes.keys() - state.keys()), ("has unexpected", state.keys() - shapes.keys())):
+        if keys:
+            raise InputError(
+                f"{source} {problem} {len(keys)} of its parameters for this config ({first_names(keys)}): "
+                "check the checkpoint's flags"
+            )
+    if wrong := [key for key, shape in shapes.items() if tuple(state[key].shape) != shape]:
+        first = min(wrong)
+        raise InputError(
+            f"{source} has {len(wrong)} parameters of another shape than its config says ({first_names(wrong)}; "
+            f"{first} is {tuple(state[first].shape)}, expected {shapes[first]}): check the checkpoint's flags"
+        )
+    modules = dict(unet.named_modules())
+    converted = {}
+    for name, (key, _) in wanted.items():
+        tensor = state[key]
+        module, _, _ = name.rpartition(".")
+        parent, _, part = module.rpartition(".")
+        if part in (qkv := ("to_q", "to_k", "to_v")):
+            # Rows are grouped [head][q, k, v][channel], in the new order [q, k, v][head][channel].
+            heads = 1 if arguments["use_new_attention_order"] else modules[parent].heads
+            tensor = tensor.unflatten(0, (heads, 3, -1))[:, qkv.index(part)].flatten(0, 1)
+        converted[name] = tensor.squeeze(-1) if key.endswith((".qkv.weight", ".proj_out.weight")) else tensor
+    return converted
+
+
+def original_parameters(unet, arguments):
+    """{parameter of the UNet2DModel: (key, shape) in guided-diffusion's state dict}; q, k and v share one key."""
+    modules, parameters = original_names(arguments), {}
+    for name, tensor in unet.state_dict().items():
+        module, _, leaf = name.rpartition(".")
+        key, shape = f"{modules[module]}.{leaf}", tuple(tensor.shape)
+        if ".qkv." in key:
+            shape = (3 * shape[0], *shape[1:])
+        if key.endswith((".qkv.weight", ".proj_out.weight")):
+            shape = (*shape, 1)  # the original's attention has Conv1d
+        parameters[name] = (key, shape)
+    return parameters

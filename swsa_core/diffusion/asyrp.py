@@ -1,0 +1,28 @@
+"""Asyrp (Kwon et al. 2023): generation with a direction added to h, App. A.2."""
+
+import torch
+
+from swsa_core.diffusion.batches import in_batches
+from swsa_core.diffusion.ddim import asymmetric_step, on_device, reverse_steps
+
+
+@torch.no_grad()
+def asyrp(unet, x_T, delta_h, alpha, steps, batch_size=None):
+    """Images (n, 3, H, W) float32, not clipped, generated from x_T (n, 3, H, W) with h + alpha * delta_h at every step.
+
+    delta_h: (1 or n, C, h, w), the same at every step, or a callable (h, t) -> delta of h's shape, for any rows.
+    """
+    x_T = on_device(unet, x_T)
+    if not callable(delta_h):
+        delta_h = torch.as_tensor(delta_h).to(x_T).expand(len(x_T), -1, -1, -1)
+
+    def run(rows):
+        def edit(h, t):
+            return h + alpha * (delta_h(h, t) if callable(delta_h) else delta_h[rows])
+
+        x = x_T[rows]
+        for t, t_next in reverse_steps(steps):
+            x = asymmetric_step(unet, x, t, t_next, edit)
+        return x
+
+    return torch.cat(list(in_batches(run, unet, x_T, batch_size)))

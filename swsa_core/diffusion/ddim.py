@@ -1,0 +1,119 @@
+"""Deterministic DDIM (Song et al. 2021, eta = 0) as InjectFusion runs it: inversion, reconstruction, asymmetric step.
+
+`x` is float32 whatever the network's precision; the schedule is computed in float64. Nothing is clipped.
+diffusers' schedulers are not used: they take other timesteps, and one step cannot hold two noise predictions.
+"""
+
+from itertools import pairwise
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from swsa_core.diffusion.batches import in_batches
+from swsa_core.diffusion.hspace import decode, encode
+
+# Products of 1 - beta_t, t = 0 .. 999; the appended 1 is the clean image's, reached as index -1.
+ALPHA_BAR = np.append(np.cumprod(1 - np.linspace(1e-4, 0.02, 1000)), 1.0).tolist()
+
+
+class Inversion(NamedTuple):
+    """Images inverted by DDIM: their noise, and the bottlenecks on the way there."""
+
+    x_T: torch.Tensor  # (n, 3, H, W) float32
+    h: torch.Tensor  # (steps - 1, n, C, h, w) float32; h[k] belongs to timesteps[k]
+    timesteps: list  # of int, increasing, `steps` many; the last has no h
+
+
+def timesteps(steps):
+    """The `steps` timesteps from 0 to 999, both included, truncated as the official code does.
+
+    >>> timesteps(5)
+    [0, 249, 499, 749, 999]
+    """
+    if steps < 2:
+        raise ValueError(f"expected at least 2 diffusion steps, received {steps}")
+    return [int(s + 1e-6) for s in np.linspace(0, 1, steps) * 999]
+
+
+def reverse_steps(steps):
+    """Pairs (t, next t) of generation, from (999, ...) to (0, -1)."""
+    sequence = timesteps(steps)
+    return list(pairwise([*reversed(sequence), -1]))
+
+
+def ddim_step(x, eps, t, t_next, eps_edited=None, dt_lambda=1.0):
+    """x at `t_next` (n, 3, H, W) from x at `t`: Eq. 2, x' = sqrt(a') P_t(eps_edited) + sqrt(1 - a') eps.
+
+    eps_edited: the prediction under an edited h that enters P_t, the predicted image; None: eps itself (plain DDIM).
+    dt_lambda: factor of the second term, D_t, where t >= 950 (Jeong et al. 2024).
+    """
+    a, a_next = ALPHA_BAR[t], ALPHA_BAR[t_next]
+    predicted = (x - sqrt(1 - a) * (eps if eps_edited is None else eps_edited)) / sqrt(a)
+    direction = sqrt(1 - a_next) * (dt_lambda if t >= 950 else 1.0)
+    return sqrt(a_next) * predicted + direction * eps
+
+
+def asymmetric_step(unet, x, t, t_next, edit=None, dt_lambda=1.0):
+    """x at `t_next` with `edit(h, t)` in place of the bottleneck h (n, C, h, w) of x (n, 3, H, W); None: a plain step.
+
+    The edited h may have a multiple of n rows, n-row blocks that all continue x; so has the result.
+    Encoder and mid block run once, both decoder passes in one batch.
+    """
+    h, skips, embedding = encode(unet, x, t)
+    if edit is None:
+        return ddim_step(x, decode(unet, h, skips, embedding), t, t_next, dt_lambda=dt_lambda)
+    edited = edit(h.float(), t).to(h.dtype)
+    if t_next < 0:  # the plain prediction has weight zero
+        return ddim_step(x, decode(unet, edited, skips, embedding), t, t_next)
+    eps, eps_edited = decode(unet, torch.cat([h, edited]), skips, embedding).split([len(h), len(edited)])
+    return ddim_step(x, eps, t, t_next, eps_edited, dt_lambda)
+
+
+@torch.no_grad()
+def invert(unet, images, steps, batch_size=None):
+    """DDIM inversion of images (n, 3, H, W) in [-1, 1]: an `Inversion`, with h from the same `steps` - 1 network calls.
+
+    The prediction is taken at the current, less noisy step, and an image counts as x at timestep 0 (Jeong et al. 2024).
+    """
+    sequence = timesteps(steps)
+    images = on_device(unet, images)
+
+    def run(rows):
+        x, hs = images[rows], []
+        for t, t_next in pairwise(sequence):
+            h, skips, embedding = encode(unet, x, t)
+            x = ddim_step(x, decode(unet, h, skips, embedding), t, t_next)
+            hs.append(h.float())
+        return x, torch.stack(hs)  # (b, 3, H, W), (steps - 1, b, C, h, w)
+
+    x, h = zip(*in_batches(run, unet, images, batch_size), strict=True)
+    return Inversion(torch.cat(x), torch.cat(h, dim=1), sequence)
+
+
+@torch.no_grad()
+def reconstruct(unet, x_T, steps, batch_size=None):
+    """Plain DDIM generation from x_T (n, 3, H, W): images (n, 3, H, W), and h (steps, n, C, h, w) in decreasing t."""
+    x_T = on_device(unet, x_T)
+
+    def run(rows):
+        x, hs = x_T[rows], []
+        for t, t_next in reverse_steps(steps):
+            h, skips, embedding = encode(unet, x, t)
+            x = ddim_step(x, decode(unet, h, skips, embedding), t, t_next)
+            hs.append(h.float())
+        return x, torch.stack(hs)
+
+    x, h = zip(*in_batches(run, unet, x_T, batch_size), strict=True)
+    return torch.cat(x), torch.cat(h, dim=1)
+
+
+def on_device(unet, images):
+    """`images` (n, 3, H, W) float32 on the network's device. Raises ValueError for another shape or integer pixels."""
+    images = torch.as_tensor(images)
+    if images.ndim != 4 or images.shape[1] != 3 or not len(images) or not images.is_floating_point():
+        raise ValueError(
+            f"expected a batch of float images (n, 3, H, W), received {tuple(images.shape)} of {images.dtype}"
+        )
+    return images.to(unet.conv_in.weight.device, torch.float32)

@@ -1,0 +1,115 @@
+"""A diffusers `UNet2DModel` cut at its bottleneck: `decode(unet, *encode(unet, x, t))` is its noise prediction.
+
+The bottleneck is "h-space" (Kwon et al. 2023): the output of the mid block, edited between the two halves.
+The functions run the model's own layers in the model's order, with fewer passes over memory than its `forward`.
+"""
+
+from itertools import zip_longest
+
+import torch
+from diffusers.models.resnet import ResnetBlock2D
+from torch.nn import functional as F
+
+
+def encode(unet, x, t):
+    """Encoder and mid block: (h, skips, embedding) of the images x (n, 3, H, W) at timestep t, an int.
+
+    h: (n, C, h, w) in the network's precision; skips: the encoder's feature maps, n rows each;
+    embedding: (1, D), the timestep's, which all rows share, after its activation.
+    """
+    weight = unet.conv_in.weight
+    timestep = torch.full((1,), t, device=weight.device)
+    embedding = F.silu(unet.time_embedding(unet.time_proj(timestep).to(weight.dtype)))  # (1, D)
+    encoder, _ = getattr(unet, "compiled", (_encoder, _decoder))
+    h, skips = encoder(unet, x.to(weight.dtype), embedding)
+    return h, skips, embedding
+
+
+def decode(unet, h, skips, embedding):
+    """Decoder: the predicted noise eps, (m, 3, H, W) float32, for bottlenecks h (m, C, h, w) and skips of n rows.
+
+    m is a multiple of n: h holds blocks of n rows that share the skips, e.g. the plain h and then the edited h.
+    Learned variances (channels 3 to 5 of the output) are dropped; DDIM does not use them.
+    """
+    _, decoder = getattr(unet, "compiled", (_encoder, _decoder))
+    return decoder(unet, h, skips, embedding)[:, :3].float()
+
+
+def compile_network(unet):
+    """Let `encode` and `decode` run `unet` through `torch.compile`; returns `unet`.
+
+    Every batch size is compiled anew, which takes minutes; PyTorch keeps the results for later processes in the
+    directory that the environment variable TORCHINDUCTOR_CACHE_DIR names.
+    """
+    unet.compiled = (torch.compile(_encoder, dynamic=False), torch.compile(_decoder, dynamic=False))
+    return unet
+
+
+def _encoder(unet, x, embedding):
+    h = unet.conv_in(x)  # (n, C0, H, W)
+    skips = [h]
+    for block in unet.down_blocks:
+        for resnet, attention in _layers(block):
+            h = attention(_resnet(resnet, h, embedding))
+            skips.append(h)
+        for sampler in block.downsamplers or ():
+            h = _resnet(sampler, h, embedding) if isinstance(sampler, ResnetBlock2D) else sampler(h)
+            skips.append(h)
+    first, last = unet.mid_block.resnets
+    h = unet.mid_block.attentions[0](_resnet(first, h, embedding))
+    return _resnet(last, h, embedding), skips
+
+
+def _decoder(unet, h, skips, embedding):
+    skips = list(skips)
+    for block in unet.up_blocks:
+        for resnet, attention in _layers(block):
+            h = attention(_resnet_with_skip(resnet, h, skips.pop(), embedding))
+        for sampler in block.upsamplers or ():
+            h = _resnet(sampler, h, embedding) if isinstance(sampler, ResnetBlock2D) else sampler(h)
+    return unet.conv_out(F.silu(unet.conv_norm_out(h), inplace=True))  # (m, 3 or 6, H, W)
+
+
+def _layers(block):
+    """Pairs (residual block, attention); the identity where the block has no attention."""
+    return zip_longest(block.resnets, getattr(block, "attentions", ()), fillvalue=torch.nn.Identity())
+
+
+def _resnet(block, x, embedding):
+    """`ResnetBlock2D` on x (n, C, H, W)."""
+    h = F.silu(block.norm1(x), inplace=True)
+    if resample := block.upsample or block.downsample:
+        x, h = resample(x), resample(h)
+    return _second_half(block, block.conv1(h), block.conv_shortcut(x) if block.conv_shortcut else x, embedding)
+
+
+def _resnet_with_skip(block, h, skip, embedding):
+    """`ResnetBlock2D` on h (k n, A, H, W) joined in channels with skip (n, B, H, W), repeated k times.
+
+    A convolution of joined channels is a sum of two: the skip's is computed once, if no norm group straddles the joint.
+    """
+    copies, channels, norm = len(h) // len(skip), h.shape[1], block.norm1
+    width = norm.num_channels // norm.num_groups
+    if copies == 1 or channels % width:
+        return _resnet(block, torch.cat([h, torch.cat([skip] * copies) if copies > 1 else skip], dim=1), embedding)
+
+    def parts(x, own, bias):
+        """First and shortcut convolution of x, the input channels `own` of the block."""
+        normed = F.group_norm(x, x.shape[1] // width, norm.weight[own], norm.bias[own], norm.eps)
+        first = F.conv2d(F.silu(normed, inplace=True), block.conv1.weight[:, own], block.conv1.bias * bias, padding=1)
+        return first, F.conv2d(x, block.conv_shortcut.weight[:, own], block.conv_shortcut.bias * bias)
+
+    both = zip(parts(h, slice(channels), 1), parts(skip, slice(channels, None), 0), strict=True)
+    first, shortcut = (of_h.unflatten(0, (copies, -1)).add_(of_skip).flatten(0, 1) for of_h, of_skip in both)
+    return _second_half(block, first, shortcut, embedding)
+
+
+def _second_half(block, h, shortcut, embedding):
+    """`ResnetBlock2D` after its first convolution; the timestep's scale and shift, equal in all rows, join the norm's."""
+    norm, shift = block.norm2, block.time_emb_proj(embedding)[0]
+    if block.time_embedding_norm == "scale_shift":
+        scale, shift = shift.chunk(2)  # (C,)
+        h = F.group_norm(h, norm.num_groups, norm.weight * (1 + scale), norm.bias * (1 + scale) + shift, norm.eps)
+    else:
+        h = norm(h.add_(shift[:, None, None]))
+    return block.conv2(F.silu(h, inplace=True)).add_(shortcut)

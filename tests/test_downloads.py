@@ -1,0 +1,148 @@
+"""Downloads resume, are checked, and fail with one sentence that says what to do; against a server on this machine."""
+
+import socket
+import threading
+from contextlib import suppress
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from swsa_core.downloads import PUBLISHED, download
+from swsa_core.errors import InputError
+
+CONTENT = np.random.default_rng(0).bytes(3_000_000)
+DIGEST = sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `server.content`; breaks the connection off after `server.limit` bytes; resumes where `server.ranges`."""
+
+    def do_GET(self):
+        server, start = self.server, 0
+        server.requests.append(self.headers.get("Range"))
+        if server.status != 200:
+            return self.send_error(server.status)
+        if server.ranges and self.headers.get("Range"):
+            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
+        else:
+            self.send_response(200)
+        body = server.content[start:]
+        if server.length:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with suppress(ConnectionError):  # a client that has seen enough hangs up
+            self.wfile.write(body[: server.limit])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.content, server.limit, server.status, server.ranges, server.length = CONTENT, None, 200, True, True
+    server.requests = []
+    server.url = f"http://127.0.0.1:{server.server_port}/weights.pt"
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def fetch(server, path, digest=DIGEST, **options):
+    return download(server.url, path, len(CONTENT), digest, pause=0, timeout=5, **options)
+
+
+def test_a_download_arrives_whole_and_once(server, tmp_path):
+    seen = []
+    path = fetch(server, tmp_path / "resources" / "weights.pt", progress=lambda *state: seen.append(state))
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    fetch(server, path)
+    assert server.requests == [None]
+    assert [file.name for file in path.parent.iterdir()] == ["weights.pt"]
+
+
+def test_a_connection_that_breaks_off_is_resumed(server, tmp_path):
+    server.limit = 1_300_000
+    assert fetch(server, tmp_path / "weights.pt").read_bytes() == CONTENT
+    assert server.requests == [None, "bytes=1300000-", "bytes=2600000-"]
+
+
+def test_a_later_call_goes_on_where_an_interrupted_one_stopped(server, tmp_path):
+    (tmp_path / "weights.pt.partial").write_bytes(CONTENT[:1_000_000])
+    assert fetch(server, tmp_path / "weights.pt").read_bytes() == CONTENT
+    assert server.requests == ["bytes=1000000-"]
+
+
+def test_a_server_that_cannot_resume_starts_again(server, tmp_path):
+    server.ranges = False
+    (tmp_path / "weights.pt.partial").write_bytes(b"x" * 1000)
+    assert fetch(server, tmp_path / "weights.pt").read_bytes() == CONTENT
+
+
+def test_a_server_that_breaks_off_for_good_is_told_with_what_is_here(server, tmp_path):
+    server.ranges, server.limit = False, 1_000_000
+    with pytest.raises(InputError) as error:
+        fetch(server, tmp_path / "weights.pt")
+    expected = (server.url, str(tmp_path / "weights.pt"), DIGEST, "3,000,000 bytes", "1,000,000 of", "run again")
+    assert all(part in str(error.value) for part in expected)
+    assert len(server.requests) == 4  # the first brought bytes, three in a row brought nothing new
+    assert not (tmp_path / "weights.pt").exists()
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-5], CONTENT + b"more"])
+@pytest.mark.parametrize("length", [True, False])
+def test_too_few_or_too_many_bytes_are_refused(content, length, server, tmp_path):
+    server.content, server.length = content, length
+    with pytest.raises(InputError, match=r"3,000,000") as error:
+        fetch(server, tmp_path / "weights.pt")
+    assert server.url in str(error.value) and str(tmp_path / "weights.pt") in str(error.value)
+    assert not (tmp_path / "weights.pt").exists()
+
+
+def test_wrong_bytes_are_refused_and_not_kept(server, tmp_path):
+    server.content = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])
+    wrong = sha256(server.content).hexdigest()
+    with pytest.raises(InputError, match=f"wrong bytes, it has SHA-256 {wrong}; expected at .*{DIGEST}"):
+        fetch(server, tmp_path / "weights.pt")
+    assert not list(tmp_path.iterdir())
+    assert fetch(server, tmp_path / "weights.pt", digest=None).read_bytes() == server.content  # no digest published
+
+
+def test_a_wrong_file_in_place_is_not_overwritten(server, tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"it has 4 bytes.*delete it"):
+        fetch(server, tmp_path / "weights.pt")
+    assert (tmp_path / "weights.pt").read_bytes() == b"mine" and not server.requests
+
+
+def test_an_address_that_does_not_serve_it(server, tmp_path):
+    server.status = 404
+    with pytest.raises(InputError, match=r"cannot be fetched \(HTTP status 404"):
+        fetch(server, tmp_path / "weights.pt")
+    assert len(server.requests) == 1
+    server.status = 503
+    with pytest.raises(InputError, match="HTTP status 503"):
+        fetch(server, tmp_path / "weights.pt")
+    assert len(server.requests) == 4
+
+
+def test_offline(tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/weights.pt"
+    with pytest.raises(
+        InputError, match=f"{url} cannot be fetched .*refused.*{tmp_path}.*10 bytes with SHA-256 {DIGEST}"
+    ):
+        download(url, tmp_path / "weights.pt", 10, DIGEST, pause=0)
+
+
+def test_published_weights_have_a_size_and_a_digest():
+    for published in PUBLISHED.values():
+        assert published.url.startswith("https://") and published.size > 0
+        assert published.sha256 is None or len(bytes.fromhex(published.sha256)) == 32
