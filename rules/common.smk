@@ -7,9 +7,11 @@ from pathlib import Path
 
 
 from swsa_core import datasets
+from swsa_core.anomalies.diffusion import check_size, find_model
 from swsa_core.backbones import check_model
 from swsa_core.config import POOLS, validate
 from swsa_core.datasets import procedural, tiny_imagenet
+from swsa_core.downloads import PUBLISHED
 from swsa_core.errors import InputError
 from swsa_core.names import SLUG, unique_slugs
 from swsa_core.split_support import check_supports
@@ -66,6 +68,7 @@ wildcard_constraints:
 
 if workflow.is_main_process:
     checked(check_supports, CONFIG)
+    checked(check_size, CONFIG)
     for candidate in CONFIG["candidates"]:
         checked(check_model, candidate)
 
@@ -172,6 +175,12 @@ def weights_file(wildcards):
     if candidate["weights"]:
         return [candidate["weights"]]
     return [f"{workflow.basedir}/models/mini/{model}.safetensors"] if family == "mini" else []
+
+
+def diffusion_weights(wildcards=None):
+    """The weights of the config's diffusion model, if it has one: a list of at most one path."""
+    source = CONFIG["sources"].get("diffusion")
+    return [checked(find_model, source)[0]] if source else []
 
 
 def all_support_files():

@@ -141,7 +141,27 @@ class Procedural(Section):
     """Procedurally drawn letters that stand in for an image pool where there is no Tiny-ImageNet."""
 
 
+class Diffusion(Section):
+    model: str = "adm_imagenet_256"
+    """A published model (adm_imagenet_256, fetched by `snakemake weights`), mini:adm_32, or a path: a guided-diffusion
+    checkpoint, or the directory of a diffusers UNet2DModel."""
+    flags: dict[str, str | int | float | bool] | None = None
+    """Flags of an own checkpoint under guided-diffusion's names; those of the ImageNet 256 model when left out."""
+    gamma: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Weight of the content image's h against that of the image being generated."""
+    steps: Annotated[int, Field(ge=2, le=1000)] = 50
+    """Diffusion steps of inversion and generation."""
+    interpolation: Literal["linear", "slerp"] = "linear"
+    t_edit: Annotated[int, Field(ge=0, le=999)] = 0
+    """Lowest timestep at which the content's h enters."""
+    dt_lambda: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of the D_t term where t >= 950."""
+    content_h: Literal["inversion", "reconstruction"] = "inversion"
+    """Whether the content's h comes from its inversion or from its reconstruction."""
+
+
 class Sources(Section):
+    diffusion: Diffusion | None = None
     cutpaste: CutPaste | None = None
     tiny_imagenet: TinyImageNet | None = None
     procedural: Procedural | None = None
@@ -205,6 +225,8 @@ class Runtime(Section):
     """CPU cores of one embedding job: decoding workers and the network together."""
     workers: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
     """Processes that decode images, out of `threads`."""
+    compile: bool = False
+    """Compile the diffusion network with torch.compile: minutes at first, then faster on a GPU."""
 
     @field_validator("device")
     @classmethod
@@ -292,12 +314,16 @@ class Config(Section):
         if not sources:
             raise _inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
         known = ["largest_model", "random", *(f"swsa_{source}" for source in sources)]
-        self.strategies = self.strategies or known
-        for strategy in (name for name in self.strategies if name not in known):
+        for strategy in (name for name in self.strategies or () if name not in known):
             source = strategy.removeprefix("swsa_")
             if strategy.startswith("swsa_") and source in Sources.model_fields:
                 raise _inconsistent(f"strategies: {strategy!r} needs the source {source!r}: add it to `sources`")
             raise _inconsistent(f"strategies: {strategy!r} is unknown, {did_you_mean(strategy, known)}")
+        if self.sources.diffusion is not None and self.preparation == "original":
+            raise _inconsistent(
+                "preparation: 'original' cannot go with the source 'diffusion', whose model makes images of one size: "
+                "give preparation.size"
+            )
         if self.strategies and not any(strategy.startswith("swsa_") for strategy in self.strategies):
             raise _inconsistent(
                 f"strategies: received {self.strategies}, one of {', '.join(known[2:])} must be among them"
@@ -327,6 +353,7 @@ SECTIONS = KINDS | {
     "runtime": Runtime,
     "evaluation": Evaluation,
     "candidates": Candidate,
+    "diffusion": Diffusion,
     "cutpaste": CutPaste,
     "tiny_imagenet": TinyImageNet,
     "procedural": Procedural,
@@ -353,7 +380,11 @@ def validate(config):
     except ValidationError as error:
         raise InputError(sentences(config, error.errors(), KINDS, SECTIONS)) from None
     plain = model.model_dump(mode="json")
-    plain["sources"] = {name: value for name, value in plain["sources"].items() if value is not None}
+    # in the order of the file: the first source makes the recommendation
+    plain["sources"] = {
+        name: plain["sources"][name] for name in config["sources"] if plain["sources"][name] is not None
+    }
+    plain["strategies"] = plain["strategies"] or ["largest_model", "random", *map("swsa_{}".format, plain["sources"])]
     for dataset in plain["datasets"].values():
         dataset["support"] = dataset["support"] or plain["support"]
     return plain

@@ -62,6 +62,28 @@ def pictures(sheet, i):
     return [*taken, *rest, outlined(last, (to_x, to_y, width, height))]
 
 
+def cross_sheet(styles, contents, anomalies, gap=4):
+    """Contact sheet of all pairs as in Figure 2: style images on top, content images at the left, (h, w, 3) uint8.
+
+    styles: n, contents: m images (H, W, 3) uint8; anomalies: (n, m, H, W, 3) uint8.
+    """
+    side = len(styles[0])
+    tile = side + gap
+    sheet = np.full((tile * (len(contents) + 1) + 2 * gap, tile * (len(styles) + 1) + 2 * gap, 3), 255, np.uint8)
+
+    def put(row, column, image):
+        # the originals stand a little apart from what was made of them
+        top, left = (gap + tile * i + (gap if i else 0) for i in (row, column))
+        sheet[top : top + side, left : left + side] = image
+
+    for i, style in enumerate(styles):
+        put(0, i + 1, style)
+        for j, content in enumerate(contents):
+            put(j + 1, 0, content)
+            put(j + 1, i + 1, anomalies[i, j])
+    return sheet
+
+
 def outlined(image, box, side=96):
     """`image` enlarged to at least `side` pixels, with an outline just around `box` (x, y, width, height)."""
     picture = np.array(enlarged(image, side))

@@ -78,11 +78,17 @@ def real_wins(scores, index, spec):
     twice the number of won pairs; sizes (G + 1,). Test images without scores, unreadable ones, are left out.
     """
     place = pd.Index(_first(scores).test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
+    known_codes, known_names = pd.factorize(index["group"], sort=True)
     for t, task in enumerate(_first(scores).tasks):
         rows, groups, normal = real_validation(index, spec, task)
         scored = place[rows] >= 0
         rows = rows[scored]
-        codes, names = pd.factorize(groups[scored], sort=True)
+        if spec.get("groups") == "atomic":  # parts of the index's groups
+            codes, names = pd.factorize(groups[scored], sort=True)
+        else:
+            counts = np.bincount(known_codes[rows], minlength=len(known_names))
+            codes = (np.cumsum(counts > 0) - 1)[known_codes[rows]]
+            names = known_names.to_numpy(dtype=object)[counts > 0]
         others = names != normal
         if others.all() or not others.any():
             yield None

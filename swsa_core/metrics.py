@@ -65,7 +65,11 @@ def pair_counts(scores, codes, normal, n_groups):
     for column, values in enumerate(scores.T):
         values = np.ascontiguousarray(values)
         normals = np.sort(values[codes == normal])
-        below = np.searchsorted(normals, values, "left") + np.searchsorted(normals, values, "right")  # (n,)
+        below = np.searchsorted(normals, values)  # (n,)
+        tied = np.flatnonzero(np.take(normals, below, mode="clip") == values)  # where "left" and "right" may differ
+        upto = np.searchsorted(normals, values[tied], "right")
+        below *= 2
+        below[tied] += upto - below[tied] // 2
         # float64 sums of whole numbers, exact below 2**53
         won[:, column] = np.bincount(codes, weights=below, minlength=n_groups)
     return won, sizes

@@ -31,7 +31,7 @@ from swsa_core import store
 from swsa_core.detectors.knn import l2_normalized, nearest, squared_distances
 from swsa_core.errors import InputError
 
-BLOCK = 2**22  # float32 products of test images and bank rows at a time
+BLOCK = 10**7  # float32 products of test images and bank rows at a time: 40 MB
 MOST_PARENTS = 2  # so many rows can be left out of the bank for one score
 
 
@@ -111,7 +111,8 @@ def score_all(queries, bank, sizes, k, threads=1):
     scaled /= largest
     scaled = scaled.astype(np.float32, copy=False)  # (n, d)
     norms = np.einsum("nd,nd->n", scaled, scaled, dtype=np.float64)
-    n_tasks = max(1, BLOCK // (len(queries) * max(sizes)))
+    n_blocks = 2 * -(-len(queries) * len(bank) // (2 * BLOCK))  # even: as much work for each of two threads
+    n_tasks = -(-len(sizes) // n_blocks)
 
     def score_block(first):
         """`n_tasks` tasks from `first` on; the float32 error is taken to be four times the largest of a sample."""

@@ -4,7 +4,7 @@ from swsa_core import datasets
 from swsa_core.errors import InputError
 from swsa_core.seeding import rng
 
-PARENTS = {"cutpaste": 1}  # support images that one anomaly of a source is made from
+PARENTS = {"cutpaste": 1, "diffusion": 2}  # support images that one anomaly of a source is made from
 
 
 def split_support(image_ids, seeds, seed, dataset, task):

@@ -9,6 +9,8 @@ STAGE_VERSIONS = {
     "split_support": 1,
     "index_pool": 1,
     "cutpaste": 1,
+    "fetch_weights": 1,
+    "diffusion": 1,
     "sample_tiny_imagenet": 1,
     "embed_images": 1,
     "embed_support": 1,

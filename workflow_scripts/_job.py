@@ -35,7 +35,7 @@ def job(snakemake):
                 sys.exit(1)
 
 
-def progress(what, every=10):
+def progress(what, unit="images", every=10):
     """A callable (done, total) that prints `what`, the count and the time left, at most once in `every` seconds."""
     start = last = time.monotonic()
     first = None
@@ -47,7 +47,7 @@ def progress(what, every=10):
         if now - last >= every and done > first:
             last = now
             left = (now - start) / (done - first) * (total - done)
-            print(f"{what}: {done} of {total} images, about {left:.0f} s left", flush=True)
+            print(f"{what}: {done:,} of {total:,} {unit}, about {left:.0f} s left", flush=True)
 
     return show
 

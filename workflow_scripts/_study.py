@@ -10,7 +10,7 @@ from swsa_core import contact_sheets, score_knn, store
 from swsa_core.anomalies.files import read_origins
 from swsa_core.config import POOLS, Sources
 from swsa_core.image_stream import RowReader
-from swsa_core.images import prepared
+from swsa_core.images import prepared, read_image
 from swsa_core.names import unique_slugs
 from swsa_core.protocols import compare
 from swsa_core.tables import shown, stack
@@ -47,6 +47,19 @@ def read_sheets(picks, supports, score_files, config):
         read_sheet(pick, supports[pick.dataset, pick.task], scores[pick.dataset, pick.candidate], config)
         for pick in shown(picks).itertuples()
     ]
+
+
+def read_crosses(picks, supports, config):
+    """{(data set, task): contact sheet (h, w, 3) uint8} of all diffusion pairs, for the tasks that get a sheet."""
+    if "diffusion" not in config["sources"]:
+        return {}
+    folder = Path(config["results"])
+    return {
+        (pick.dataset, pick.task): read_image(
+            folder / pick.dataset / "anomalies" / "diffusion" / f"{supports[pick.dataset, pick.task]['slug']}.png"
+        )
+        for pick in shown(picks).itertuples()
+    }
 
 
 def read_sheet(pick, support, scores, config):

@@ -5,7 +5,15 @@ from pathlib import Path
 
 from swsa_core import __version__, report, store, tables
 from workflow_scripts._job import job
-from workflow_scripts._study import TEXT, read_benchmarks, read_sheets, read_skipped, read_supports, read_tables
+from workflow_scripts._study import (
+    TEXT,
+    read_benchmarks,
+    read_crosses,
+    read_sheets,
+    read_skipped,
+    read_supports,
+    read_tables,
+)
 
 LIBRARIES = ["snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn"]
 
@@ -34,6 +42,7 @@ with job(snakemake):
         pick_counts=pick_counts,
         candidates=candidates,
         sheets=read_sheets(picks, supports, given.scores, config),
+        crosses=read_crosses(picks, supports, config),
         svgs={
             (path.parent.name, path.stem): path.read_text(encoding="utf-8")
             for path in sorted(Path(given.figures).glob("*/*.svg"))

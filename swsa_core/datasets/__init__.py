@@ -12,6 +12,8 @@ Image files are listed, never opened.
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from swsa_core.datasets import classes, cub, digits, flowers, folder, mvtec_ad, visa
 from swsa_core.datasets.listing import NORMAL
 from swsa_core.errors import InputError
@@ -93,10 +95,12 @@ def real_validation(index, spec, task):
     wanted = index["split"].to_numpy(dtype=object) == "test"
     if not among_classes:
         wanted &= index["class"].to_numpy(dtype=object) == task
-    labels = index["group"].reset_index(drop=True)[wanted]
+    rows = np.flatnonzero(wanted)
+    groups = index["group"].to_numpy(dtype=object)[rows]
     if spec.get("groups") == "atomic":
-        labels = labels.map(_types).explode()
-    rows, groups = labels.index.to_numpy(), labels.to_numpy(dtype=object)
+        types = [_types(group) for group in groups]
+        rows = np.repeat(rows, [len(several) for several in types])
+        groups = np.array([one for several in types for one in several], dtype=object)
     is_normal = groups == normal
     labelled = is_normal.any() and not is_normal.all()
     return (rows, groups, normal) if labelled else (rows[:0], groups[:0], normal)

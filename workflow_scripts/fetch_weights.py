@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from swsa_core.downloads import PUBLISHED, download
+from workflow_scripts._job import job, progress
+
+with job(snakemake):
+    published = PUBLISHED[snakemake.wildcards.model]
+    path = download(
+        published.url,
+        Path(snakemake.output[0]),
+        published.size,
+        published.sha256,
+        progress=progress(f"fetching {snakemake.wildcards.model}", unit="bytes"),
+    )
+    print(f"{path}: {published.size:,} bytes, as published")
