@@ -1,17 +1,44 @@
 """Where networks run, and in which precision."""
 
+import fcntl
+import tempfile
+from pathlib import Path
+
 import torch
 
 from swsa_core.errors import InputError
 
+_CLAIMS = []  # locks of the GPUs that this process uses, held until it ends
+
 
 def find_device(device):
-    """The torch device of the config's `runtime.device`: "auto" is a GPU where there is one. Raises InputError."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    """The torch device of the config's `runtime.device`: "auto" is a GPU where there is one, else the CPU.
+
+    Of several GPUs, "auto" and "cuda" take one that no other job has taken. Raises InputError without a GPU for "cuda".
+    """
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    if not torch.cuda.is_available():
         raise InputError(f"runtime.device: received {device!r}, but torch sees no GPU: use auto or cpu")
-    return device
+    return device if ":" in device else f"cuda:{free_gpu()}"
+
+
+def free_gpu():
+    """Index of a GPU that no other process of the workflow has claimed; the first one when all are taken.
+
+    A claim is a lock on a file named after the GPU's own id, which ends with the process, however it ends.
+    """
+    for index in range(torch.cuda.device_count()):
+        name = torch.cuda.get_device_properties(index).uuid
+        lock = open(Path(tempfile.gettempdir()) / f"swsa-gpu-{name}.lock", "w")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            _CLAIMS.append(lock)
+            return index
+    return 0
 
 
 def find_dtype(precision, device):
