@@ -1,4 +1,4 @@
-from swsa_core.mini import CLASSIFIERS
+from swsa_core.mini import CLASSIFIERS, DIFFUSION_MODELS
 
 
 rule train_mini:
@@ -10,7 +10,7 @@ rule train_mini:
     benchmark:
         "resources/mini_models/{model}.tsv"
     wildcard_constraints:
-        model="|".join(CLASSIFIERS),
+        model="|".join(CLASSIFIERS + DIFFUSION_MODELS),
     conda:
         "../envs/swsa.yaml"
     params:
@@ -21,7 +21,7 @@ rule train_mini:
 
 rule mini_models:
     input:
-        expand("resources/mini_models/{model}.safetensors", model=CLASSIFIERS),
+        expand("resources/mini_models/{model}.safetensors", model=CLASSIFIERS + DIFFUSION_MODELS),
 
 
 localrules:

@@ -1,7 +1,9 @@
 from pathlib import Path
 
-from swsa_core.mini.train import train
+from swsa_core.mini import DIFFUSION_MODELS, train, unet
 from workflow_scripts._job import job
 
 with job(snakemake):
-    train(snakemake.wildcards.model, Path(snakemake.output.weights).parent, threads=snakemake.threads)
+    model = snakemake.wildcards.model
+    recipe = unet if model in DIFFUSION_MODELS else train
+    recipe.train(model, Path(snakemake.output.weights).parent, threads=snakemake.threads)

@@ -2,3 +2,4 @@
 
 # Largest first. Named here so that the rules need not import torch.
 CLASSIFIERS = ("vit_m", "resnet_m", "vit_s", "resnet_s")
+DIFFUSION_MODELS = ("adm_32",)
