@@ -124,5 +124,5 @@ def test_every_stage_left_its_files(results):
             assert (results / dataset / "anomalies" / source).is_dir() or (
                 results / dataset / "anomalies" / f"{source}.csv"
             ).is_file()
-    assert len(list((results / "figures").glob("*.svg"))) > 20
+    assert len(list((results / "figures").glob("*/*.svg"))) > 20
     assert (results / "report.html").stat().st_size > 1_000_000
