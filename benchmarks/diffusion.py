@@ -95,9 +95,9 @@ def our_way(unet, style, content, steps):
 
 
 def measured(way, unet, *arguments):
-    """(result, seconds, encoder passes, decoder passes), in images; CPU seconds on a CPU, so that other jobs count little."""
+    """(result, wall seconds, encoder passes, decoder passes), passes counted in images."""
     counts, cuda = [0, 0], arguments[0].is_cuda
-    clock, synchronize = (time.perf_counter, torch.cuda.synchronize) if cuda else (time.process_time, lambda: None)
+    clock, synchronize = time.perf_counter, torch.cuda.synchronize if cuda else (lambda: None)
 
     def counter(part):
         return lambda module, inputs, out: counts.__setitem__(part, counts[part] + len(out))
@@ -171,7 +171,7 @@ def main():
     parser.add_argument("--grid", type=int, default=10, help="side of the grid of ours alone, on a GPU")
     parser.add_argument("--steps", type=int, default=50 if gpu else 10)
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--profile", action="store_true", help="print the dearest operations of three steps of ours")
     options = parser.parse_args()

@@ -23,14 +23,19 @@ def find_device(device):
     return device if ":" in device else f"cuda:{free_gpu()}"
 
 
-def free_gpu():
-    """Index of a GPU that no other process of the workflow has claimed; the first one when all are taken.
+def free_gpu(log=print):
+    """Index of a GPU that no other process of the workflow has claimed; the first one, with a line, when all are taken.
 
     A claim is a lock on a file named after the GPU's own id, which ends with the process, however it ends.
     """
-    for index in range(torch.cuda.device_count()):
+    count = torch.cuda.device_count()
+    for index in range(count):
         name = torch.cuda.get_device_properties(index).uuid
-        lock = open(Path(tempfile.gettempdir()) / f"swsa-gpu-{name}.lock", "w")  # noqa: SIM115
+        path = Path(tempfile.gettempdir()) / f"swsa-gpu-{name}.lock"
+        if not path.exists():
+            path.touch()
+            path.chmod(0o644)  # whatever the umask: jobs of other users open it too, to lock it
+        lock = path.open()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -38,6 +43,10 @@ def free_gpu():
         else:
             _CLAIMS.append(lock)
             return index
+    log(
+        f"cuda:0 is shared with another job, because all GPUs here ({count}) are taken: run Snakemake with "
+        f"--resources gpu={count}, as many as there are GPUs"
+    )
     return 0
 
 

@@ -240,6 +240,11 @@ def _identity(partial):
     try:
         with h5py.File(partial, "r") as file:
             return file["identity"][()].decode()
+    except BlockingIOError as error:
+        raise InputError(
+            f"{partial} is being written by another process, perhaps a job whose Snakemake was killed: wait for it or end it, "
+            "then run again"
+        ) from error
     except (OSError, KeyError):
         return None
 

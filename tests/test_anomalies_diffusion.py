@@ -1,5 +1,14 @@
 """The diffusion source of a task: halves, models, sizes; and the rule, resumed after a kill."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 from workflow import ROOT, dry_run, snakemake
@@ -75,7 +84,12 @@ def test_cross_sheet_has_styles_on_top_and_contents_at_the_left():
     assert grid == [[255, 100, 101], [50, 11, 21], [51, 12, 22], [52, 13, 23]]
 
 
-@pytest.mark.skipif(not (ROOT / "models" / "mini" / "adm_32.safetensors").exists(), reason="no mini diffusion model")
+needs_model = pytest.mark.skipif(
+    not (ROOT / "models" / "mini" / "adm_32.safetensors").exists(), reason="no mini diffusion model"
+)
+
+
+@needs_model
 def test_rule_makes_all_pairs_and_an_edit_reruns_what_depends_on_it(tmp_path):
     snakemake(tmp_path, config())
     arrays, attributes = store.read(tmp_path / "results" / "digits" / "anomalies" / "diffusion" / "3.h5")
@@ -88,3 +102,98 @@ def test_rule_makes_all_pairs_and_an_edit_reruns_what_depends_on_it(tmp_path):
     below = {"score_knn": 1, "evaluate": 1, "select": 1, "tables": 1, "figures": 1, "report": 1}
     assert dry_run(tmp_path, config(gamma=0.5)) == {"diffusion": 1, "embed_anomalies": 1, **below}
     assert dry_run(tmp_path, config()) == {}
+
+
+RUNNING = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from workflow import snakemake
+print(snakemake(Path({directory!r}), {config!r}, {target!r}))
+"""
+TARGET = "results/digits/anomalies/diffusion/3.h5"
+LOG = "results/logs/diffusion/digits/3.log"
+
+
+@contextmanager
+def running(directory, settings):
+    """A workflow's process group, once its diffusion job has finished a style; all of it is gone when the block has ended."""
+    (directory / LOG).unlink(missing_ok=True)
+    code = RUNNING.format(tests=str(Path(__file__).parent), directory=str(directory), config=settings, target=TARGET)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while not ((directory / LOG).exists() and "styles are done" in (directory / LOG).read_text()):
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.01)
+        yield process.pid
+        process.communicate(timeout=60)
+        deadline = time.monotonic() + 30
+        while members(process.pid):
+            assert time.monotonic() < deadline, "a process outlived the workflow"
+            time.sleep(0.01)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def members(group):
+    """{process id: command line} of a process group; a killed process is among them until its files are closed."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, its_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state != "Z":
+                found[int(entry.name)] = (entry / "cmdline").read_text()
+        except (ProcessLookupError, FileNotFoundError):
+            continue
+    return found
+
+
+def finished_styles(directory):
+    """Number of the styles in the partial file of a job that was killed before the last one."""
+    assert not (directory / TARGET).exists()
+    with h5py.File(directory / f"{TARGET}.partial") as file:
+        done = int(file.attrs["done"])
+    assert done % 4 == 0 and 0 < done < 16
+    return done // 4
+
+
+@needs_model
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to find the job's process")
+def test_kill_and_rerun_give_identical_anomalies(tmp_path):
+    """The job alone is killed, as for its memory, and then Snakemake with it, as by a power cut."""
+    settings = config(steps=30) | {"support": {"seeds": 8}}  # four styles and four contents
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    with running(killed, settings) as group:
+        [job] = [pid for pid, command in members(group).items() if ".diffusion.py" in command]
+        os.kill(job, signal.SIGKILL)
+    first = finished_styles(killed)
+    with running(killed, settings) as group:  # the same command again
+        os.killpg(group, signal.SIGKILL)
+    assert f"the first {first} of 4 styles are not computed again" in (killed / LOG).read_text()
+    second = finished_styles(killed)
+    assert first < second
+
+    assert "--unlock" in snakemake(killed, settings, TARGET, check=False), "what to type after Snakemake's own end"
+    snakemake(killed, settings, "--unlock")
+    snakemake(killed, settings, TARGET)
+    log = (killed / LOG).read_text()
+    assert f"the first {second} of 4 styles are not computed again" in log
+    assert [line for line in log.splitlines() if line.endswith("styles are done")] == [
+        f"{style} of 4 styles are done" for style in range(second + 1, 5)
+    ]
+    snakemake(whole, settings, TARGET)
+    expected, result = (store.read(directory / TARGET) for directory in (whole, killed))
+    assert expected[1] == result[1] and expected[0].keys() == result[0].keys()
+    for name, array in expected[0].items():
+        assert np.array_equal(array, result[0][name]), name
+    sheets = [(directory / TARGET).with_suffix(".png").read_bytes() for directory in (whole, killed)]
+    assert sheets[0] == sheets[1]

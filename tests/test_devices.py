@@ -25,7 +25,7 @@ def other_job(folder, results):
         results.put(find_device("auto"))
 
 
-def test_jobs_take_different_gpus_and_give_them_back(tmp_path, monkeypatch):
+def test_jobs_take_different_gpus_and_give_them_back(tmp_path, monkeypatch, capsys):
     two_gpus(tmp_path, monkeypatch)
     assert find_device("auto") == "cuda:0"
     context = multiprocessing.get_context("fork")
@@ -38,8 +38,12 @@ def test_jobs_take_different_gpus_and_give_them_back(tmp_path, monkeypatch):
         process.join()
     assert found == ["cuda:1", "cuda:1"]
     assert find_device("cuda") == "cuda:1"
-    assert find_device("cuda") == "cuda:0", "all are taken: the first one is shared"
     assert find_device("cuda:1") == "cuda:1"
+    assert capsys.readouterr().out == ""
+    assert find_device("cuda") == "cuda:0", "all are taken: the first one is shared"
+    told = capsys.readouterr().out
+    assert told.count("\n") == 1
+    assert "cuda:0 is shared" in told and "all GPUs here (2) are taken" in told and "--resources gpu=2," in told
 
 
 def test_without_a_gpu(monkeypatch):

@@ -1,6 +1,8 @@
 """Files are whole or absent, resumed exactly, and checked when read."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -183,3 +185,23 @@ def test_table_keeps_floats_and_text(tmp_path):
         store.write_table(tmp_path / "t.csv", frame, ["task"])
     with pytest.raises(InputError, match="lacks the columns"):
         store.read_table(tmp_path / "t.csv", ["real"])
+
+
+def test_a_file_that_another_process_writes_is_left_to_it(tmp_path):
+    path = tmp_path / "x.h5"
+    begin = (
+        "import sys, time; from swsa_core import store\n"
+        "with store.writer(sys.argv[1], 2, {'a': ((), 'int64')}, 'id', {}) as rows:\n"
+        "    rows.append(a=[1]); print('begun', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", begin, path], stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout.readline() == "begun\n"
+            with (
+                pytest.raises(InputError, match=r"x\.h5\.partial is being written by another process"),
+                store.writer(path, 2, {"a": ((), "int64")}, "another id", {}),
+            ):
+                pass
+            assert path.with_name("x.h5.partial").exists()
+        finally:
+            other.kill()

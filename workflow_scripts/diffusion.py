@@ -61,6 +61,9 @@ with job(snakemake):
             if source["content_h"] == "reconstruction":
                 contents = with_reconstruction(unet, contents, batch_size)
             show = progress(f"diffusion {support['dataset']} {support['task']}")
+            show(rows.done, total)
+            if rows.done:
+                print(f"the first {rows.done // len(content_ids)} of {len(style_ids)} styles are not computed again")
         while rows.done < total:
             first = rows.done // len(content_ids)
             generated = diffstyle(
@@ -76,8 +79,8 @@ with job(snakemake):
                 progress=partial(lambda start, done: show(start + done, total), rows.done),
             )
             rows.append(images=from_network(generated.flatten(0, 1).cpu()))
-            print(f"styles {first + 1} to {rows.done // len(content_ids)} of {len(style_ids)} are done", flush=True)
-    made, _ = store.read(snakemake.output.anomalies, ["images"])
-    crossed = made["images"].reshape(len(style_ids), len(content_ids), size, size, 3)
-    sheet = cross_sheet([seeds[i] for i in style_ids], [seeds[i] for i in content_ids], crossed)
-    Image.fromarray(sheet).save(snakemake.output.sheet)
+            print(f"{rows.done // len(content_ids)} of {len(style_ids)} styles are done", flush=True)
+        crossed = rows.read("images").reshape(len(style_ids), len(content_ids), size, size, 3)
+        sheet = cross_sheet([seeds[i] for i in style_ids], [seeds[i] for i in content_ids], crossed)
+        # Before the anomalies are whole: a job killed from here on finds them in its partial file, not removed by Snakemake.
+        Image.fromarray(sheet).save(snakemake.output.sheet)
