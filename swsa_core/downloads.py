@@ -1,4 +1,4 @@
-"""Published weights: resumable downloads whose size and digest are checked, and one sentence when they fail."""
+"""Published files: resumable downloads whose size and digest are checked, and one sentence when they fail."""
 
 import os
 import time
@@ -13,11 +13,16 @@ from swsa_core.errors import InputError
 
 
 class Published(NamedTuple):
-    """A file that others publish. Its publisher gives no SHA-256 where `sha256` is None."""
+    """A file that others publish, its size in bytes, and a digest where one is known."""
 
     url: str
     size: int
     sha256: str | None = None
+    md5: str | None = None
+
+    @property
+    def name(self):
+        return self.url.rpartition("/")[2]
 
 
 PUBLISHED = {
@@ -30,17 +35,18 @@ PUBLISHED = {
 }
 
 
-def download(url, path, size, sha256=None, attempts=3, pause=1.0, timeout=60, progress=None):
-    """Fetch `url` to `path`, unless it is there, and return the path; `size` (bytes) and `sha256` (or None) must agree.
+def download(url, path, size, sha256=None, attempts=3, pause=1.0, timeout=60, progress=None, md5=None):
+    """Fetch `url` to `path`, unless it is there, and return the path; `size` (bytes) and the digests given must agree.
 
     The bytes so far are in `path`.partial, from which a later attempt or call goes on. `attempts` in a row that bring
     nothing new end the download. progress: called with (bytes so far, size).
     Raises InputError with the address, the expected place, size and digest.
     """
-    path = Path(path)
-    expected = f"expected at {path}: {size:,} bytes" + (f" with SHA-256 {sha256}" if sha256 else "")
+    path, published = Path(path), Published(url, size, sha256, md5)
+    expected = f"expected at {path}: {size:,} bytes"
+    expected += f" with SHA-256 {sha256}" if sha256 else f" with MD5 {md5}" if md5 else ""
     if path.exists():
-        if problem := _difference(path, size, sha256):
+        if problem := difference(path, published):
             raise InputError(f"{path} is not the file of {url}, {problem}; {expected}: delete it and run again")
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,17 +75,31 @@ def download(url, path, size, sha256=None, attempts=3, pause=1.0, timeout=60, pr
             )
         if have < size:
             time.sleep(pause * failures)
-    if problem := _difference(partial, size, sha256):
+    if problem := difference(partial, published):
         partial.unlink()
         raise InputError(f"{url} sent wrong bytes, {problem}; {expected}")
     os.replace(partial, path)
     return path
 
 
+def difference(path, published):
+    """What distinguishes a file from the published one, or ""."""
+    if _length(path) != published.size:
+        return f"it has {_length(path):,} bytes"
+    for name, label in (("sha256", "SHA-256"), ("md5", "MD5")):
+        if expected := getattr(published, name):
+            with open(path, "rb") as file:
+                digest = file_digest(file, name).hexdigest()
+            if digest != expected:
+                return f"it has {label} {digest}"
+    return ""
+
+
 def _fetch(url, partial, size, timeout, progress):
     """Append the missing bytes of `url` to `partial`, or write it anew where the server cannot resume."""
     start = _length(partial)
-    request = Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+    # some servers refuse the name that Python gives by itself
+    request = Request(url, headers={"User-Agent": "swsa"} | ({"Range": f"bytes={start}-"} if start else {}))
     with urlopen(request, timeout=timeout) as response:
         resumed = response.status == 206
         total = int(response.headers.get("Content-Length", size)) + (start if resumed else 0)
@@ -94,18 +114,6 @@ def _fetch(url, partial, size, timeout, progress):
                     progress(done, size)
                 if done > size:
                     return
-
-
-def _difference(path, size, sha256):
-    """What is wrong with the file, or ""."""
-    if _length(path) != size:
-        return f"it has {_length(path):,} bytes"
-    if sha256:
-        with open(path, "rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-        if digest != sha256:
-            return f"it has SHA-256 {digest}"
-    return ""
 
 
 def _length(path):

@@ -1,13 +1,11 @@
 """Downloads resume, are checked, and fail with one sentence that says what to do; against a server on this machine."""
 
 import socket
-import threading
-from contextlib import suppress
-from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from hashlib import md5, sha256
 
 import numpy as np
 import pytest
+from local_server import serving
 
 from swsa_core.downloads import PUBLISHED, download
 from swsa_core.errors import InputError
@@ -16,41 +14,10 @@ CONTENT = np.random.default_rng(0).bytes(3_000_000)
 DIGEST = sha256(CONTENT).hexdigest()
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves `server.content`; breaks the connection off after `server.limit` bytes; resumes where `server.ranges`."""
-
-    def do_GET(self):
-        server, start = self.server, 0
-        server.requests.append(self.headers.get("Range"))
-        if server.status != 200:
-            return self.send_error(server.status)
-        if server.ranges and self.headers.get("Range"):
-            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
-        else:
-            self.send_response(200)
-        body = server.content[start:]
-        if server.length:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with suppress(ConnectionError):  # a client that has seen enough hangs up
-            self.wfile.write(body[: server.limit])
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.content, server.limit, server.status, server.ranges, server.length = CONTENT, None, 200, True, True
-    server.requests = []
-    server.url = f"http://127.0.0.1:{server.server_port}/weights.pt"
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(CONTENT, "weights.pt") as server:
+        yield server
 
 
 def fetch(server, path, digest=DIGEST, **options):
@@ -112,6 +79,14 @@ def test_wrong_bytes_are_refused_and_not_kept(server, tmp_path):
         fetch(server, tmp_path / "weights.pt")
     assert not list(tmp_path.iterdir())
     assert fetch(server, tmp_path / "weights.pt", digest=None).read_bytes() == server.content  # no digest published
+
+
+def test_an_md5_counts_where_the_publisher_gives_no_other_digest(server, tmp_path):
+    right, wrong = (md5(content).hexdigest() for content in (CONTENT, b"other"))
+    assert fetch(server, tmp_path / "weights.pt", digest=None, md5=right).read_bytes() == CONTENT
+    with pytest.raises(InputError, match=f"wrong bytes, it has MD5 {right}; expected at .* with MD5 {wrong}"):
+        fetch(server, tmp_path / "other.pt", digest=None, md5=wrong)
+    assert [file.name for file in tmp_path.iterdir()] == ["weights.pt"]
 
 
 def test_a_wrong_file_in_place_is_not_overwritten(server, tmp_path):

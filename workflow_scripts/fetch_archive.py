@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from swsa_core.datasets.official import fetch_archive
+from workflow_scripts._job import job, progress
+
+with job(snakemake):
+    name = snakemake.wildcards.archive
+    show = progress(f"fetching {name}", unit="MB")
+    path = fetch_archive(
+        name, Path(snakemake.output[0]), progress=lambda done, total: show(done // 10**6, total // 10**6)
+    )
+    print(f"{path}: {path.stat().st_size:,} bytes, as published")
