@@ -1,7 +1,12 @@
-from swsa_core.mini import CLASSIFIERS, DIFFUSION_MODELS
+from swsa_core.mini import CLASSIFIERS, CLIP_MODELS, CLIP_TOWER, DIFFUSION_MODELS
+
+MINI_MODELS = CLASSIFIERS + DIFFUSION_MODELS + CLIP_MODELS
+TOWER = f"{workflow.basedir}/models/mini/{CLIP_TOWER}.safetensors"
 
 
 rule train_mini:
+    input:
+        tower=lambda wildcards: TOWER if wildcards.model in CLIP_MODELS else [],
     output:
         weights="resources/mini_models/{model}.safetensors",
         record="resources/mini_models/{model}.json",
@@ -10,7 +15,7 @@ rule train_mini:
     benchmark:
         "resources/mini_models/{model}.tsv"
     wildcard_constraints:
-        model="|".join(CLASSIFIERS + DIFFUSION_MODELS),
+        model="|".join(MINI_MODELS),
     conda:
         "../envs/swsa.yaml"
     params:
@@ -21,7 +26,7 @@ rule train_mini:
 
 rule mini_models:
     input:
-        expand("resources/mini_models/{model}.safetensors", model=CLASSIFIERS + DIFFUSION_MODELS),
+        expand("resources/mini_models/{model}.safetensors", model=MINI_MODELS),
 
 
 localrules:

@@ -1,0 +1,227 @@
+"""The mini CLIP: a small open_clip model of drawn letters and digits that knows few words.
+
+Its image tower is a mini classifier with a projection as its head; all else is open_clip's. It reads text as CLIP does,
+but has embeddings for the words of clip_words.txt only.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from open_clip import SimpleTokenizer
+from open_clip.model import CLIP, set_model_preprocess_cfg
+from torch import nn
+
+from swsa_core.backbones import file_sha256
+from swsa_core.datasets import digits
+from swsa_core.errors import InputError
+from swsa_core.images import prepare, read_image
+from swsa_core.mini import CLIP_TOWER, captions
+from swsa_core.mini.architectures import build
+from swsa_core.mini.procedural import SIZE
+from swsa_core.mini.train import (
+    as_input,
+    downsampled,
+    fit,
+    hardware,
+    learning_rate,
+    make_optimizers,
+    publish,
+    reproducible,
+)
+from swsa_core.names import did_you_mean
+from swsa_core.networks import MINI_WEIGHTS, load_weights
+from swsa_core.seeding import rng as named_rng
+
+# The tower is the classifier that training starts from; the rest are arguments of open_clip.
+CONFIGS = {
+    "clip": {
+        "tower": CLIP_TOWER,
+        "embed_dim": 128,
+        "text_cfg": {"context_length": 24, "width": 128, "heads": 4, "layers": 2},
+    },
+}
+RECIPES = {
+    "clip": {
+        "steps": 1600,
+        "batch_size": 64,
+        "captions_per_image": 2,
+        "learning_rate": 1.5e-3,
+        "warmup_steps": 200,
+        "weight_decay": 0.05,
+    },
+}
+HELD_OUT = 1000
+PROMPT = "a photo of a {}"
+LARGEST_LOGIT_SCALE = np.log(100)  # as in CLIP
+WORDS_FILE = Path(__file__).with_name("clip_words.txt")
+
+
+def load_clip(weights=None):
+    """(the mini CLIP in eval mode, its tokenizer), with the bundled weights or those of a file.
+
+    The model takes images (n, 3, 32, 32) in [-1, 1]; for the tokenizer see `make_tokenizer`.
+    Raises InputError when the file does not fit.
+    """
+    model = build_clip("clip")
+    load_weights(model, weights or MINI_WEIGHTS / "clip.safetensors")
+    return model.eval(), make_tokenizer(model.context_length)
+
+
+def build_clip(name):
+    """The CLIP `name` of CONFIGS with random weights."""
+    config = CONFIGS[name]
+    # The vision transformer that open_clip asks for is the smallest, as the tower takes its place.
+    vision_cfg = {"image_size": SIZE, "patch_size": SIZE, "layers": 0, "width": 64}
+    model = CLIP(config["embed_dim"], vision_cfg, config["text_cfg"] | {"vocab_size": len(vocabulary())})
+    model.visual = build(config["tower"])
+    model.visual.head = nn.Linear(model.visual.feature_size, config["embed_dim"])
+    half = (0.5, 0.5, 0.5)
+    preprocessing = {"size": SIZE, "mode": "RGB", "mean": half, "std": half, "interpolation": "bilinear"}
+    set_model_preprocess_cfg(model, preprocessing | {"resize_mode": "shortest", "fill_color": 0})
+    return model
+
+
+def train(name, out_dir, seed=0, threads=1, log=print, progress=None, recipe=None, checkpoint_every=100):
+    """Train the CLIP `name`; write `<name>.safetensors` (float16) and `<name>.json` to `out_dir`.
+
+    The image tower starts from the bundled classifier. Images and captions of a step are a function of (seed, step), so
+    a run that goes on from `<name>.checkpoint` ends with the same bits as one that was never interrupted. `progress` is
+    called with the number of steps done after each step. recipe: like `RECIPES[name]`, the default.
+    Returns what the json holds. Raises FloatingPointError when the loss is no longer finite.
+    """
+    out_dir, config, recipe = Path(out_dir), CONFIGS[name], recipe or RECIPES[name]
+    out_dir.mkdir(parents=True, exist_ok=True)
+    checkpoint = out_dir / f"{name}.checkpoint"
+    start = MINI_WEIGHTS / f"{config['tower']}.safetensors"
+    identity = {"model": name, "seed": seed, "config": config, "tower_sha256": file_sha256(start), "recipe": recipe}
+    tokenize = make_tokenizer(config["text_cfg"]["context_length"])
+    with reproducible(seed, threads):
+        model = build_clip(name).to(memory_format=torch.channels_last)
+        load_weights(model.visual, start, head=("head.",))
+        optimizers = make_optimizers(model, recipe)
+
+        def one_step(step):
+            return train_step(model, optimizers, tokenize, step, seed, recipe)
+
+        losses, seconds = fit(
+            model, optimizers, one_step, recipe["steps"], identity, checkpoint, checkpoint_every, log, progress
+        )
+        model.half()
+        weights = {key: value.contiguous() for key, value in model.state_dict().items()}
+        model.float()  # of the rounded values: what is measured is what is shipped
+        report = identity | {
+            "n_parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "n_tokens": len(vocabulary()),
+            "accuracy": zero_shot_accuracy(model, tokenize, *held_out(seed)),
+            "held_out": HELD_OUT,
+            "accuracy_on_handwritten_digits": zero_shot_accuracy(model, tokenize, *handwritten_digits()),
+            "loss": downsampled(losses),
+            "seconds": round(seconds),
+            "hardware": hardware(threads),
+        }
+    publish(out_dir / name, weights, report)
+    checkpoint.unlink(missing_ok=True)
+    return report
+
+
+def train_step(model, optimizers, tokenize, step, seed, recipe):
+    """One optimizer step on the images and captions of `step`; returns its loss."""
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["lr"] = learning_rate(step, recipe)
+    images, texts, truth = captions.batch(seed, step, recipe["batch_size"], recipe["captions_per_image"])
+    logits, _ = model.train().get_logits(as_input(images), tokenize(texts))  # (batch_size, captions)
+    loss = contrastive_loss(logits, torch.from_numpy(truth))
+    model.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
+    with torch.no_grad():
+        model.logit_scale.clamp_(0, LARGEST_LOGIT_SCALE)
+    return loss.item()
+
+
+def contrastive_loss(logits, truth):
+    """CLIP's loss (Radford et al. 2021) where several captions are true of an image: each is an equally good answer.
+
+    logits: (n, m) of images and captions; truth: (n, m) bool, at least one in each row and column. With one in each it
+    is CLIP's own loss; the mean over the right answers is that of Khosla et al. 2020, Eq. 2.
+    """
+    sides = ((logits, truth.float()), (logits.T, truth.T.float()))
+    return sum(F.cross_entropy(scores, right / right.sum(1, keepdim=True)) for scores, right in sides) / 2
+
+
+@torch.inference_mode()
+def zero_shot_accuracy(model, tokenize, images, labels, batch_size=250):
+    """Share of images (n, 32, 32, 3) uint8 of digits `labels` (n,) that are nearest to PROMPT with their own name."""
+    model.eval()
+    texts = tokenize([PROMPT.format(word) for word in digits.WORDS])
+    starts = range(0, len(images), batch_size)
+    logits = [model.get_logits(as_input(images[start : start + batch_size]), texts)[0] for start in starts]
+    return float((torch.cat(logits).argmax(1).numpy() == labels).mean())
+
+
+def held_out(seed):
+    """HELD_OUT drawn digits that no training step with this seed has seen: images and labels, as many of each digit."""
+    rng = named_rng(seed, "captioned digits")
+    labels = np.arange(HELD_OUT) % 10
+    return np.stack([captions.draw(rng, str(label))[0] for label in labels]), labels
+
+
+def handwritten_digits():
+    """All handwritten digits that scikit-learn ships, enlarged: images (1797, 32, 32, 3) uint8 and labels."""
+    rows = digits.rows({})
+    images = np.stack([prepare(read_image(row.image_id), SIZE) for row in rows])
+    return images, np.array([int(row.label) for row in rows])
+
+
+def make_tokenizer(context_length):
+    """CLIP's tokenizer with rows of `vocabulary` for tokens: list of n str -> (n, context_length) int64.
+
+    Raises InputError for a word that is not in clip_words.txt, and for a text that is too long.
+    """
+    clip, known = SimpleTokenizer(), words()
+    rows = {token: row for row, token in enumerate(vocabulary())}
+
+    def one(text):
+        parts = clip.pat.findall(clip.clean_fn(text))
+        if unknown := [part for part in parts if part not in known]:
+            raise InputError(
+                f"the mini CLIP does not know the word {unknown[0]!r} of {text!r}, it has {len(known)} words "
+                f"({WORDS_FILE.name}): {_near(unknown[0])}use one of these words or an open_clip model"
+            )
+        ids = [clip.sot_token_id, *clip.encode(text), clip.eot_token_id]
+        if len(ids) > context_length:
+            raise InputError(
+                f"the text {text!r} has {len(ids)} tokens, the mini CLIP takes at most {context_length}: shorten it"
+            )
+        return torch.tensor([rows[token] for token in ids] + [0] * (context_length - len(ids)))
+
+    def tokenize(texts):
+        return torch.stack([one(text) for text in texts])
+
+    return tokenize
+
+
+@cache
+def vocabulary():
+    """CLIP's ids of the tokens that have an embedding, in order: 0, which fills up, first; the end of text last."""
+    clip = SimpleTokenizer()
+    spelled = {token for word in words() for token in clip.encode(word)}
+    return sorted(spelled | {0, clip.sot_token_id, clip.eot_token_id})
+
+
+@cache
+def words():
+    """The words of clip_words.txt."""
+    lines = WORDS_FILE.read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
+def _near(word):
+    """ "did you mean ...? " where a known word is near, else nothing: the list is too long for a message."""
+    advice = did_you_mean(word, words())
+    return f"{advice} " if advice.startswith("did you mean") else ""
