@@ -21,16 +21,19 @@ include: "rules/index_images.smk"
 include: "rules/split_support.smk"
 include: "rules/cutpaste.smk"
 include: "rules/weights.smk"
+include: "rules/datasets.smk"
 include: "rules/diffusion.smk"
 include: "rules/tiny_imagenet.smk"
 include: "rules/embed.smk"
 include: "rules/score_knn.smk"
+include: "rules/score_clip.smk"
 include: "rules/evaluate.smk"
 include: "rules/select.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/mini_models.smk"
+include: "rules/plan.smk"
 
 
 localrules:
@@ -46,4 +49,5 @@ rule all:
 
 
 onsuccess:
-    print(f"\nThe report: {os.path.abspath(CONFIG['results'])}/report.html")
+    if workflow.dag_settings.targets <= {"all"}:
+        print(f"\nThe report: {os.path.abspath(CONFIG['results'])}/report.html")

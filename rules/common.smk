@@ -1,6 +1,7 @@
 """What the rules share: the validated config, the tasks found on disk, and the settings that each stage tracks."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 from swsa_core import datasets
 from swsa_core.anomalies.diffusion import check_size, find_model
 from swsa_core.backbones import check_model
-from swsa_core.config import POOLS, validate
+from swsa_core.config import POOLS, clip_backbone, validate
 from swsa_core.datasets import procedural, tiny_imagenet
 from swsa_core.downloads import PUBLISHED
 from swsa_core.errors import InputError
+from swsa_core.fetch_dataset import is_absent, or_fetch, to_fetch
 from swsa_core.names import SLUG, unique_slugs
 from swsa_core.split_support import check_supports
 from swsa_core.versions import stage_version
@@ -37,12 +39,20 @@ def of_dataset(name, function, *args):
 CONFIG = checked(validate, config)
 config.update(CONFIG)  # scripts read settings that change no number, such as `runtime`, from here
 DATASETS = CONFIG["datasets"]
+# Those that `snakemake datasets` would fetch have no tasks yet; their index says so to whatever else is asked for.
+PRESENT = {name: spec for name, spec in DATASETS.items() if not is_absent(spec)}
 # {data set: {slug of the task in paths: original name}}
-TASKS = {name: unique_slugs(of_dataset(name, datasets.tasks, spec)) for name, spec in DATASETS.items()}
-CANDIDATES = {
-    slug: next(c for c in CONFIG["candidates"] if c["name"] == name)
-    for slug, name in unique_slugs(c["name"] for c in CONFIG["candidates"]).items()
+TASKS = {name: {} for name in DATASETS} | {
+    name: unique_slugs(of_dataset(name, datasets.tasks, spec)) for name, spec in PRESENT.items()
 }
+# Models that embed images, {slug in paths: settings}: the kNN candidates, and the CLIP model whose prompts are chosen among.
+CLIP_MODELS = [clip_backbone(CONFIG["clip"])] if CONFIG["clip"] else []
+BACKBONES = {
+    slug: next(model for model in CONFIG["candidates"] + CLIP_MODELS if model["name"] == name)
+    for slug, name in unique_slugs(model["name"] for model in CONFIG["candidates"] + CLIP_MODELS).items()
+}
+CLIP = {slug: model for slug, model in BACKBONES.items() if model in CLIP_MODELS}
+CANDIDATES = {slug: model for slug, model in BACKBONES.items() if slug not in CLIP}
 SOURCES = list(CONFIG["sources"])
 # Sources whose anomalies are generated for each task, and sources that sample a pool of other images.
 TASK_SOURCES = [source for source in SOURCES if source not in POOLS]
@@ -67,18 +77,27 @@ wildcard_constraints:
 
 
 if workflow.is_main_process:
-    checked(check_supports, CONFIG)
+    checked(check_supports, CONFIG | {"datasets": PRESENT})
     checked(check_size, CONFIG)
-    for candidate in CONFIG["candidates"]:
-        checked(check_model, candidate)
+    for backbone in BACKBONES.values():
+        checked(check_model, backbone)
 
 
-# The config by key, with what the stages track beyond it: candidates by their slug, the order of candidates, the tasks
-# on disk, and the seed where it draws the training images of a folder.
+# The config by key, with what the stages track beyond it: candidates and CLIP by their slug, the order of candidates, the
+# tasks on disk, their names in prompts, and the seed where it draws the training images of a folder. Where a source's
+# archive lies is none of them.
 LEAVES = CONFIG | {
-    "candidates": CANDIDATES,
+    "sources": {
+        name: {key: value for key, value in source.items() if key != "archive"}
+        for name, source in CONFIG["sources"].items()
+    },
+    "candidates": BACKBONES,
     "candidate_order": list(CANDIDATES),
     "tasks": TASKS,
+    "class_names": {
+        name: {task: datasets.class_name(DATASETS[name]["kind"], task) for task in tasks.values()}
+        for name, tasks in TASKS.items()
+    },
     "train_seed": {name: CONFIG["seed"] for name, spec in DATASETS.items() if spec.get("train")},
 }
 # What the listing of a data set's training images depends on.
@@ -103,6 +122,11 @@ def settings(stage, *leaves, paths=None):
 def inputs_of(paths):
     """Input function of those files that `paths` names which can be inputs."""
     return lambda wildcards: [path for path in paths(wildcards) if nameable(path)]
+
+
+def one_of(names):
+    """Constraint of a wildcard to `names`; to nothing where there are none, as Snakemake takes "" for no constraint."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def nameable(path):
@@ -135,14 +159,16 @@ def stage_file(stage, wildcards):
 
 def embedding_gpus(wildcards):
     """GPUs of an embedding job: descriptors are computed on the CPU."""
-    return 0 if CANDIDATES[wildcards.backbone]["model"].startswith("descriptor:") else GPUS
+    return 0 if BACKBONES[wildcards.backbone]["model"].startswith("descriptor:") else GPUS
 
 
 def index_paths(wildcards):
-    return of_dataset(wildcards.dataset, datasets.inputs, DATASETS[wildcards.dataset])
+    return of_dataset(wildcards.dataset, or_fetch, datasets.inputs, DATASETS[wildcards.dataset])
 
 
 def support_paths(wildcards):
+    if wildcards.dataset not in PRESENT:
+        index_paths(wildcards)  # ends with the sentence about it
     task = TASKS[wildcards.dataset][wildcards.task]
     return of_dataset(wildcards.dataset, datasets.inputs, DATASETS[wildcards.dataset], task)
 
@@ -150,7 +176,15 @@ def support_paths(wildcards):
 def pool_paths(wildcards):
     """What the listing of a pool depends on; a procedural pool has no files."""
     listed = {"tiny_imagenet": tiny_imagenet, "procedural": procedural}[wildcards.pool]
-    return checked(listed.inputs, CONFIG["sources"][wildcards.pool])
+    return checked(or_fetch, listed.inputs, CONFIG["sources"][wildcards.pool] | {"kind": wildcards.pool})
+
+
+def marks_of_absent(wildcards):
+    """The marks that `snakemake datasets` makes of the data sets to fetch; old ones go, of data sets that were removed."""
+    marks = [f"resources/datasets/{key}.done" for key in checked(to_fetch, CONFIG)]
+    for mark in marks:
+        Path(mark).unlink(missing_ok=True)
+    return marks
 
 
 def support_files(wildcards):
@@ -170,10 +204,10 @@ def anomaly_files(wildcards):
 
 def weights_file(wildcards):
     """Weights on disk that a backbone reads: given by the config, or bundled. They are inputs, never outputs."""
-    candidate = CANDIDATES[wildcards.backbone]
-    family, _, model = candidate["model"].partition(":")
-    if candidate["weights"]:
-        return [candidate["weights"]]
+    backbone = BACKBONES[wildcards.backbone]
+    family, _, model = backbone["model"].partition(":")
+    if backbone["weights"]:
+        return [backbone["weights"]]
     return [f"{workflow.basedir}/models/mini/{model}.safetensors"] if family == "mini" else []
 
 
@@ -189,7 +223,7 @@ def all_support_files():
 
 
 def all_score_files():
-    """The scores of all candidates on all data sets."""
+    """The scores of all kNN candidates on all data sets."""
     return expand("<results>/{dataset}/scores/{candidate}.h5", dataset=DATASETS, candidate=CANDIDATES)
 
 

@@ -1,7 +1,8 @@
 rule evaluate:
     input:
         images="<results>/{dataset}/images.csv",
-        scores=expand("<results>/{{dataset}}/scores/{candidate}.h5", candidate=CANDIDATES),
+        models=expand("<results>/{{dataset}}/scores/{candidate}.h5", candidate=CANDIDATES),
+        prompts=expand("<results>/{{dataset}}/scores/{model}.h5", model=CLIP),
     output:
         auroc="<results>/{dataset}/auroc.csv",
         confidence="<results>/{dataset}/confidence.csv",

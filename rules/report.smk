@@ -1,6 +1,7 @@
 rule report:
     input:
         images=expand("<results>/{dataset}/images.csv", dataset=DATASETS),
+        auroc=expand("<results>/{dataset}/auroc.csv", dataset=DATASETS),
         candidates=expand("<results>/{dataset}/candidates.csv", dataset=DATASETS),
         table1=rules.tables.output.table1,
         picks=rules.tables.output.picks,

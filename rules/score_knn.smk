@@ -16,6 +16,8 @@ rule score_knn:
         stage_log("score_knn", "dataset", "backbone"),
     benchmark:
         stage_benchmark("score_knn", "dataset", "backbone")
+    wildcard_constraints:
+        backbone=one_of(CANDIDATES),
     conda:
         "../envs/swsa.yaml"
     threads: 2

@@ -181,7 +181,7 @@ def _load_network(candidate, family, model, device, precision):
         n_parameters=sum(value.numel() for name, value in module.named_parameters() if not name.startswith(head)),
         transform=transform,
         features=features,
-        weights_sha256=_file_sha256(network.weights) if network.weights else _parameters_sha256(module, head),
+        weights_sha256=file_sha256(network.weights) if network.weights else parameters_sha256(module, head),
         versions=_versions("torch", *network.packages),
         device=device.split(":")[0],
         precision=str(dtype).removeprefix("torch."),
@@ -228,15 +228,17 @@ def _override(transform, candidate):
 
 
 def _key(candidate):
-    return f"candidates.{candidate['name']}"
+    """The config key that an error names: the candidate's, or the section of a backbone that is no candidate."""
+    return candidate.get("section") or f"candidates.{candidate['name']}"
 
 
-def _file_sha256(path):
+def file_sha256(path):
+    """SHA-256 of a file."""
     with open(path, "rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _parameters_sha256(module, head):
+def parameters_sha256(module, head=()):
     """SHA-256 over names and bytes of a module's parameters and buffers without the head, in order of the names."""
     import torch
 

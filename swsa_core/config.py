@@ -5,21 +5,33 @@ JSON schema that editors use to complete and check config files.
 """
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from swsa_core.config_errors import sentences
+from swsa_core.detectors import prompts
 from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
 
 SCHEMA = Path(__file__).parents[1] / "config" / "config.schema.json"
-RESERVED_NAMES = ("tables", "figures", "pools", "benchmarks", "logs")
+RESERVED_NAMES = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
 POOLS = ("tiny_imagenet", "procedural")
 FAMILIES = ("torchvision", "timm", "open_clip", "mini", "descriptor")
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 PositiveInt = Annotated[int, Field(ge=1)]
 
@@ -30,8 +42,14 @@ def _all_different(values):
     return values
 
 
+def _without_removed(value):
+    """A dict without the entries that a later config file set to null."""
+    return {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+
+
 # For lists of names: at least one, none twice.
 Several = [Field(min_length=1), AfterValidator(_all_different)]
+Removable = BeforeValidator(_without_removed)
 Range = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -43,6 +61,22 @@ def _plain(path):
 
 AnyPath = Annotated[Path, AfterValidator(Path.expanduser)]
 PlainPath = Annotated[AnyPath, AfterValidator(_plain)]
+
+
+def _usable_templates(value):
+    try:
+        prompts.check_templates(value)
+    except ValueError as error:
+        raise _inconsistent(str(error)) from None
+    return value
+
+
+# Checked before the union, whose members would each complain about the same value.
+AnyTemplates = str | list[Annotated[list[str], Field(min_length=2, max_length=2)]]
+Templates = Annotated[AnyTemplates, BeforeValidator(_usable_templates)]
+OwnTemplates = Annotated[
+    AnyTemplates | None, BeforeValidator(lambda value: None if value is None else _usable_templates(value))
+]
 
 
 class Section(BaseModel):
@@ -65,23 +99,35 @@ class Dataset(Section):
     """What to do about an image that cannot be read: stop, or go on without it and list it in the report."""
     allow_missing: bool = False
     """Go on with what is on disk when official files name images that are not."""
+    templates: OwnTemplates = None
+    """Overrides clip.templates for this data set."""
 
 
-class Cub(Dataset):
+class Official(Dataset):
+    archive: PlainPath | None = None
+    """The official archive where `snakemake datasets` shall take a copy of your own, instead of a download."""
+
+
+class Licensed(Official):
+    accept_license: bool = False
+    """Accept the licence that `snakemake datasets` names."""
+
+
+class Cub(Official):
     kind: Literal["cub"]
 
 
-class Flowers(Dataset):
+class Flowers(Official):
     kind: Literal["flowers"]
     real_split: Literal["test", "val"] = "test"
     """Official split that real evaluation uses."""
 
 
-class MVTecAD(Dataset):
+class MVTecAD(Licensed):
     kind: Literal["mvtec_ad"]
 
 
-class VisA(Dataset):
+class VisA(Licensed):
     kind: Literal["visa"]
     groups: Literal["exact", "atomic"] = "exact"
     """Defect types: the exact label strings, or each of their comma-separated parts."""
@@ -130,6 +176,8 @@ class CutPaste(Section):
 class TinyImageNet(Section):
     root: AnyPath
     """Directory tiny-imagenet-200."""
+    archive: PlainPath | None = None
+    """The official archive where `snakemake datasets` shall take a copy of your own, instead of a download."""
     pool: PositiveInt = 2000
     """Images of the train split drawn once for all tasks."""
     allow_missing: bool = False
@@ -201,6 +249,39 @@ class Candidate(Section):
         return self
 
 
+class Clip(Section):
+    model: str
+    """open_clip:<model>, or mini:clip, which is bundled."""
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    """A pretrained tag of open_clip, or a local file (with a / in its path, or ending in .safetensors, .pt, .pth, .bin)."""
+    templates: Templates = prompts.PAPER
+    """Prompts to choose from: paper (the set that suits each data set), the name of a bundled set, or a list of pairs
+    [normal, anomalous], {} standing for the class name. The first one is the default prompt."""
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, value):
+        family, _, model = value.partition(":")
+        if value != "mini:clip" and (family != "open_clip" or not model):
+            raise ValueError("expected open_clip:<model> or mini:clip")
+        return value
+
+    @field_validator("weights")
+    @classmethod
+    def _plain_path(cls, value):
+        return _plain(os.path.expanduser(value)) if value and is_weights_file(value) else value
+
+    @model_validator(mode="after")
+    def _with_weights(self):
+        if self.model == "mini:clip" and self.weights and not is_weights_file(self.weights):
+            raise _inconsistent(
+                f"mini:clip has bundled weights and no tag {self.weights!r}: remove `weights`, or name a file"
+            )
+        if self.weights is None and self.model.count(":") == 1 and self.model != "mini:clip":
+            raise _inconsistent(f"{self.model} needs `weights`, a pretrained tag of open_clip or the path of a file")
+        return self
+
+
 class KNN(Section):
     k: PositiveInt = 3
     """Neighbours whose distances are summed, Eq. 4."""
@@ -227,6 +308,8 @@ class Runtime(Section):
     """Processes that decode images, out of `threads`."""
     compile: bool = False
     """Compile the diffusion network with torch.compile: minutes at first, then faster on a GPU."""
+    tflops: Annotated[float, Field(gt=0)] | None = None
+    """TFLOP/s that one GPU sustains, for the estimate of `snakemake plan`; measured on this machine when left out."""
 
     @field_validator("device")
     @classmethod
@@ -264,30 +347,43 @@ class Evaluation(Section):
         return value
 
 
+class Figures(Section):
+    """Tasks that the paper's figures show; the first one of each data set where `tsne` or `contact_sheets` names none."""
+
+    space: str | None = None
+    """Candidate whose features t-SNE (Figure 4) and total variation (Table 3) are about; the first one when left out."""
+    tsne: Annotated[dict[str, str], Removable] = {}
+    """Task of each data set for Figure 4 and Table 3, {data set: task}."""
+    contact_sheets: Annotated[dict[str, Annotated[list[str], *Several]], Removable] = {}
+    """Tasks of each data set whose style and content images Figure 2 shows with what diffusion made of them."""
+    rows: PositiveInt = 5
+    """Content images of a contact sheet of Figure 2, at most."""
+    columns: PositiveInt = 3
+    """Style images of a contact sheet of Figure 2, at most."""
+
+
 class Config(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     results: PlainPath = Path("results")
     """Directory of everything that is computed; several studies live side by side."""
-    datasets: Annotated[dict[str, AnyDataset], Field(min_length=1)]
+    datasets: Annotated[dict[str, AnyDataset], Field(min_length=1), Removable]
     support: Support = Support()
-    sources: Sources
+    sources: Annotated[Sources, Removable]
     """Sources of synthetic anomalies; leave one out to skip it."""
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     """Detectors to choose from; on a tie the one listed first is picked, so list the largest first."""
     knn: KNN = KNN()
+    clip: Clip | None = None
+    """CLIP model whose prompts are chosen among; left out, no prompt is selected."""
     preparation: Preparation | Literal["original"] = Preparation()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the networks: auto is bfloat16 on a GPU and float32 on a CPU."""
     runtime: Runtime = Runtime()
     evaluation: Evaluation = Evaluation()
+    figures: Figures = Figures()
     strategies: Annotated[list[str], *Several] | None = None
-    """How a candidate is picked: largest_model, random, swsa_<source>; all that the sources allow when left out. The first
-    swsa_<source> makes the recommendation."""
-
-    @field_validator("datasets", "sources", mode="before")
-    @classmethod
-    def _without_removed_entries(cls, value):
-        return {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+    """How a candidate is picked: largest_model, random, swsa_<source>, with `clip` also default_prompt and prompt_ensemble;
+    all that sources and `clip` allow when left out. The first swsa_<source> makes the recommendation."""
 
     @field_validator("datasets")
     @classmethod
@@ -313,8 +409,10 @@ class Config(Section):
         sources = [name for name, value in self.sources if value is not None]
         if not sources:
             raise _inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
-        known = ["largest_model", "random", *(f"swsa_{source}" for source in sources)]
+        known = all_strategies(sources, self.clip)
         for strategy in (name for name in self.strategies or () if name not in known):
+            if strategy in PROMPT_STRATEGIES:
+                raise _inconsistent(f"strategies: {strategy!r} is about prompts: add the section `clip`, or remove it")
             source = strategy.removeprefix("swsa_")
             if strategy.startswith("swsa_") and source in Sources.model_fields:
                 raise _inconsistent(f"strategies: {strategy!r} needs the source {source!r}: add it to `sources`")
@@ -326,8 +424,11 @@ class Config(Section):
             )
         if self.strategies and not any(strategy.startswith("swsa_") for strategy in self.strategies):
             raise _inconsistent(
-                f"strategies: received {self.strategies}, one of {', '.join(known[2:])} must be among them"
+                f"strategies: received {self.strategies}, one of {', '.join(f'swsa_{source}' for source in sources)} must be "
+                "among them"
             )
+        self._check_names()
+        self._check_figures()
         for name, dataset in self.datasets.items():
             seeds = (dataset.support or self.support).seeds
             anomalies = (seeds // 2) ** 2
@@ -340,6 +441,45 @@ class Config(Section):
                     )
         return self
 
+    def _check_figures(self):
+        candidates = [candidate.name for candidate in self.candidates]
+        if self.figures.space is not None and self.figures.space not in candidates:
+            raise _inconsistent(
+                f"figures.space: {self.figures.space!r} is not a candidate, {did_you_mean(self.figures.space, candidates)}"
+            )
+        for key in ("tsne", "contact_sheets"):
+            for name in getattr(self.figures, key):
+                if name not in self.datasets:
+                    raise _inconsistent(
+                        f"figures.{key}: {name!r} is not a data set of this config, {did_you_mean(name, self.datasets)}"
+                    )
+        if self.figures.contact_sheets and self.sources.diffusion is None:
+            raise _inconsistent(
+                "figures.contact_sheets: shows what the source 'diffusion' made: add it to `sources`, or remove the key"
+            )
+
+    def _check_names(self):
+        """A name in tables is a kNN candidate, the CLIP model or a prompt, never two of them."""
+        for name, dataset in self.datasets.items():
+            if dataset.templates is not None and self.clip is None:
+                raise _inconsistent(
+                    f"datasets.{name}.templates: there is no section `clip` whose prompts they are: add it, or remove the key"
+                )
+        if self.clip is None:
+            return
+        candidates = {candidate.name for candidate in self.candidates}
+        if self.clip.model in candidates:
+            raise _inconsistent(
+                f"candidates: {self.clip.model!r} is the CLIP model of `clip` too: give the candidate its own `name`"
+            )
+        for name, dataset in self.datasets.items():
+            templates = prompts.resolve(dataset.templates or self.clip.templates, dataset.kind)
+            names = [*prompts.prompt_names(templates), prompts.ENSEMBLE]
+            if taken := sorted({one for one in names if names.count(one) > 1 or one in candidates}):
+                raise _inconsistent(
+                    f"datasets.{name}: {taken[0]!r} would name two prompts, or a prompt and a candidate: change one of them"
+                )
+
 
 KINDS = {model.model_fields["kind"].annotation.__args__[0]: model for model in AnyDataset.__args__[0].__args__}
 # {step of a pydantic location: the section whose keys are allowed there}
@@ -348,10 +488,12 @@ SECTIONS = KINDS | {
     "support": Support,
     "sources": Sources,
     "knn": KNN,
+    "clip": Clip,
     "preparation": Preparation,
     "Preparation": Preparation,
     "runtime": Runtime,
     "evaluation": Evaluation,
+    "figures": Figures,
     "candidates": Candidate,
     "diffusion": Diffusion,
     "cutpaste": CutPaste,
@@ -360,13 +502,35 @@ SECTIONS = KINDS | {
 }
 
 
+PROMPT_STRATEGIES = ("default_prompt", "prompt_ensemble")
+
+
+def all_strategies(sources, clip):
+    """Names of the strategies that the config's sources and its section `clip` (or None) allow."""
+    of_prompts = PROMPT_STRATEGIES if clip else ()
+    return ["largest_model", *of_prompts, "random", *(f"swsa_{source}" for source in sources)]
+
+
+def is_weights_file(weights):
+    """Whether clip.weights is the path of a file, not a pretrained tag."""
+    return "/" in weights or weights.endswith(WEIGHTS_SUFFIXES)
+
+
+def clip_backbone(clip):
+    """The CLIP model of the section `clip` in the form of a candidate, for the embed rules; `section` is its config key."""
+    weights = clip["weights"]
+    of_file = weights is not None and is_weights_file(weights)
+    own = {"weights": weights} if of_file else {"args": {"pretrained": weights}} if weights else {}
+    return Candidate(model=clip["model"], **own).model_dump(mode="json") | {"section": "clip"}
+
+
 def _inconsistent(sentence):
     """Error between keys, whose sentence begins with the key."""
     return PydanticCustomError("consistency", "{sentence}", {"sentence": sentence})
 
 
 def validate(config):
-    """The merged config as a plain dict, with every default filled in and each data set's `support`.
+    """The merged config as a plain dict, with every default filled in and each data set's `support` and `templates`.
 
     Raises InputError with one line per mistake: key, value received, what is allowed, near match.
     """
@@ -384,9 +548,13 @@ def validate(config):
     plain["sources"] = {
         name: plain["sources"][name] for name in config["sources"] if plain["sources"][name] is not None
     }
-    plain["strategies"] = plain["strategies"] or ["largest_model", "random", *map("swsa_{}".format, plain["sources"])]
+    clip = plain["clip"]
+    plain["figures"]["space"] = plain["figures"]["space"] or plain["candidates"][0]["name"]
+    plain["strategies"] = plain["strategies"] or all_strategies(plain["sources"], clip)
     for dataset in plain["datasets"].values():
         dataset["support"] = dataset["support"] or plain["support"]
+        if clip:
+            dataset["templates"] = prompts.resolve(dataset["templates"] or clip["templates"], dataset["kind"])
     return plain
 
 

@@ -89,23 +89,34 @@ def study(auroc, ranking, confidence, table1, picks, candidates, protocols):
     """Every figure of a study as {(data set, "kind" or "kind.variant"): Figure}.
 
     Kinds: strategies, real_vs_synthetic (a variant a protocol), confidence (a variant a source); a data set without
-    real labels has only the last.
+    real labels has only the last. Those of prompts begin with "prompt_".
 
     auroc, confidence: rows of auroc.csv and confidence.csv of all data sets, with a column dataset; ranking, table1,
     picks: of swsa_core.tables; candidates, protocols: names in the order of the config.
     """
     figures = {}
-    for dataset, rows in picks.groupby("dataset", sort=False):
-        ranked, bars = ranking[ranking["dataset"] == dataset], table1[table1["dataset"] == dataset]
+    for (dataset, selection), rows in picks.groupby(["dataset", "selection"], sort=False):
+        ranked, bars, aurocs, sure = (
+            table[(table["dataset"] == dataset) & (table["selection"] == selection)]
+            for table in (ranking, table1, auroc, confidence)
+        )
+        prefix, shown, names = "", candidates, candidates
+        if selection == "prompt":
+            prefix, shown, names = (
+                "prompt_",
+                list(dict.fromkeys(ranked["candidate"])),
+                list(dict.fromkeys(sure["candidate"])),
+            )
         if (bars["setting"] != "").any():
-            figures[dataset, "strategies"] = strategies(bars)
+            figures[dataset, f"{prefix}strategies"] = strategies(bars)
             for protocol in protocols:
                 if (ranked["protocol"] == protocol).any():
-                    figures[dataset, f"real_vs_synthetic.{protocol}"] = real_vs_synthetic(ranked, candidates, protocol)
+                    figure = real_vs_synthetic(ranked, shown, protocol)
+                    figures[dataset, f"{prefix}real_vs_synthetic.{protocol}"] = figure
         for source in dict.fromkeys(rows["source"]):
             protocol = rows.loc[rows["source"] == source, "protocol"].iloc[0]
-            intervals = intervals_of(auroc, confidence, dataset, source, protocol)
-            figures[dataset, f"confidence.{source}"] = confidence_figure(intervals, rows, candidates, source)
+            intervals = intervals_of(aurocs, sure, dataset, source, protocol)
+            figures[dataset, f"{prefix}confidence.{source}"] = confidence_figure(intervals, rows, names, source)
     return figures
 
 

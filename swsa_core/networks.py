@@ -12,6 +12,7 @@ from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
 from swsa_core.transforms import Transform
 
+TOWER = "visual."  # beginning of the names of a CLIP model's image tower
 MINI_WEIGHTS = Path(__file__).parents[1] / "models" / "mini"
 
 
@@ -105,17 +106,7 @@ def timm_network(model, weights, args):
 def open_clip_network(model, weights, args):
     import open_clip
 
-    if ":" not in model and model not in open_clip.list_models():
-        raise InputError(f"open_clip has no model {model!r}: {did_you_mean(model, open_clip.list_models())}")
-    tags = open_clip.list_pretrained_tags_by_model(model)
-    tag = args.pop("pretrained", None)
-    if ":" not in model and tag not in tags and not (weights and tag is None):
-        raise InputError(f"args.pretrained: received {tag!r} for {model}: {did_you_mean(tag, tags)}")
-    if weights and tag:  # the images as that tag wants them, the weights from the file
-        known = open_clip.get_pretrained_cfg(model, tag)
-        keys = ("mean", "std", "interpolation", "resize_mode")
-        args["force_preprocess_cfg"] = {key: known[key] for key in keys if known.get(key) is not None}
-    clip = open_clip.create_model(model, pretrained=None if weights else tag, pretrained_text=False, **args)
+    clip = create_open_clip(model, weights, args)
     config = open_clip.get_model_preprocess_cfg(clip)
     size = config["size"]
     height, width = size if isinstance(size, tuple | list) else (size, size)
@@ -140,12 +131,36 @@ def open_clip_network(model, weights, args):
     return Network(clip.visual, forward, transform, weights, ("open_clip_torch", "timm", "torchvision"))
 
 
+def create_open_clip(model, weights, args):
+    """Both towers of an open_clip model; a file of weights is still to be loaded."""
+    import open_clip
+
+    if ":" not in model and model not in open_clip.list_models():
+        raise InputError(f"open_clip has no model {model!r}: {did_you_mean(model, open_clip.list_models())}")
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    tag = args.pop("pretrained", None)
+    if ":" not in model and tag not in tags and not (weights and tag is None):
+        raise InputError(
+            f"{model} has no pretrained tag {tag!r} (args.pretrained, or clip.weights): {did_you_mean(tag, tags)}"
+        )
+    if weights and tag:  # the images as that tag wants them, the weights from the file
+        known = open_clip.get_pretrained_cfg(model, tag)
+        keys = ("mean", "std", "interpolation", "resize_mode")
+        args["force_preprocess_cfg"] = {key: known[key] for key in keys if known.get(key) is not None}
+    return open_clip.create_model(model, pretrained=None if weights else tag, pretrained_text=False, **args)
+
+
 def mini_network(model, weights, args):
+    transform = Transform(32, 32, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    weights = weights or MINI_WEIGHTS / f"{model}.safetensors"
+    if model == "clip":
+        from swsa_core.mini.clip import load_clip
+
+        clip, _ = load_clip(weights, **args)
+        return Network(clip.visual, clip.visual, transform, weights, ("open_clip_torch",))
     from swsa_core.mini.architectures import build
 
     module = build(model, **args)
-    transform = Transform(32, 32, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    weights = weights or MINI_WEIGHTS / f"{model}.safetensors"
     return Network(module, module.features, transform, weights, (), ("head.",))
 
 
@@ -159,8 +174,12 @@ LOADERS = {
 
 def load_weights(module, path, head=()):
     """Load a state dict from safetensors or a torch file into `module`, exactly, keys of the head aside."""
-    given = {name: value for name, value in _state_dict(path).items() if not name.startswith(head)}
     wanted = {name: value for name, value in module.state_dict().items() if not name.startswith(head)}
+    given = _state_dict(path)
+    if not any(name.startswith(TOWER) for name in wanted):  # the image tower alone, perhaps out of a CLIP model
+        tower = {name.removeprefix(TOWER): value for name, value in given.items() if name.startswith(TOWER)}
+        given = tower or given
+    given = {name: value for name, value in given.items() if not name.startswith(head)}
     problems = {
         "lacks": [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")],
         "has, unexpected,": [name for name in given if name not in wanted],
@@ -180,7 +199,7 @@ def load_weights(module, path, head=()):
 
 
 def _state_dict(path):
-    """{name: tensor} of a weights file: out of a checkpoint's outer dict, and the image tower of a CLIP model."""
+    """{name: tensor} of a weights file: out of a checkpoint's outer dict, and of the wrapper of several GPUs."""
     import torch
     from safetensors.torch import load_file
 
@@ -198,5 +217,4 @@ def _state_dict(path):
         state = state.get(key, state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"the weights file {str(path)!r} holds no state dict of tensors")
-    tower = {name.removeprefix("visual."): value for name, value in state.items() if name.startswith("visual.")}
-    return tower or state
+    return {name.removeprefix("module."): value for name, value in state.items()}

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from swsa_core import figures
 from swsa_core.contact_sheets import cross_uri, data_uri, pictures
+from swsa_core.report_prompts import prompt_parts
 from swsa_core.tables import MOST_TASKS
 
 OPEN_SHEETS = 3
@@ -25,13 +26,16 @@ SOURCE_NOTES = {
 }
 
 
-def render(config, picks, table1, pick_counts, candidates, sheets, svgs, skipped, costs, versions, crosses=None):
+def render(
+    config, picks, table1, pick_counts, candidates, sheets, svgs, skipped, costs, versions, auroc=None, crosses=None
+):
     """The page as text.
 
     config: the validated dict; picks, table1, pick_counts, costs: of tables.picks, table1, pick_counts, stage_costs;
     candidates: rows of candidates.csv; sheets: list of Sheet; svgs: {(data set, name): SVG text}, named as by
     figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
-    {library: version}; crosses: {(data set, task): (h, w, 3) uint8}, contact sheets of all style x content pairs.
+    {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
+    crosses: {(data set, task): (h, w, 3) uint8}, contact sheets of all style x content pairs.
     """
     looks = figures.looks(candidates["candidate"])
     environment = Environment(
@@ -59,6 +63,14 @@ def render(config, picks, table1, pick_counts, candidates, sheets, svgs, skipped
     }
     page = environment.get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
+    prompts = []
+    if auroc is not None:
+        prompts = prompt_parts(config["datasets"], auroc, picks[picks["selection"] == "prompt"])
+        of_prompts = table1[(table1["selection"] == "prompt") & (table1["setting"] != "")]
+        for part in prompts:
+            part["table1"] = _table1_rows(of_prompts[of_prompts["dataset"] == part["name"]])
+            part["figures"] = _figures(part["name"], svgs, config, "prompt_")
+    picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
     return page.render(
         datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs) for name in names],
         warnings=warnings(picks, skipped),
@@ -71,6 +83,8 @@ def render(config, picks, table1, pick_counts, candidates, sheets, svgs, skipped
         versions=versions,
         pictures=pictures,
         crosses=crosses or {},
+        prompts=prompts,
+        clip=config["clip"]["model"] if prompts else "",
         notes=SOURCE_NOTES,
     )
 
@@ -181,16 +195,16 @@ def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
         "table1": _table1_rows(table1[(table1["dataset"] == name) & (table1["setting"] != "")]),
         "settings": [s for s in dict.fromkeys(table1.loc[table1["dataset"] == name, "setting"]) if s],
         "unlabelled": _unlabelled(pick_counts[pick_counts["dataset"] == name]),
-        "figures": _figures(name, svgs, config["evaluation"]["protocols"], sources),
+        "figures": _figures(name, svgs, config),
         "sheets": own,
         "n_open": OPEN_SHEETS,
     }
 
 
-def _figures(name, svgs, protocols, sources):
-    """{kind: [(variant, inline SVG)]} of a data set; the variants are protocols or sources, in the order given."""
-    found = {"strategies": [], "real_vs_synthetic": [], "confidence": []}
-    order = ["", *protocols, *sources]
+def _figures(name, svgs, config, prefix=""):
+    """{kind: [(variant, inline SVG)]} of a data set; the variants are protocols or sources, in the config's order."""
+    found = {f"{prefix}{kind}": [] for kind in ("strategies", "real_vs_synthetic", "confidence")}
+    order = ["", *config["evaluation"]["protocols"], *config["sources"]]
     for (dataset, figure), svg in svgs.items():
         kind, _, variant = figure.partition(".")
         if dataset == name and kind in found:

@@ -16,8 +16,8 @@ Layout of results/{dataset}/scores/{candidate}.h5, T tasks in the order of `task
     anomalies/{source}/parents     (n, P) int, rows within the task's bank, -1 for none
     anomalies/{source}/neighbours, distances
 
-A candidate without a bank (CLIP) holds `support/scores` (s,) and `anomalies/{source}/scores` (n,) float64 in place of
-`neighbours` and `distances`.
+`Scores` of a CLIP prompt, which has no bank (swsa_core.score_clip), hold `support/scores` (s,) and
+`anomalies/{source}/scores` (n,) float64 in place of `neighbours` and `distances`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -61,29 +61,20 @@ def score_dataset(supports, images, test_ids, prepared, anomalies, k=3, l2_norma
     anomalies: {source: (features (n, d), task (n,), parents (n, P) image ids)}; P = 0 for anomalies without parents.
     """
     prepare = l2_normalized if l2_normalize else np.asarray
-    tasks = [support["task"] for support in supports]
-    bank_ids = [[*support["seed_ids"], *support["held_out_ids"]] for support in supports]
-    for task, ids in zip(tasks, bank_ids, strict=True):
+    bank_ids = banks_of(supports)
+    for task, ids in bank_ids.items():
         if len(ids) < k:
             raise InputError(
                 f"task {task!r} has a bank of {len(ids)} images, too small for knn.k = {k}: add support images or lower knn.k"
             )
-    ids = [image_id for bank in bank_ids for image_id in bank]
-    sizes = np.array([len(bank) for bank in bank_ids])
-    real = prepare(_rows(images, ids, "images.h5"))  # (s, d)
-    test = prepare(_rows(images, test_ids, "images.h5"))
-    banks = prepare(_rows(prepared, ids, "support.h5"))
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    banks = {task: banks[a:b] for task, a, b in zip(tasks, starts[:-1], starts[1:], strict=True)}
-    seeds = np.array([len(support["seed_ids"]) for support in supports])
-    support = {
-        "image_id": np.array(ids, dtype=object),
-        "task": np.repeat(np.arange(len(tasks)), sizes),
-        "held_out": np.arange(len(ids)) - np.repeat(starts[:-1] + seeds, sizes) >= 0,
-        **_joined([nearest(bank, bank, k + MOST_PARENTS) for bank in banks.values()], k),
-    }
+    support = support_rows(supports)
+    sizes = np.array([len(bank) for bank in bank_ids.values()])
+    real = prepare(features_of(images, support["image_id"], "images.h5"))  # (s, d)
+    test = prepare(features_of(images, test_ids, "images.h5"))
+    banks = np.split(prepare(features_of(prepared, support["image_id"], "support.h5")), np.cumsum(sizes)[:-1])
+    support |= _joined([nearest(bank, bank, k + MOST_PARENTS) for bank in banks], k)
     return Scores(
-        tasks=tasks,
+        tasks=list(bank_ids),
         test={"image_id": np.array(test_ids, dtype=object), "scores": score_all(test, real, sizes, k, threads)},
         support=support,
         anomalies={
@@ -164,25 +155,52 @@ def _exact(queries, bank, k):
 
 def _score_source(source, features, of, parents, banks, bank_ids, k):
     """The arrays of one source, task after task; `of`: (n,) task names, `parents`: (n, P) image ids."""
+    rows, part = anomaly_rows(source, of, parents, bank_ids)
+    found = [nearest(features[rows[part["task"] == t]], bank, k + MOST_PARENTS) for t, bank in enumerate(banks)]
+    return part | _joined(found, k)
+
+
+def banks_of(supports):
+    """{task: image ids of its bank}, seeds, then held-out images (Eq. 3)."""
+    return {support["task"]: [*support["seed_ids"], *support["held_out_ids"]] for support in supports}
+
+
+def support_rows(supports):
+    """The columns image_id, task and held_out of the support images, task after task."""
+    banks = banks_of(supports)
+    held_out = [[row >= len(support["seed_ids"]) for row in range(len(banks[support["task"]]))] for support in supports]
+    return {
+        "image_id": np.array([image_id for bank in banks.values() for image_id in bank], dtype=object),
+        "task": np.repeat(np.arange(len(banks)), [len(bank) for bank in banks.values()]),
+        "held_out": np.concatenate([np.array(flags, dtype=bool) for flags in held_out]),
+    }
+
+
+def anomaly_rows(source, of, parents, banks):
+    """Where the anomalies of one source belong, task after task.
+
+    of: (n,) task names; parents: (n, P) image ids; banks: {task: image ids of its bank}.
+    Returns the row (n,) of each in `of`, and the columns task and parents.
+    """
     of, parents = np.asarray(of, dtype=object), np.asarray(parents, dtype=object)
     if parents.shape[1] > MOST_PARENTS:
         raise InputError(f"an anomaly of {source!r} has {parents.shape[1]} parents, expected at most {MOST_PARENTS}")
-    parts, found, tasks = [], [], []
+    order, found, tasks = [], [], []
     for t, (task, bank) in enumerate(banks.items()):
         mine = np.flatnonzero(of == task)
-        rows = pd.Index(bank_ids[t]).get_indexer(parents[mine].ravel()).reshape(len(mine), parents.shape[1])
+        rows = pd.Index(bank).get_indexer(parents[mine].ravel()).reshape(len(mine), parents.shape[1])
         if (rows < 0).any():
             stranger = parents[mine][rows < 0][0]
             raise InputError(
                 f"an anomaly of {source!r}, task {task!r}, has the parent {stranger!r}, which is not in the support set"
                 f" of the task: delete the anomalies of this task and run again"
             )
-        parts.append(nearest(features[mine], bank, k + MOST_PARENTS))
+        order.append(mine)
         found.append(rows)
         tasks.append(np.full(len(mine), t))
     if strangers := set(of) - set(banks):
         raise InputError(f"the anomalies of {source!r} hold the unknown task {sorted(strangers)[0]!r}")
-    return {"task": np.concatenate(tasks), "parents": np.concatenate(found), **_joined(parts, k)}
+    return np.concatenate(order), {"task": np.concatenate(tasks), "parents": np.concatenate(found)}
 
 
 def _joined(parts, k):
@@ -192,8 +210,8 @@ def _joined(parts, k):
     return {"neighbours": neighbours, "distances": distances}
 
 
-def _rows(embedding, wanted, name):
-    """The features of the images `wanted`, in that order; `embedding`: (features, image ids)."""
+def features_of(embedding, wanted, name):
+    """The features of the images `wanted`, in that order; `embedding`: (features, image ids) of the file `name`."""
     features, ids = embedding
     rows = pd.Index(ids).get_indexer(wanted)
     if (rows < 0).any():

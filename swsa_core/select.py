@@ -1,9 +1,19 @@
-"""Selection: which candidate each strategy picks for each task, and how good it is on the real images (Table 1)."""
+"""Selection: which candidate each strategy picks for each task, and how good it is on the real images (Table 1).
+
+Models (backbones with kNN) and prompts (of a CLIP model) are two selections: one is never picked against the other.
+"""
 
 from itertools import product
 
 import numpy as np
 import pandas as pd
+
+from swsa_core.detectors.prompts import ENSEMBLE
+
+# Strategies of one selection only; swsa_<source>, random and the upper bound `best` belong to both.
+SELECTION_OF = {"largest_model": "model", "default_prompt": "prompt", ENSEMBLE: "prompt"}
+# Strategies that combine all candidates into a detector of their own, which has the strategy's name in auroc.csv.
+COMBINED = (ENSEMBLE,)
 
 COLUMNS = [
     "task",
@@ -27,22 +37,30 @@ COLUMNS = [
 TEXT = ["task", "strategy", "source", "protocol", "setting", "candidate", "warning"]  # of the columns
 
 
+def strategies_of(selection, strategies):
+    """Those of the config's `strategies` that apply to a selection, "model" or "prompt"."""
+    return [strategy for strategy in strategies if SELECTION_OF.get(strategy, selection) == selection]
+
+
 def select(auroc, confidence, candidates, strategies, protocols):
     """Table of picks with `COLUMNS`: one row per task, strategy, protocol (where it has a source) and real setting.
 
     auroc: table of `swsa_core.evaluate`; confidence: table of `swsa_core.confidence`; candidates: columns candidate and
-    n_parameters, in the order of the config. strategies: largest_model, random, swsa_<source>, best.
+    n_parameters, in the order of the config, of one selection. strategies: largest_model, default_prompt (the first
+    candidate), random, swsa_<source>, best, and those of COMBINED, which pick no candidate.
     Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
-    real AUROC equals the best. `random` is the expectation over a uniform draw: `right` the chance of a right pick,
-    real_auroc the mean. Without real labels there is one row with the setting "", and the real figures are NaN.
+    real AUROC equals the best, a combination of candidates when it is at least that. `random` is the expectation over a
+    uniform draw: `right` the chance of a right pick, real_auroc the mean. Without real labels there is one row with the
+    setting "", and the real figures are NaN.
     A pick of SWSA has a warning where its synthetic AUROC is below 0.5, or where those of more than half of the
     candidates are: single weak candidates say little about the anomalies.
     """
     names = list(candidates["candidate"])
+    known_names = [*names, *COMBINED]
     n_parameters = candidates["n_parameters"].to_numpy(dtype=float)
     whole = auroc[auroc["n_anomalies"].astype(str) == "all"]
     aurocs = {
-        key: part.set_index("candidate")["auroc"].reindex(names).to_numpy(dtype=float)
+        key: part.set_index("candidate")["auroc"].reindex(known_names).to_numpy(dtype=float)
         for key, part in whole.groupby(["task", "validation", "protocol", "setting"], sort=False)
     }
     sureness = confidence.set_index(["task", "validation", "protocol", "candidate"]).to_dict("index")
@@ -50,23 +68,32 @@ def select(auroc, confidence, candidates, strategies, protocols):
     rows = []
     for task in dict.fromkeys(whole["task"]):
         real = {setting: aurocs[key] for setting in settings if (key := (task, "real", "", setting)) in aurocs}
-        for strategy, (setting, of_real) in product(strategies, (real or {"": np.full(len(names), np.nan)}).items()):
+        real = real or {"": np.full(len(known_names), np.nan)}
+        for strategy, (setting, of_all) in product(strategies, real.items()):
+            of_real = of_all[: len(names)]
             known = {"task": task, "strategy": strategy, "setting": setting}
             if strategy.startswith("swsa_"):
                 source = strategy.removeprefix("swsa_")
                 for protocol in protocols:
-                    found = _by_synthetic(aurocs[task, source, protocol, ""], names)
+                    found = _by_synthetic(aurocs[task, source, protocol, ""][: len(names)], names)
                     found |= sureness.get((task, source, protocol, found["candidate"]), {})
                     rows.append(
                         known | {"source": source, "protocol": protocol} | found | _judged(found, of_real, names)
                     )
             elif strategy == "random":
                 rows.append(known | {"candidate": "", "n_tied": 1} | _expected(of_real))
+            elif strategy == "default_prompt":
+                found = {"candidate": names[0], "n_tied": 1}
+                rows.append(known | found | _judged(found, of_real, names))
+            elif strategy in COMBINED:
+                rows.append(
+                    known | {"candidate": "", "n_tied": 1} | _combined(of_all[known_names.index(strategy)], of_real)
+                )
             elif strategy in ("largest_model", "best"):
                 found = _highest(n_parameters if strategy == "largest_model" else of_real, names)
                 rows.append(known | found | _judged(found, of_real, names))
             else:
-                raise ValueError(f"unknown strategy {strategy!r}: largest_model, random, best or swsa_<source>")
+                raise ValueError(f"unknown strategy {strategy!r}")
     return pd.DataFrame([_EMPTY | row for row in rows], columns=COLUMNS)
 
 
@@ -121,6 +148,14 @@ def _judged(found, real, names):
     best = float(np.nanmax(real))
     auroc = float(real[names.index(found["candidate"])]) if found["candidate"] else np.nan
     return {"real_auroc": auroc, "best_auroc": best, "right": float(auroc == best), "regret": best - auroc}
+
+
+def _combined(auroc, real):
+    """How a detector that combines the candidates does on the real images: right when no candidate is better."""
+    if np.isnan(real).all():
+        return dict.fromkeys(["real_auroc", "best_auroc", "right", "regret"], np.nan)
+    best = float(np.nanmax(real))
+    return {"real_auroc": float(auroc), "best_auroc": best, "right": float(auroc >= best), "regret": best - auroc}
 
 
 def _expected(real):

@@ -25,7 +25,7 @@ def study(datasets, candidates=CANDIDATES, sources=SOURCES, protocols=PROTOCOLS,
     for dataset, (tasks, labelled) in datasets.items():
         skill = rng.uniform(-0.12, 0.1, len(candidates))
         for task in tasks:
-            facts = {"dataset": dataset, "task": task}
+            facts = {"dataset": dataset, "selection": "model", "task": task}
             real = {name: _real(rng, skill, name) for name in settings} if labelled else {}
             for setting, values in real.items():
                 counts = {"n_anomalies": "all", "n_normal": 20, "n_anomalous": 180, "protocol": "", "closest": ""}
@@ -60,9 +60,9 @@ def study(datasets, candidates=CANDIDATES, sources=SOURCES, protocols=PROTOCOLS,
                 row = facts | NO_SOURCE | {"strategy": "random", "setting": setting, "candidate": ""}
                 selection.append(row | _reality(truth, truth.mean(), right))
     return {
-        "auroc": pd.DataFrame(auroc)[["dataset", *evaluate.COLUMNS]],
-        "confidence": pd.DataFrame(confidence)[["dataset", *confidence_stage.COLUMNS]],
-        "selection": pd.DataFrame(selection)[["dataset", *select.COLUMNS]],
+        "auroc": pd.DataFrame(auroc)[["dataset", "selection", *evaluate.COLUMNS]],
+        "confidence": pd.DataFrame(confidence)[["dataset", "selection", *confidence_stage.COLUMNS]],
+        "selection": pd.DataFrame(selection)[["dataset", "selection", *select.COLUMNS]],
         "candidates": _candidates(candidates),
         "strategies": ["largest_model", "random", *(f"swsa_{source}" for source in sources)],
         "protocols": protocols,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from swsa_core.config import SCHEMA, schema, validate
+from swsa_core.config import SCHEMA, clip_backbone, schema, validate
 from swsa_core.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +38,45 @@ def test_defaults():
 def test_support_of_a_dataset_wins():
     config = validate(changed("datasets.d.support", {"seeds": 10}))
     assert config["datasets"]["d"]["support"] == {"seeds": 10}
+
+
+CLIP = {"model": "open_clip:ViT-B-16-plus-240", "weights": "laion400m_e32"}
+PAIRS = [["a photo of a {}", "a photo of something"], ["a dark photo of a {}", "a dark photo of something"]]
+
+
+def test_defaults_with_clip():
+    config = validate(changed("clip", {"model": "mini:clip"}))
+    assert config["clip"] == {"model": "mini:clip", "weights": None, "templates": "paper"}
+    assert len(config["datasets"]["d"]["templates"]) == 10
+    assert config["strategies"] == ["largest_model", "default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]
+    assert validate(config) == config, "a validated config is valid"
+    assert validate(MINIMAL)["clip"] is None and validate(MINIMAL)["datasets"]["d"]["templates"] is None
+
+
+def test_templates_of_a_dataset_win():
+    config = changed("clip", CLIP | {"templates": PAIRS})
+    config["datasets"] |= {"birds": {"kind": "cub", "root": "x", "templates": "paper"}}
+    config["datasets"] |= {"own": {"kind": "folder", "root": "x", "templates": "industrial_something"}}
+    found = {name: dataset["templates"] for name, dataset in validate(config)["datasets"].items()}
+    assert found["d"] == PAIRS
+    assert found["birds"][0] == ["a photo of a {} bird", "a photo of some bird"]
+    assert found["own"][0] == ["a photo of a {}", "a photo of something"]
+
+
+@pytest.mark.parametrize(
+    ("clip", "weights", "args"),
+    [
+        (CLIP, None, {"pretrained": "laion400m_e32"}),
+        (CLIP | {"weights": "weights/clip"}, "weights/clip", {}),
+        (CLIP | {"weights": "clip.pt"}, "clip.pt", {}),
+        ({"model": "mini:clip"}, None, {}),
+        ({"model": "open_clip:hf-hub:timm/clip"}, None, {}),
+    ],
+)
+def test_clip_as_a_backbone(clip, weights, args):
+    candidate = validate(changed("candidates", [clip["model"]]))["candidates"][0]
+    backbone = clip_backbone(validate(changed("clip", clip))["clip"])
+    assert backbone == candidate | {"weights": weights, "args": args, "section": "clip"}
 
 
 def test_null_removes_an_entry():
@@ -90,6 +129,46 @@ def test_null_removes_an_entry():
         ("evaluation.hardest", [10, 5], r"evaluation\.hardest: received \[10, 5\]; expected a list with 'all'"),
         ("results", "{dataset}", r"results: received '\{dataset\}'; expected a path without braces"),
         ("runtime.device", "gpu", r"runtime\.device: received 'gpu'; expected auto, cpu, cuda"),
+        ("clip", {"model": "timm:vit"}, r"^clip\.model: received 'timm:vit'; expected open_clip:<model> or mini:clip$"),
+        ("clip", {"model": "open_clip:ViT-B-32"}, r"^clip: open_clip:ViT-B-32 needs `weights`, a pretrained tag"),
+        (
+            "clip",
+            {"model": "mini:clip", "weights": "openai"},
+            r"^clip: mini:clip has bundled weights and no tag 'openai'",
+        ),
+        ("clip", CLIP | {"weights": "{x}.pt"}, r"^clip\.weights: received '\{x\}\.pt'; expected a path without braces"),
+        ("clip", CLIP | {"weigths": "x"}, r"^clip\.weigths: unknown key, did you mean 'weights'\?$"),
+        ("clip", CLIP | {"templates": "industrail"}, r"^clip\.templates: received 'industrail'.* mean 'industrial' or"),
+        ("clip", CLIP | {"templates": None}, r"^clip\.templates: received None; expected 'paper', a bundled set \(cub"),
+        ("clip", CLIP | {"templates": []}, r"^clip\.templates: received an empty list; expected at least one pair"),
+        ("clip", CLIP | {"templates": ["a {}"]}, r"^clip\.templates: pair 1 is 'a \{\}'; expected two templates"),
+        ("clip", CLIP | {"templates": [*PAIRS, ["a {}"]]}, r"^clip\.templates: pair 3 is \['a \{\}'\]; expected two"),
+        (
+            "clip",
+            CLIP | {"templates": [["a", "b"]]},
+            r"^clip\.templates: pair 1 has the normal template 'a' with \{\} 0",
+        ),
+        (
+            "clip",
+            CLIP | {"templates": [["a {} {}", "b"]]},
+            r"'a \{\} \{\}' with \{\} 2 times; expected once, where the class",
+        ),
+        ("clip", CLIP | {"templates": [["a {}", "{} {}"]]}, r"the anomalous template '\{\} \{\}' with \{\} 2 times"),
+        ("clip", CLIP | {"templates": [["a {name}{}", "b"]]}, r"the only braces that it may hold are \{\}$"),
+        ("clip", CLIP | {"templates": [["a {}", " "]]}, r"pair 1 has the anomalous template ' '; expected a text$"),
+        ("clip", CLIP | {"templates": [["a {}", 3]]}, r"pair 1 has the anomalous template 3; expected a text$"),
+        (
+            "clip",
+            CLIP | {"templates": [["a {}", "a {}"]]},
+            r"pair 1 has twice the template 'a \{\}'; expected two different",
+        ),
+        ("clip", CLIP | {"templates": [*PAIRS, PAIRS[0]]}, r"^clip\.templates: pairs 1 and 3 are both .*: remove one"),
+        ("datasets.d.templates", "cub", r"^datasets\.d\.templates: there is no section `clip` whose prompts they are"),
+        (
+            "strategies",
+            ["default_prompt", "swsa_cutpaste"],
+            r"^strategies: 'default_prompt' is about prompts: add the section",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(path, value, sentence):
@@ -108,6 +187,38 @@ def test_mistakes_are_told_in_a_sentence(path, value, sentence):
 def test_wrong_types_are_told_without_jargon(path, value, sentence):
     with pytest.raises(InputError, match=sentence):
         validate(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (
+            "candidates",
+            [CLIP["model"]],
+            r"^candidates: 'open_clip:ViT-B-16-plus-240' is the CLIP model .* its own `name`$",
+        ),
+        (
+            "candidates",
+            [{"model": "mini:x", "name": "prompt_ensemble"}],
+            r"'prompt_ensemble' would name .* a candidate",
+        ),
+        (
+            "datasets.d.templates",
+            [["a", "b"]],
+            r"^datasets\.d\.templates: pair 1 has the normal template 'a' with \{\} 0 times",
+        ),
+        ("datasets.d.templates", "cup", r"^datasets\.d\.templates: received 'cup'; .*did you mean 'cub'\?$"),
+        (
+            "strategies",
+            ["default_promt", "swsa_cutpaste"],
+            r"'default_promt' is unknown, did you mean 'default_prompt'\?",
+        ),
+        ("strategies", ["default_prompt"], r"received \['default_prompt'\], one of swsa_cutpaste must be among them"),
+    ],
+)
+def test_mistakes_beside_clip(path, value, sentence):
+    with pytest.raises(InputError, match=sentence):
+        validate(changed(path, value) | {"clip": CLIP})
 
 
 def test_home_directory_is_expanded():

@@ -582,7 +582,11 @@ def test_the_procedural_pool_goes_by_its_own_name():
         ("visa", "pipe_fryum", "pipe fryum"),
         ("classes", "type_2", "type 2"),
         ("folder", "my_parts", "my parts"),
-        ("digits", "7", "7"),
+        ("visa", "PCB1", "printed circuit board"),
+        ("mvtec_ad", "pcb2", "printed circuit board"),  # VisA in MVTec-AD's layout
+        ("folder", "screws_2024", "screws"),
+        ("folder", "2024", "2024"),
+        ("digits", "7", "seven"),
     ],
 )
 def test_class_names_for_prompts(kind, name, cleaned):

@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from workflow import snakemake
 
 from swsa_core import store
+from swsa_core.detectors.prompts import prompt_names, read_set
 from swsa_core.names import unique_slugs
 
 pytestmark = [
@@ -16,6 +17,7 @@ pytestmark = [
     pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the real images (../shared/data) are not here"),
 ]
 INDEX_TEXT = ["image_id", "path", "class", "split", "group"]
+TABLE1_TEXT = ["selection", "setting", "strategy", "protocol", "dataset"]
 AUROC_TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest"]
 
 
@@ -57,6 +59,7 @@ def config():
             "descriptor:lbp",
             "descriptor:color_histogram",
         ],
+        "clip": {"model": "mini:clip"},
         "runtime": {"device": "cpu", "threads": 1},
         "evaluation": {"settings": ["one_vs_closest", "one_vs_rest", "one_vs_one"]},
     }
@@ -109,13 +112,28 @@ def test_real_auroc_is_that_of_scikit_learn(results, dataset, n_tasks, candidate
 
 def test_picks_make_sense(results):
     """Selection finds a network, and is right more often than chance, where classes differ in what networks see."""
-    table = store.read_table(results / "tables" / "table1.csv", text=["setting", "strategy", "protocol", "dataset"])
-    rest = table[table.setting == "one_vs_rest"].set_index(["dataset", "strategy", "protocol"])
+    table = store.read_table(results / "tables" / "table1.csv", text=TABLE1_TEXT)
+    rest = table[(table.setting == "one_vs_rest") & (table.selection == "model")].set_index(
+        ["dataset", "strategy", "protocol"]
+    )
     for dataset in ("flowers", "cub"):
         chosen, chance = rest.loc[(dataset, "swsa_cutpaste", "leave_one_out")], rest.loc[(dataset, "random", "")]
         assert chosen.auroc > chance.auroc + 0.05
         assert chosen.pick_rate > chance.pick_rate
         assert chosen.auroc <= rest.loc[(dataset, "best", "")].auroc
+
+
+def test_a_prompt_is_picked_for_every_task(results):
+    """The mini CLIP knows neither birds nor flowers: that its prompts are compared is all that can be asked."""
+    picks = store.read_table(results / "tables" / "picks.csv", text=["selection", "dataset", "task", "candidate"])
+    chosen = picks[(picks.selection == "prompt") & picks.recommended]
+    assert chosen.groupby("dataset").size().to_dict() == {"flowers": 16, "cub": 10, "mvtec_ad": 1}
+    sets = {"flowers": "flowers", "cub": "cub", "mvtec_ad": "industrial"}
+    for dataset, rows in chosen.groupby("dataset"):
+        assert set(rows.candidate) <= set(prompt_names(read_set(sets[dataset])))
+    table = store.read_table(results / "tables" / "table1.csv", text=TABLE1_TEXT)
+    strategies = set(table[table.selection == "prompt"].strategy)
+    assert strategies == {"default_prompt", "prompt_ensemble", "random", "swsa_cutpaste", "swsa_tiny_imagenet", "best"}
 
 
 def test_every_stage_left_its_files(results):

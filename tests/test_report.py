@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pages import Page
-from studies import CANDIDATES, WARNING, sheet_of, study
+from studies import CANDIDATES, SOURCES, WARNING, sheet_of, study
 
 from swsa_core import contact_sheets, figures, report, tables
 from workflow_scripts._study import read_benchmarks
@@ -33,6 +33,7 @@ def rendered(
     return report.render(
         config={
             "datasets": {name: {} for name in datasets},
+            "sources": {name: {} for name in options.get("sources", SOURCES)},
             "evaluation": {"protocols": made["protocols"]},
             "é": "<&>",
         },
@@ -192,10 +193,12 @@ def test_time_and_memory_are_those_of_the_jobs_that_the_config_has(tmp_path):
         "datasets": {"d": {}},
         "sources": {"procedural": {}},
         "candidates": [{"name": "mini:a"}, {"name": "mini:b"}],
+        "clip": {"model": "mini:clip", "weights": None},
     }
     supports = {("d", "t 1"): {"slug": "t-1"}}
-    current = ["split_support/d/t-1", "index_pool/procedural", "sample_procedural/d", "embed_images/d/mini-a"]
-    current += ["embed_anomalies/d/mini-b/procedural", "embed_pool/procedural/mini-a", "tables/tables"]
+    current = ["split_support/d/t-1", "index_pool/procedural", "sample_procedural/d", "embed_images/d/mini-clip"]
+    current += ["embed_anomalies/d/mini-b/procedural", "embed_pool/procedural/mini-a", "score_clip/d/mini-clip"]
+    current += ["tables/tables"]
     former = ["split_support/d/t-2", "split_support/e/t-1", "cutpaste/d/t-1", "sample_tiny_imagenet/d"]
     former += ["embed_images/d/mini-c", "embed_anomalies/d/mini-a/cutpaste", "embed_pool/tiny_imagenet/mini-a"]
     former += ["no_stage/d"]

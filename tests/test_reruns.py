@@ -199,6 +199,6 @@ def test_touched_recipes_train_nothing(tmp_path):
         path.touch()
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     jobs = dry_run(tmp_path / "run", config, "--snakefile", str(snakefile))
-    assert jobs["embed_images"] == len(config["candidates"])
+    assert jobs["embed_images"] == len(config["candidates"]) + 1  # CLIP
     assert not {"train_mini", "mini_models"} & set(jobs)
     assert dry_run(tmp_path / "run", config, "--snakefile", str(snakefile), "mini_models")["train_mini"] >= 4

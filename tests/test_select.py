@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swsa_core.select import COLUMNS, select
+from swsa_core.select import COLUMNS, select, strategies_of
 
 CANDIDATES = pd.DataFrame({"candidate": ["big", "other", "small"], "n_parameters": [9, 9, 1]})
 STRATEGIES = ["largest_model", "random", "swsa_cutpaste", "best"]
@@ -130,3 +130,23 @@ def test_rows_of_every_task_setting_and_protocol():
 def test_unknown_strategy():
     with pytest.raises(ValueError, match="unknown strategy 'luck'"):
         picks([0.5, 0.6, 0.7], {}, ["luck"])
+
+
+def test_prompts_have_a_default_and_an_ensemble_that_may_beat_them_all():
+    auroc, sure = tables([0.6, 0.7, 0.8], {"one_vs_rest": [0.7, 0.9, 0.8]})
+    ensemble = {"task": "t", "candidate": "prompt_ensemble", "validation": "real", "protocol": "", "n_anomalies": "all"}
+    for value, right in ((0.95, 1), (0.9, 1), (0.85, 0)):
+        row = ensemble | {"setting": "one_vs_rest", "auroc": value}
+        strategies = ["default_prompt", "prompt_ensemble", "best"]
+        with_ensemble = pd.concat([auroc, pd.DataFrame([row])], ignore_index=True)
+        table = select(with_ensemble, sure, CANDIDATES, strategies, ["leave_one_out"]).set_index("strategy")
+        assert table.candidate.to_dict() == {"default_prompt": "big", "prompt_ensemble": "", "best": "other"}
+        assert table.real_auroc.to_dict() == {"default_prompt": 0.7, "prompt_ensemble": value, "best": 0.9}
+        assert table.right["prompt_ensemble"] == right
+        assert table.regret["prompt_ensemble"] == pytest.approx(0.9 - value)
+
+
+def test_strategies_belong_to_models_prompts_or_both():
+    every = ["largest_model", "default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]
+    assert strategies_of("model", every) == ["largest_model", "random", "swsa_cutpaste"]
+    assert strategies_of("prompt", every) == ["default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]

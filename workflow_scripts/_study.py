@@ -8,7 +8,7 @@ import pandas as pd
 
 from swsa_core import contact_sheets, score_knn, store
 from swsa_core.anomalies.files import read_origins
-from swsa_core.config import POOLS, Sources
+from swsa_core.config import POOLS, Sources, clip_backbone
 from swsa_core.image_stream import RowReader
 from swsa_core.images import prepared, read_image
 from swsa_core.names import unique_slugs
@@ -124,7 +124,8 @@ def _is_current(parts, config, supports):
     of_source = stage.removeprefix("sample_")
     if _place(stage) is None or (of_source in Sources.model_fields and of_source not in sources):
         return False
-    candidates = set(unique_slugs(candidate["name"] for candidate in config["candidates"]))
+    clip = [clip_backbone(config["clip"])] if config["clip"] else []
+    candidates = set(unique_slugs(model["name"] for model in config["candidates"] + clip))
     tasks = {support["slug"] for (dataset, _), support in supports.items() if dataset == first}
     if first in config["datasets"]:
         return set(rest) <= tasks | candidates | sources

@@ -33,8 +33,9 @@ with job(snakemake):
         store.read_table(path, text=TEXT) for path in (given.picks, given.table1, given.pick_counts)
     )
     supports = read_supports(given.supports)
-    images = read_tables(given.images)
-    candidates = read_tables(given.candidates).drop(columns="dataset").drop_duplicates("candidate")
+    images, auroc = read_tables(given.images), read_tables(given.auroc)
+    candidates = read_tables(given.candidates).query("selection == 'model'")
+    candidates = candidates.drop(columns=["dataset", "selection"]).drop_duplicates("candidate")
     page = report.render(
         config={key: value for key, value in config.items() if key != "runtime"},
         picks=picks,
@@ -42,6 +43,7 @@ with job(snakemake):
         pick_counts=pick_counts,
         candidates=candidates,
         sheets=read_sheets(picks, supports, given.scores, config),
+        auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,
         crosses=read_crosses(picks, supports, config),
         svgs={
             (path.parent.name, path.stem): path.read_text(encoding="utf-8")

@@ -1,14 +1,23 @@
 from swsa_core import select, store
+from swsa_core.tables import stack
 from workflow_scripts._job import job
+
+TEXT = ["selection", "task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest", "model"]
 
 with job(snakemake):
     settings = snakemake.params.settings
-    text = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest"]
-    picks = select.select(
-        store.read_table(snakemake.input.auroc, text=text),
-        store.read_table(snakemake.input.confidence, text=["task", "candidate", "validation", "protocol"]),
-        store.read_table(snakemake.input.candidates, text=["candidate", "model"]),
-        [*settings["strategies"], "best"],
-        settings["evaluation.protocols"],
+    auroc, confidence, candidates = (
+        store.read_table(path, text=TEXT)
+        for path in (snakemake.input.auroc, snakemake.input.confidence, snakemake.input.candidates)
     )
-    store.write_table(snakemake.output[0], picks, select.COLUMNS)
+    picks = {
+        selection: select.select(
+            auroc[auroc["selection"] == selection],
+            confidence[confidence["selection"] == selection],
+            mine,
+            [*select.strategies_of(selection, settings["strategies"]), "best"],
+            settings["evaluation.protocols"],
+        )
+        for selection, mine in candidates.groupby("selection", sort=False)
+    }
+    store.write_table(snakemake.output[0], stack(picks, "selection"), ["selection", *select.COLUMNS])

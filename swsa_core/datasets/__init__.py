@@ -5,7 +5,7 @@ A kind is a module with
     tasks(spec)  names of the tasks, from directory listings and small text files
     inputs(spec, task=None)  paths whose change means that the task's support (None: the whole index) changed
     rows(spec, names=None)   `listing.Row`s of the classes `names` (None: all), train and test
-    class_name(name)         the name for prompts and display
+    class_name(name)         the name for prompts
 Image files are listed, never opened.
 """
 
@@ -107,7 +107,7 @@ def real_validation(index, spec, task):
 
 
 def class_name(kind, name):
-    """Class name for prompts and display: underscores to spaces, official numbers dropped, pcb spelled out."""
+    """Class name for prompts: underscores to spaces, official numbers dropped, pcb and digits spelled out."""
     return _kind(kind).class_name(name)
 
 

@@ -5,6 +5,7 @@ from swsa_core.datasets.listing import Row
 
 ANOMALIES = "classes"
 CLASSES = tuple("0123456789")
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TRAIN_IMAGES = 30
 
 
@@ -32,5 +33,5 @@ def rows(spec, names=None):
 
 
 def class_name(name):
-    """The digit itself."""
-    return name
+    """The digit as a word."""
+    return WORDS[int(name)]

@@ -71,8 +71,8 @@ def draw_train(rows, count, generator):
 
 
 def class_name(name):
-    """Name with spaces instead of underscores."""
-    return listing.spaced(name)
+    """The folder's name, cleaned like a product's."""
+    return listing.product_name(name)
 
 
 def _name(spec):

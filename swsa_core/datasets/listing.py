@@ -1,6 +1,7 @@
 """What the kinds of data sets share: listing image files, choosing tasks, and saying what is missing."""
 
 import os
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -112,6 +113,16 @@ def with_support(spec, names, counts):
 def spaced(name):
     """A name with its underscores turned to spaces."""
     return name.replace("_", " ").strip()
+
+
+def product_name(name):
+    """A product's name for prompts (App. A): trailing numbers dropped, acronyms spelled out.
+
+    >>> product_name("pcb3"), product_name("pipe_fryum"), product_name("macaroni1"), product_name("2024")
+    ('printed circuit board', 'pipe fryum', 'macaroni', '2024')
+    """
+    cleaned = spaced(re.sub(r"[\s_-]*\d+$", "", name))
+    return "printed circuit board" if cleaned.lower() == "pcb" else cleaned or name
 
 
 def _is_loop(path):

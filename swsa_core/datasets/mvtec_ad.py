@@ -44,8 +44,8 @@ def rows(spec, names=None):
 
 
 def class_name(name):
-    """Name with spaces: metal_nut -> metal nut."""
-    return listing.spaced(name)
+    """Name with spaces, metal_nut -> metal nut, cleaned like VisA's."""
+    return listing.product_name(name)
 
 
 def _groups(root, name):

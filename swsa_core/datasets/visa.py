@@ -1,7 +1,6 @@
 """VisA (Zou et al. 2022): 12 products; the one-class split of split_csv/1cls.csv, defect types of image_anno.csv."""
 
 import csv
-import re
 from collections import Counter
 
 from swsa_core.datasets import listing
@@ -38,13 +37,8 @@ def rows(spec, names=None):
 
 
 def class_name(name):
-    """Name without its number; the circuit boards spelled out.
-
-    >>> class_name("pcb3"), class_name("pipe_fryum"), class_name("macaroni1")
-    ('printed circuit board', 'pipe fryum', 'macaroni')
-    """
-    name = re.sub(r"\d+$", "", name)
-    return "printed circuit board" if name == "pcb" else listing.spaced(name)
+    """Name without its number; the circuit boards spelled out."""
+    return listing.product_name(name)
 
 
 def _split(spec):

@@ -1,0 +1,46 @@
+"""What the two score scripts share: the embeddings that they compare."""
+
+from pathlib import Path
+
+import numpy as np
+
+from swsa_core import store
+
+SAME = ("model", "weights_sha256", "transform", "precision")  # in all embeddings that are compared
+
+
+def read_embeddings(given):
+    """The first arguments of a `score_dataset`, as keywords, and the attributes of images.h5; given: the rule's input."""
+    index = store.read_table(given.images, ["image_id", "split"], text=["image_id", "split"])
+    images, backbone = store.read(given.image_features)
+    prepared, support_backbone = store.read(given.support_features)
+    backbones = {given.image_features: backbone, given.support_features: support_backbone}
+    anomalies = {}
+    for path in given.anomaly_features:
+        features, backbones[path] = store.read(path)
+        anomalies[Path(path).stem] = (features["features"], features["task"], features["parents"])
+    for path, rows in zip(given.pool_features, given.pool_rows, strict=True):
+        rows = store.read_table(rows, ["task", "row"], text=["task"])
+        features, backbones[path] = store.read(path)
+        anomalies[Path(path).parent.name] = _sampled(rows, features)
+    store.check_same(backbones, SAME)
+    embedded = set(images["image_id"])  # without the images that cannot be read
+    embeddings = {
+        "supports": [store.read_json(path) for path in given.supports],
+        "images": (images["features"], images["image_id"]),
+        "test_ids": [image_id for image_id in index.image_id[index.split == "test"] if image_id in embedded],
+        "prepared": (prepared["features"], prepared["image_id"]),
+        "anomalies": anomalies,
+    }
+    return embeddings, backbone | {"feature_size": images["features"].shape[1]}
+
+
+def describe(backbone):
+    """The attributes that a scores file takes over from those of the embeddings."""
+    names = ("model", "n_parameters", "feature_size", "weights_sha256", "transform", "skipped")
+    return {name: backbone[name] for name in names}
+
+
+def _sampled(rows, pool):
+    """Features, tasks and (no) parents of the pool rows that the tasks sampled."""
+    return pool["features"][rows.row.to_numpy()], rows.task.to_numpy(), np.empty((len(rows), 0), dtype=object)

@@ -1,0 +1,34 @@
+import torch
+
+from swsa_core import score_clip
+from swsa_core.detectors import clip
+from swsa_core.detectors.prompts import prompts
+from swsa_core.errors import InputError
+from workflow_scripts._job import job
+from workflow_scripts._score import describe, read_embeddings
+
+with job(snakemake):
+    settings, given = snakemake.params.settings, snakemake.input
+    templates, class_names = settings["datasets.{dataset}.templates"], settings["class_names.{dataset}"]
+    torch.set_num_threads(snakemake.threads)
+    embeddings, backbone = read_embeddings(given)
+    model = clip.load_clip(settings["candidates.{backbone}"])
+    if model.weights_sha256 != backbone["weights_sha256"]:
+        raise InputError(
+            f"{given.image_features} was embedded with other weights than {backbone['model']} has now: delete it and run again"
+        )
+    texts = [
+        text
+        for support in embeddings["supports"]
+        for pair in prompts(templates, class_names[support["task"]])
+        for text in pair
+    ]
+    text_features = clip.embed_texts(model, texts)
+    print(f"{len(set(texts))} different texts of {len(templates)} prompts and {len(embeddings['supports'])} tasks")
+    scores = score_clip.score_dataset(
+        **embeddings,
+        templates=templates,
+        text_features=text_features.reshape(-1, len(templates), 2, text_features.shape[1]),
+        logit_scale=model.logit_scale,
+    )
+    score_clip.write(snakemake.output[0], scores, describe(backbone) | {"logit_scale": model.logit_scale})
