@@ -38,6 +38,8 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/diffusion.py
+	$(BIN)/python benchmarks/dag.py
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --extra dev pyproject.toml -o requirements.lock

@@ -29,8 +29,13 @@ include: "rules/score_knn.smk"
 include: "rules/score_clip.smk"
 include: "rules/evaluate.smk"
 include: "rules/select.smk"
+include: "rules/strategies.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/tsne.smk"
+include: "rules/total_variation.smk"
+include: "rules/paper_tables.smk"
+include: "rules/paper_figures.smk"
 include: "rules/report.smk"
 include: "rules/mini_models.smk"
 include: "rules/plan.smk"
@@ -38,6 +43,14 @@ include: "rules/plan.smk"
 
 localrules:
     all,
+    paper,
+
+
+# The paper's tables and figures; made by default for the data sets that it is about.
+rule paper:
+    input:
+        rules.paper_tables.output,
+        rules.paper_figures.output,
 
 
 rule all:
@@ -45,9 +58,11 @@ rule all:
     input:
         "<results>/report.html",
         rules.tables.output,
+        rules.strategies.output,
         rules.figures.output,
+        rules.paper.input if IN_PAPER else [],
 
 
 onsuccess:
-    if workflow.dag_settings.targets <= {"all"}:
+    if set(workflow.dag_settings.targets) <= {"all"}:
         print(f"\nThe report: {os.path.abspath(CONFIG['results'])}/report.html")

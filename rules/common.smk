@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 
@@ -15,6 +16,7 @@ from swsa_core.datasets import procedural, tiny_imagenet
 from swsa_core.downloads import PUBLISHED
 from swsa_core.errors import InputError
 from swsa_core.fetch_dataset import is_absent, or_fetch, to_fetch
+from swsa_core.mini.clip_words import check_prompts
 from swsa_core.names import SLUG, unique_slugs
 from swsa_core.split_support import check_supports
 from swsa_core.versions import stage_version
@@ -53,6 +55,7 @@ BACKBONES = {
 }
 CLIP = {slug: model for slug, model in BACKBONES.items() if model in CLIP_MODELS}
 CANDIDATES = {slug: model for slug, model in BACKBONES.items() if slug not in CLIP}
+IN_PAPER = any(spec["kind"] in ("cub", "flowers", "mvtec_ad", "visa") for spec in DATASETS.values())
 SOURCES = list(CONFIG["sources"])
 # Sources whose anomalies are generated for each task, and sources that sample a pool of other images.
 TASK_SOURCES = [source for source in SOURCES if source not in POOLS]
@@ -65,6 +68,16 @@ GPUS = int(DEVICE.startswith("cuda") or (DEVICE == "auto" and HAS_GPU))
 
 pathvars:
     results=CONFIG["results"],
+
+
+# {data set: {task: its name in prompts}}
+CLASS_NAMES = {
+    name: {
+        task: DATASETS[name].get("class_name") or datasets.class_name(DATASETS[name]["kind"], task)
+        for task in tasks.values()
+    }
+    for name, tasks in TASKS.items()
+}
 
 
 wildcard_constraints:
@@ -81,23 +94,26 @@ if workflow.is_main_process:
     checked(check_size, CONFIG)
     for backbone in BACKBONES.values():
         checked(check_model, backbone)
+    if CLIP and CONFIG["clip"]["model"] == "mini:clip":
+        for name, spec in PRESENT.items():
+            of_dataset(name, check_prompts, spec["templates"], CLASS_NAMES[name].values())
 
 
 # The config by key, with what the stages track beyond it: candidates and CLIP by their slug, the order of candidates, the
-# tasks on disk, their names in prompts, and the seed where it draws the training images of a folder. Where a source's
-# archive lies is none of them.
+# tasks on disk, their names in prompts, and the seed where it draws the training images of a folder. Where an archive
+# lies and whether a licence is accepted are none of them.
 LEAVES = CONFIG | {
-    "sources": {
-        name: {key: value for key, value in source.items() if key != "archive"}
-        for name, source in CONFIG["sources"].items()
+    **{
+        section: {
+            name: {key: value for key, value in entry.items() if key not in ("archive", "accept_license")}
+            for name, entry in CONFIG[section].items()
+        }
+        for section in ("datasets", "sources")
     },
     "candidates": BACKBONES,
     "candidate_order": list(CANDIDATES),
     "tasks": TASKS,
-    "class_names": {
-        name: {task: datasets.class_name(DATASETS[name]["kind"], task) for task in tasks.values()}
-        for name, tasks in TASKS.items()
-    },
+    "class_names": CLASS_NAMES,
     "train_seed": {name: CONFIG["seed"] for name, spec in DATASETS.items() if spec.get("train")},
 }
 # What the listing of a data set's training images depends on.
@@ -163,7 +179,12 @@ def embedding_gpus(wildcards):
 
 
 def index_paths(wildcards):
-    return of_dataset(wildcards.dataset, or_fetch, datasets.inputs, DATASETS[wildcards.dataset])
+    return index_inputs(wildcards.dataset)
+
+
+@cache  # asked for twice, as input and for its times, and each time the data set would be listed
+def index_inputs(dataset):
+    return of_dataset(dataset, or_fetch, datasets.inputs, DATASETS[dataset])
 
 
 def support_paths(wildcards):
@@ -217,17 +238,18 @@ def diffusion_weights(wildcards=None):
     return [checked(find_model, source)[0]] if source else []
 
 
-def all_support_files():
+# As functions: of long lists, beside outputs of other rules, Snakemake hashes the whole list once for each file.
+def all_support_files(wildcards):
     """The support sets of all tasks of the study."""
     return [f"<results>/{dataset}/support/{task}.json" for dataset, tasks in TASKS.items() for task in tasks]
 
 
-def all_score_files():
+def all_score_files(wildcards):
     """The scores of all kNN candidates on all data sets."""
     return expand("<results>/{dataset}/scores/{candidate}.h5", dataset=DATASETS, candidate=CANDIDATES)
 
 
-def all_anomaly_files():
+def all_anomaly_files(wildcards):
     """The anomalies of all tasks and sources of the study, and the pools that they are sampled from."""
     generated = [
         f"<results>/{dataset}/anomalies/{source}/{task}.h5"

@@ -7,6 +7,7 @@ rule evaluate:
         auroc="<results>/{dataset}/auroc.csv",
         confidence="<results>/{dataset}/confidence.csv",
         candidates="<results>/{dataset}/candidates.csv",
+        quality="<results>/{dataset}/quality.csv",
     log:
         stage_log("evaluate", "dataset"),
     benchmark:

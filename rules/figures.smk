@@ -5,9 +5,9 @@ rule figures:
         table1=rules.tables.output.table1,
         picks=rules.tables.output.picks,
         ranking=rules.tables.output.ranking,
-        supports=all_support_files(),
-        scores=all_score_files(),
-        anomalies=all_anomaly_files(),
+        supports=all_support_files,
+        scores=all_score_files,
+        anomalies=all_anomaly_files,
     output:
         report(
             directory("<results>/figures"),

@@ -7,9 +7,9 @@ rule report:
         picks=rules.tables.output.picks,
         pick_counts=rules.tables.output.pick_counts,
         figures=rules.figures.output[0],
-        supports=all_support_files(),
-        scores=all_score_files(),
-        anomalies=all_anomaly_files(),
+        supports=all_support_files,
+        scores=all_score_files,
+        anomalies=all_anomaly_files,
     output:
         "<results>/report.html",
     log:

@@ -3,6 +3,7 @@ rule select:
         auroc="<results>/{dataset}/auroc.csv",
         confidence="<results>/{dataset}/confidence.csv",
         candidates="<results>/{dataset}/candidates.csv",
+        quality="<results>/{dataset}/quality.csv",
     output:
         "<results>/{dataset}/selection.csv",
     log:

@@ -145,6 +145,8 @@ class Folder(Dataset):
     """Sub-directory that holds the normal images; the other sub-directories are defect types."""
     train: PositiveInt | None = None
     """Normal images drawn for the support set where there is no train/test split."""
+    class_name: str | None = None
+    """What the images show, for prompts; the directory's name when left out."""
 
 
 class Digits(Dataset):
@@ -254,6 +256,8 @@ class Clip(Section):
     """open_clip:<model>, or mini:clip, which is bundled."""
     weights: Annotated[str, Field(min_length=1)] | None = None
     """A pretrained tag of open_clip, or a local file (with a / in its path, or ending in .safetensors, .pt, .pth, .bin)."""
+    tag: str | None = None
+    """Where `weights` is a file: the pretrained tag that it is a copy of, whose image preparation it wants."""
     templates: Templates = prompts.PAPER
     """Prompts to choose from: paper (the set that suits each data set), the name of a bundled set, or a list of pairs
     [normal, anomalous], {} standing for the class name. The first one is the default prompt."""
@@ -273,6 +277,8 @@ class Clip(Section):
 
     @model_validator(mode="after")
     def _with_weights(self):
+        if self.tag and (self.model == "mini:clip" or not self.weights or not is_weights_file(self.weights)):
+            raise _inconsistent(f"tag {self.tag!r} goes with a file of open_clip weights: remove it, or name the file")
         if self.model == "mini:clip" and self.weights and not is_weights_file(self.weights):
             raise _inconsistent(
                 f"mini:clip has bundled weights and no tag {self.weights!r}: remove `weights`, or name a file"
@@ -383,7 +389,8 @@ class Config(Section):
     figures: Figures = Figures()
     strategies: Annotated[list[str], *Several] | None = None
     """How a candidate is picked: largest_model, random, swsa_<source>, with `clip` also default_prompt and prompt_ensemble;
-    all that sources and `clip` allow when left out. The first swsa_<source> makes the recommendation."""
+    all that sources and `clip` allow when left out. The first swsa_<source> makes the recommendation. Beyond the paper,
+    see docs/strategies.md: swsa_combined, fixed_best_<source>, rank_ensemble, model_centrality, hits, xie_beni."""
 
     @field_validator("datasets")
     @classmethod
@@ -409,12 +416,12 @@ class Config(Section):
         sources = [name for name, value in self.sources if value is not None]
         if not sources:
             raise _inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
-        known = all_strategies(sources, self.clip)
+        known = all_strategies(sources, self.clip) + further_strategies(sources)
         for strategy in (name for name in self.strategies or () if name not in known):
             if strategy in PROMPT_STRATEGIES:
                 raise _inconsistent(f"strategies: {strategy!r} is about prompts: add the section `clip`, or remove it")
-            source = strategy.removeprefix("swsa_")
-            if strategy.startswith("swsa_") and source in Sources.model_fields:
+            source = strategy.removeprefix("swsa_").removeprefix("fixed_best_")
+            if source != strategy and source in Sources.model_fields:
                 raise _inconsistent(f"strategies: {strategy!r} needs the source {source!r}: add it to `sources`")
             raise _inconsistent(f"strategies: {strategy!r} is unknown, {did_you_mean(strategy, known)}")
         if self.sources.diffusion is not None and self.preparation == "original":
@@ -422,7 +429,7 @@ class Config(Section):
                 "preparation: 'original' cannot go with the source 'diffusion', whose model makes images of one size: "
                 "give preparation.size"
             )
-        if self.strategies and not any(strategy.startswith("swsa_") for strategy in self.strategies):
+        if self.strategies and not any(f"swsa_{source}" in self.strategies for source in sources):
             raise _inconsistent(
                 f"strategies: received {self.strategies}, one of {', '.join(f'swsa_{source}' for source in sources)} must be "
                 "among them"
@@ -511,6 +518,12 @@ def all_strategies(sources, clip):
     return ["largest_model", *of_prompts, "random", *(f"swsa_{source}" for source in sources)]
 
 
+def further_strategies(sources):
+    """Names of the strategies beyond the paper's, which a config has to ask for."""
+    fixed = [f"fixed_best_{source}" for source in sources]
+    return ["swsa_combined", *fixed, "rank_ensemble", "model_centrality", "hits", "xie_beni"]
+
+
 def is_weights_file(weights):
     """Whether clip.weights is the path of a file, not a pretrained tag."""
     return "/" in weights or weights.endswith(WEIGHTS_SUFFIXES)
@@ -520,7 +533,8 @@ def clip_backbone(clip):
     """The CLIP model of the section `clip` in the form of a candidate, for the embed rules; `section` is its config key."""
     weights = clip["weights"]
     of_file = weights is not None and is_weights_file(weights)
-    own = {"weights": weights} if of_file else {"args": {"pretrained": weights}} if weights else {}
+    tag = clip["tag"] if of_file else weights
+    own = {"weights": weights if of_file else None, "args": {"pretrained": tag} if tag else {}}
     return Candidate(model=clip["model"], **own).model_dump(mode="json") | {"section": "clip"}
 
 

@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from swsa_core.consensus import RANK_ENSEMBLE, rank_ensemble
 from swsa_core.datasets import real_validation
+from swsa_core.detectors.prompts import ENSEMBLE
 from swsa_core.errors import InputError
 from swsa_core.metrics import pair_counts
 from swsa_core.protocols import compare
 
+# What stands among the candidates without being one: detectors that combine all of them.
+COMBINED = (ENSEMBLE, RANK_ENSEMBLE)
 COLUMNS = [
     "task",
     "candidate",
@@ -29,11 +33,13 @@ TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies",
 def evaluate(scores, index, spec, protocols, settings, hardest=("all",), closest="candidate", hardest_by="candidate"):
     """Table of AUROCs, one row per fact, with `COLUMNS`.
 
-    scores: {candidate: Scores} in the order of the config; index: the table of images.csv; spec: the data set's config.
+    scores: {candidate: Scores} in the order of the config, for prompts with their ensemble; index: the table of
+    images.csv; spec: the data set's config.
     settings: of the real validation sets, from one_vs_rest, one_vs_closest, one_vs_one.
     closest: "candidate" (each candidate's own worst out-class) or "shared" (the one that is worst on average).
     hardest: sizes of the synthetic validation sets, "all" or a number of anomalies, those with the lowest scores of the
     candidate (hardest_by "candidate") or the lowest mean rank over the candidates ("mean_rank").
+    The rows of RANK_ENSEMBLE, on real images only, are of the detector that averages the candidates' ranks.
     A task without normal or without anomalous test images has no rows of validation "real", one without a group of
     min_group_size has those of one_vs_rest.
     """
@@ -42,7 +48,8 @@ def evaluate(scores, index, spec, protocols, settings, hardest=("all",), closest
     rows = []
     for task, wins in zip(tasks, real_wins(scores, index, spec), strict=True):
         if wins is not None:
-            rows += [{"task": task, **row} for row in _real_rows(list(scores), *wins, settings, closest)]
+            names = [*scores, RANK_ENSEMBLE]
+            rows += [{"task": task, **row} for row in _real_rows(names, *wins, settings, closest)]
         for source in sources:
             for protocol in protocols:
                 comparisons = {name: compare(of, task, source, protocol) for name, of in scores.items()}
@@ -74,10 +81,12 @@ def real_wins(scores, index, spec):
     """For each task, the won pairs of every group of real test images against the normal ones, or None without labels.
 
     Yields (groups, won, sizes, normal size): names of the G groups of at least spec["min_group_size"] images in sorted
-    order, preceded by "" for the rest, i.e. every anomalous image once, of small groups too; won (G + 1, candidates)
-    twice the number of won pairs; sizes (G + 1,). Test images without scores, unreadable ones, are left out.
+    order, preceded by "" for the rest, i.e. every anomalous image once, of small groups too; won (G + 1, scores + 1)
+    twice the number of won pairs, the last column that of RANK_ENSEMBLE; sizes (G + 1,). Test images without scores,
+    unreadable ones, are left out.
     """
     place = pd.Index(_first(scores).test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
+    single = [name not in COMBINED for name in scores]
     known_codes, known_names = pd.factorize(index["group"], sort=True)
     for t, task in enumerate(_first(scores).tasks):
         rows, groups, normal = real_validation(index, spec, task)
@@ -94,12 +103,14 @@ def real_wins(scores, index, spec):
             yield None
             continue
         normal_code = int(np.argmin(others))
-        columns = np.stack([of.test["scores"][place[rows], t] for of in scores.values()], axis=1)  # (rows, candidates)
+        columns = np.stack([of.test["scores"][place[rows], t] for of in scores.values()], axis=1)  # (rows, scores)
+        once = np.diff(rows, prepend=-1) > 0  # an image with two defect types stands in two groups
+        ensemble = rank_ensemble(columns[once][:, single])[np.cumsum(once) - 1]
+        columns = np.column_stack([columns, ensemble])
         won, sizes = pair_counts(columns, codes, normal_code, len(names))
         shown = others & (sizes >= spec.get("min_group_size", 1))
         rest, rest_sizes = won, sizes
-        once = np.diff(rows, prepend=-1) > 0
-        if not once.all():  # an image with two defect types stands in two groups, but once in the rest
+        if not once.all():  # in the rest, every image counts once
             rest, rest_sizes = pair_counts(columns[once], codes[once], normal_code, len(names))
         yield (
             ["", *names[shown]],
@@ -111,7 +122,8 @@ def real_wins(scores, index, spec):
 
 def _real_rows(candidates, groups, won, sizes, n_normal, settings, closest):
     aurocs = won / (2 * n_normal * sizes)[:, None]  # (G + 1, candidates), first the rest
-    lowest = 1 + _closest(aurocs[1:], closest) if len(groups) > 1 else []
+    single = [name not in COMBINED for name in candidates]
+    lowest = 1 + _closest(aurocs[1:], closest, single) if len(groups) > 1 else []
     for c, candidate in enumerate(candidates):
         found = {"one_vs_rest": (aurocs[0, c], sizes[0], "")}
         if len(groups) > 1:
@@ -135,10 +147,13 @@ def _real_rows(candidates, groups, won, sizes, n_normal, settings, closest):
             }
 
 
-def _closest(aurocs, closest):
-    """For each candidate the row with its lowest AUROC, or ("shared") the lowest mean; aurocs: (G, c). Returns (c,)."""
+def _closest(aurocs, closest, single):
+    """For each column of aurocs (G, c) the row of its minimum, or ("shared") of the lowest mean over the candidates, (c,).
+
+    single: which columns are candidates, not combinations of them.
+    """
     if closest == "shared":
-        return np.full(aurocs.shape[1], np.argmin([_mean(row) for row in aurocs]))
+        return np.full(aurocs.shape[1], np.argmin([_mean(row) for row in aurocs[:, single]]))
     return aurocs.argmin(axis=0)
 
 
@@ -164,7 +179,8 @@ def _synthetic_rows(comparisons, hardest, hardest_by):
 def hardest_first(comparisons, by="candidate"):
     """{candidate: rows of its anomalies, lowest score first}; by "mean_rank", one order for all candidates."""
     if by == "mean_rank":
-        order = np.argsort(sum(rankdata(one.scores) for one in comparisons.values()), kind="stable")
+        ranks = [rankdata(one.scores) for name, one in comparisons.items() if name not in COMBINED]
+        order = np.argsort(sum(ranks), kind="stable")
         return dict.fromkeys(comparisons, order)
     return {name: np.argsort(one.scores, kind="stable") for name, one in comparisons.items()}
 

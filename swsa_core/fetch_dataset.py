@@ -86,7 +86,7 @@ def fetch_dataset(config, key, progress=None):
     official, (archive, *others) = OFFICIAL[spec["kind"]], files(spec)
     notes = list(filter(None, [license_line(spec), *_check_files(spec)]))
     root = Path(spec["root"]).resolve()  # of a link, the directory that it names
-    partial = root.with_name(root.name + ".partial")
+    partial = root.with_name(f".{root.name}.swsa-unpacking")  # a name that nobody else gives
     shutil.rmtree(partial, ignore_errors=True)
     try:
         content = unpack(archive, partial, progress) / official.inside

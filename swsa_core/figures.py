@@ -23,7 +23,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 # As many markers as have no common divisor with the colours: no pair comes twice among the first 84 candidates.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
 INK, FAINT = "#1f2933", "#8a94a0"
-_REFERENCE = {"color": FAINT, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
+REFERENCE = {"color": FAINT, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 WIDTH = 9.6  # inches; the report shows a figure at its own size, so 10 points stay 10 points
 
 STYLE = {
@@ -53,7 +53,7 @@ STYLE = {
     "svg.fonttype": "none",  # text stays text: it can be searched, selected and read aloud
     "svg.hashsalt": "swsa",
 }
-_styled = matplotlib.rc_context(STYLE)
+styled = matplotlib.rc_context(STYLE)
 
 
 def words(name):
@@ -128,7 +128,7 @@ def intervals_of(auroc, confidence, dataset, source, protocol):
     return both[chosen]
 
 
-@_styled
+@styled
 def real_vs_synthetic(ranking, candidates, protocol):
     """Real against synthetic AUROC, mean over tasks, one marker a candidate, one panel a source × setting (Figure 3).
 
@@ -143,7 +143,7 @@ def real_vs_synthetic(ranking, candidates, protocol):
     panels = list(product(settings, sources))
     columns = len(sources) if len(sources) > 1 else min(len(settings), 3)
     n_rows = -(-len(panels) // columns)
-    labels = [*(_shortened(name, 32) for name in candidates), "real = synthetic"]
+    labels = [*(shortened(name, 32) for name in candidates), "real = synthetic"]
     legend_columns = min(len(labels), max(2, 84 // (max(map(len, labels)) + 4)), 5)
     legend_rows = -(-len(labels) // legend_columns)
     figure = Figure(figsize=(max(WIDTH, 3 * columns), 2.5 * n_rows + 0.24 * legend_rows + 0.3))
@@ -151,9 +151,9 @@ def real_vs_synthetic(ranking, candidates, protocol):
     style = looks(candidates)
     for ax, (setting, source) in zip(axes.flat, panels, strict=False):
         x, y = synthetic[source].reindex(candidates), real[setting].reindex(candidates)
-        _limits(ax.set_xlim, x)
-        _limits(ax.set_ylim, y)
-        ax.axline((0.5, 0.5), slope=1, **_REFERENCE)
+        limits(ax.set_xlim, x)
+        limits(ax.set_ylim, y)
+        ax.axline((0.5, 0.5), slope=1, **REFERENCE)
         for name in candidates:
             colour, marker = style[name]
             ax.plot(x[name], y[name], marker, color=colour, markersize=8, markeredgecolor="white", markeredgewidth=0.6)
@@ -167,7 +167,7 @@ def real_vs_synthetic(ranking, candidates, protocol):
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
     handles = [Line2D([], [], color=c, marker=m, linestyle="", markersize=8, label="-") for c, m in style.values()]
-    handles.append(Line2D([], [], label="-", **_REFERENCE))
+    handles.append(Line2D([], [], label="-", **REFERENCE))
     legend = figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns, columnspacing=1.5)
     # Set afterwards: matplotlib leaves out labels that begin with an underscore.
     for text, label in zip(legend.get_texts(), labels, strict=True):
@@ -175,7 +175,7 @@ def real_vs_synthetic(ranking, candidates, protocol):
     return figure
 
 
-@_styled
+@styled
 def strategies(table1):
     """Pick rate (bars) and mean real AUROC of the picks (points) of each strategy × protocol, a row of panels a setting.
 
@@ -202,14 +202,14 @@ def strategies(table1):
             left.annotate(_short(value), (np.nan_to_num(value), at), (4, 0), textcoords="offset points", va="center")
         left.set_title(f"{words(setting)}: pick rate")
         right.scatter(rows["auroc"], place, color=colours, s=42, zorder=3)
-        _limits(right.set_xlim, rows["auroc"])
+        limits(right.set_xlim, rows["auroc"])
         for at, value in zip(place, rows["auroc"], strict=True):
             right.text(1.16, at, _short(value, 3), transform=right.get_yaxis_transform(), ha="right", va="center")
         right.set_yticks(place, [])
         right.xaxis.set_major_locator(MaxNLocator(4))
         right.set_title("real AUROC of the picks")
         if (best := rows.loc[rows["strategy"] == "best", "auroc"]).size:
-            right.axvline(best.iloc[0], **_REFERENCE)
+            right.axvline(best.iloc[0], **REFERENCE)
         for ax in (left, right):
             ax.set_ylim(-0.6, len(rows) - 0.4)
             ax.grid(False, axis="y")
@@ -227,7 +227,7 @@ def confidence_figure(intervals, picks, candidates, source):
     return draw(intervals, picks, candidates)
 
 
-@_styled
+@styled
 def confidence_tasks(intervals, picks, candidates):
     """Synthetic AUROC with its interval of each candidate, a panel a task; the pick is filled, with its P(best)."""
     tasks = list(picks["task"])
@@ -247,14 +247,14 @@ def confidence_tasks(intervals, picks, candidates):
             )
             face = colour if picked else "white"
             ax.plot(row.auroc, at, marker, color=colour, markerfacecolor=face, markersize=8.5, markeredgewidth=1.3)
-        ax.axvline(0.5, **_REFERENCE)
-        ax.set_title(f"{_shortened(task, 72 // columns)}\nP(best) {chance(chosen.at[task, 'p_best'])}")
-        ax.set_yticks(place, [_shortened(name, 28) for name in candidates])
+        ax.axvline(0.5, **REFERENCE)
+        ax.set_title(f"{shortened(task, 72 // columns)}\nP(best) {chance(chosen.at[task, 'p_best'])}")
+        ax.set_yticks(place, [shortened(name, 28) for name in candidates])
         ax.set_ylim(-0.7, len(candidates) - 0.3)
         ax.tick_params(axis="y", length=0)
         ax.grid(False, axis="y")
         ax.xaxis.set_major_locator(MaxNLocator(4))
-    _limits(axes[0, 0].set_xlim, intervals[["low", "high", "auroc"]].to_numpy().ravel())
+    limits(axes[0, 0].set_xlim, intervals[["low", "high", "auroc"]].to_numpy().ravel())
     for ax in axes.flat[len(tasks) :]:
         ax.set_visible(False)
     for ax in axes.flat[max(len(tasks) - columns, 0) : len(tasks)]:
@@ -263,7 +263,7 @@ def confidence_tasks(intervals, picks, candidates):
     return figure
 
 
-@_styled
+@styled
 def confidence_summary(intervals, picks, candidates):
     """For many tasks: how many tasks each candidate wins and how surely, and its synthetic AUROC over the tasks."""
     names = candidates[::-1]
@@ -282,7 +282,7 @@ def confidence_summary(intervals, picks, candidates):
     left.set_xlim(0, max(begin.max(), 1) * 1.15)
     left.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     left.set_title(f"tasks won, of {picks['task'].nunique()}")
-    left.set_yticks(place, [_shortened(name, 28) for name in names])
+    left.set_yticks(place, [shortened(name, 28) for name in names])
     for at, name in zip(place, names, strict=True):
         values = intervals.loc[intervals["candidate"] == name, "auroc"].dropna()
         if not values.size:
@@ -292,7 +292,7 @@ def confidence_summary(intervals, picks, candidates):
         right.plot([low, high], [at, at], color=colour, linewidth=1.4)
         right.plot([first, last], [at, at], color=colour, linewidth=5, alpha=0.55, solid_capstyle="butt")
         right.plot(middle, at, marker, color=colour, markersize=8, markeredgecolor="white", markeredgewidth=0.6)
-    right.axvline(0.5, **_REFERENCE)
+    right.axvline(0.5, **REFERENCE)
     right.set_title("synthetic AUROC over tasks")
     right.set_xlabel("median, middle 50 %, middle 90 % of tasks")
     left.set_xlabel("tasks")
@@ -304,7 +304,7 @@ def confidence_summary(intervals, picks, candidates):
     return figure
 
 
-@_styled
+@styled
 def contact_sheet(sheet, side=96):
     """The seed images of a task above its hardest synthetic anomalies, each under the images that it was made from.
 
@@ -324,27 +324,27 @@ def contact_sheet(sheet, side=96):
         for ax, image in zip(line, images, strict=False):
             ax.imshow(thumbnail(image, side), interpolation="none")
         line[0].text(-0.12, 0.5, label, transform=line[0].transAxes, ha="right", va="center")
-    figure.suptitle(f"{_shortened(sheet.task, 60)}: {words(sheet.source)}", fontsize=10, x=0.01, ha="left")
+    figure.suptitle(f"{shortened(sheet.task, 60)}: {words(sheet.source)}", fontsize=10, x=0.01, ha="left")
     return figure
 
 
-@_styled
+@styled
 def svg(figure):
     """The figure as SVG text, the same in every run."""
-    _settle(figure)
+    settle(figure)
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
 
 
-@_styled
+@styled
 def save(figure, stem):
     """Write `stem`.svg and `stem`.png."""
     Path(f"{stem}.svg").write_text(svg(figure), encoding="utf-8")
     figure.savefig(f"{stem}.png")
 
 
-def _settle(figure):
+def settle(figure):
     """Fix the places of the axes: each further drawing would shift them by fractions of a pixel."""
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
@@ -362,7 +362,7 @@ def chance(value):
     return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else f"{value:.2f}"
 
 
-def _limits(set_limits, values):
+def limits(set_limits, values):
     """Axis limits around AUROCs: at least 0.05 wide, with some room on both sides."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
@@ -377,7 +377,7 @@ def _short(value, digits=2):
     return "" if np.isnan(value) else f"{value:.{digits}f}"
 
 
-def _shortened(name, length):
+def shortened(name, length):
     """`name` without its middle where it is longer: names of models and tasks differ at both ends."""
     half = length // 2
     return name if len(name) <= length else name[: length - half - 1] + "…" + name[-half:]

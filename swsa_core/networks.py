@@ -141,13 +141,46 @@ def create_open_clip(model, weights, args):
     tag = args.pop("pretrained", None)
     if ":" not in model and tag not in tags and not (weights and tag is None):
         raise InputError(
-            f"{model} has no pretrained tag {tag!r} (args.pretrained, or clip.weights): {did_you_mean(tag, tags)}"
+            f"{model} has no pretrained tag {tag!r} (args.pretrained of a candidate, weights or tag of `clip`): "
+            f"{did_you_mean(tag, tags)}"
         )
+    if tag in tags:
+        _check_activation(model, tag)
+    elif weights:
+        _check_preparation(model, tags)
     if weights and tag:  # the images as that tag wants them, the weights from the file
-        known = open_clip.get_pretrained_cfg(model, tag)
-        keys = ("mean", "std", "interpolation", "resize_mode")
-        args["force_preprocess_cfg"] = {key: known[key] for key in keys if known.get(key) is not None}
+        args["force_preprocess_cfg"] = _preparation(model, tag)
     return open_clip.create_model(model, pretrained=None if weights else tag, pretrained_text=False, **args)
+
+
+def _check_activation(model, tag):
+    """Raise InputError for weights of the other activation: open_clip would only warn, and compute something else."""
+    import open_clip
+
+    config = open_clip.get_model_config(model) or {}
+    wanted = bool(open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False))
+    if wanted != bool(config.get("quick_gelu", False)):
+        other = f"{model}-quickgelu" if wanted else model.removesuffix("-quickgelu")
+        raise InputError(f"the weights {tag!r} were trained with another activation than {model} has: take {other}")
+
+
+def _check_preparation(model, tags):
+    """Raise InputError where a file's tag must be known, as the model's tags want images prepared differently."""
+    preparations = {tag: _preparation(model, tag) for tag in tags}
+    if len({str(sorted(values.items())) for values in preparations.values()}) > 1:
+        raise InputError(
+            f"the pretrained tags of {model} want images prepared in different ways: say which one the weights file is a copy "
+            f"of, by args.pretrained of a candidate or `tag` of `clip`; {', '.join(tags)}"
+        )
+
+
+def _preparation(model, tag):
+    """What a pretrained tag of open_clip says of the images it wants."""
+    import open_clip
+
+    known = open_clip.get_pretrained_cfg(model, tag)
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    return {key: known[key] for key in keys if known.get(key) is not None}
 
 
 def mini_network(model, weights, args):

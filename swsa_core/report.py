@@ -70,10 +70,11 @@ def render(
         for part in prompts:
             part["table1"] = _table1_rows(of_prompts[of_prompts["dataset"] == part["name"]])
             part["figures"] = _figures(part["name"], svgs, config, "prompt_")
+    told = warnings(picks, skipped)
     picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
     return page.render(
         datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs) for name in names],
-        warnings=warnings(picks, skipped),
+        warnings=told,
         skipped=skipped,
         candidates=candidates.to_dict("records"),
         costs=_shares(costs).to_dict("records"),
@@ -94,7 +95,7 @@ def warnings(picks, skipped):
     rows = picks[picks["recommended"]]
     told = []
     for text, group in rows[rows["warning"] != ""].groupby("warning", sort=False):
-        told.append({"title": f"Warned: {len(group)} of {len(rows)} tasks", "text": text, "tasks": _tasks(group)})
+        told.append({"title": f"Warned: {len(group)} of {len(rows)} picks", "text": text, "tasks": _tasks(group)})
     saturated = rows[rows["saturated"].astype(bool)]
     if len(saturated):
         text = (
@@ -102,12 +103,12 @@ def warnings(picks, skipped):
             "The one listed first in the config is picked; these anomalies are too easy to tell the candidates apart."
         )
         told.append(
-            {"title": f"Saturated: {len(saturated)} of {len(rows)} tasks", "text": text, "tasks": _tasks(saturated)}
+            {"title": f"Saturated: {len(saturated)} of {len(rows)} picks", "text": text, "tasks": _tasks(saturated)}
         )
     tied = rows[(rows["n_tied"] > 1) & ~rows["saturated"].astype(bool)]
     if len(tied):
         text = "Several candidates share the highest synthetic AUROC. The one listed first in the config is picked."
-        told.append({"title": f"Tied: {len(tied)} of {len(rows)} tasks", "text": text, "tasks": _tasks(tied)})
+        told.append({"title": f"Tied: {len(tied)} of {len(rows)} picks", "text": text, "tasks": _tasks(tied)})
     if skipped:
         text = (
             "These images could not be read. The study went on without them, as the config says (on_bad_image: skip)."
@@ -264,7 +265,8 @@ def _shares(costs):
 
 
 def _tasks(rows):
-    return [f"{row.dataset}: {row.task}" for row in rows.itertuples()]
+    """The data sets and tasks of picks, for people."""
+    return [f"{row.dataset}: {row.task}{' (prompt)' if row.selection == 'prompt' else ''}" for row in rows.itertuples()]
 
 
 def _number(value, digits):

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from swsa_core.consensus import RANK_ENSEMBLE
 from swsa_core.detectors.prompts import ENSEMBLE, prompt_names
 
 
@@ -16,6 +17,7 @@ def prompt_parts(datasets, auroc, picks):
     parts = []
     for name, recommended in picks[picks["recommended"]].groupby("dataset", sort=False):
         rows = auroc[(auroc["dataset"] == name) & (auroc["n_anomalies"].astype(str) == "all")]
+        rows = rows[rows["candidate"] != RANK_ENSEMBLE]
         aurocs = rows.set_index(["task", "validation", "protocol", "setting", "candidate"])["auroc"]
         settings = [setting for setting in dict.fromkeys(rows["setting"]) if setting]
         templates = datasets[name]["templates"]

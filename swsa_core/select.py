@@ -8,12 +8,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from swsa_core.consensus import QUALITIES
 from swsa_core.detectors.prompts import ENSEMBLE
+from swsa_core.evaluate import COMBINED
+from swsa_core.strategies import fixed_best_quality, swsa_combined_quality
 
-# Strategies of one selection only; swsa_<source>, random and the upper bound `best` belong to both.
+# Strategies of one selection only; the others and the upper bound `best` belong to both.
 SELECTION_OF = {"largest_model": "model", "default_prompt": "prompt", ENSEMBLE: "prompt"}
-# Strategies that combine all candidates into a detector of their own, which has the strategy's name in auroc.csv.
-COMBINED = (ENSEMBLE,)
 
 COLUMNS = [
     "task",
@@ -42,12 +43,13 @@ def strategies_of(selection, strategies):
     return [strategy for strategy in strategies if SELECTION_OF.get(strategy, selection) == selection]
 
 
-def select(auroc, confidence, candidates, strategies, protocols):
+def select(auroc, confidence, candidates, strategies, protocols, quality=None):
     """Table of picks with `COLUMNS`: one row per task, strategy, protocol (where it has a source) and real setting.
 
     auroc: table of `swsa_core.evaluate`; confidence: table of `swsa_core.confidence`; candidates: columns candidate and
-    n_parameters, in the order of the config, of one selection. strategies: largest_model, default_prompt (the first
-    candidate), random, swsa_<source>, best, and those of COMBINED, which pick no candidate.
+    n_parameters, in the order of the config, of one selection; strategies: names of
+    `swsa_core.strategies.REGISTRY`, of which COMBINED pick no candidate; quality: table of `swsa_core.consensus`, needed
+    for the strategies that pick by it.
     Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
     real AUROC equals the best, a combination of candidates when it is at least that. `random` is the expectation over a
     uniform draw: `right` the chance of a right pick, real_auroc the mean. Without real labels there is one row with the
@@ -63,19 +65,39 @@ def select(auroc, confidence, candidates, strategies, protocols):
         key: part.set_index("candidate")["auroc"].reindex(known_names).to_numpy(dtype=float)
         for key, part in whole.groupby(["task", "validation", "protocol", "setting"], sort=False)
     }
+    sources = [name for name in dict.fromkeys(whole["validation"]) if name != "real"]
+    tasks = list(dict.fromkeys(whole["task"]))
+    undefined = np.full(len(names), np.nan)
+    qualities = {
+        key: part.set_index("candidate")["quality"].reindex(names).to_numpy(dtype=float)
+        for key, part in (() if quality is None else quality.groupby(["task", "strategy"], sort=False))
+    }
+
+    def synthetic(task, source, protocol):
+        return aurocs.get((task, source, protocol, ""), np.full(len(known_names), np.nan))[: len(names)]
+
     sureness = confidence.set_index(["task", "validation", "protocol", "candidate"]).to_dict("index")
     settings = list(dict.fromkeys(whole.loc[whole["validation"] == "real", "setting"]))
     rows = []
-    for task in dict.fromkeys(whole["task"]):
+    for task in tasks:
         real = {setting: aurocs[key] for setting in settings if (key := (task, "real", "", setting)) in aurocs}
         real = real or {"": np.full(len(known_names), np.nan)}
         for strategy, (setting, of_all) in product(strategies, real.items()):
             of_real = of_all[: len(names)]
             known = {"task": task, "strategy": strategy, "setting": setting}
-            if strategy.startswith("swsa_"):
+            if strategy == "swsa_combined" or strategy.startswith("fixed_best_"):
+                for protocol in protocols:
+                    if strategy == "swsa_combined":
+                        value = swsa_combined_quality([synthetic(task, source, protocol) for source in sources])
+                    else:
+                        source = strategy.removeprefix("fixed_best_")
+                        value = fixed_best_quality([synthetic(one, source, protocol) for one in tasks])
+                    found = _highest(value, names)
+                    rows.append(known | {"protocol": protocol} | found | _judged(found, of_real, names))
+            elif strategy.startswith("swsa_"):
                 source = strategy.removeprefix("swsa_")
                 for protocol in protocols:
-                    found = _by_synthetic(aurocs[task, source, protocol, ""][: len(names)], names)
+                    found = _by_synthetic(synthetic(task, source, protocol), names)
                     found |= sureness.get((task, source, protocol, found["candidate"]), {})
                     rows.append(
                         known | {"source": source, "protocol": protocol} | found | _judged(found, of_real, names)
@@ -84,6 +106,9 @@ def select(auroc, confidence, candidates, strategies, protocols):
                 rows.append(known | {"candidate": "", "n_tied": 1} | _expected(of_real))
             elif strategy == "default_prompt":
                 found = {"candidate": names[0], "n_tied": 1}
+                rows.append(known | found | _judged(found, of_real, names))
+            elif strategy in QUALITIES:
+                found = _highest(qualities.get((task, strategy), undefined), names)
                 rows.append(known | found | _judged(found, of_real, names))
             elif strategy in COMBINED:
                 rows.append(

@@ -5,7 +5,8 @@ Every function takes and returns DataFrames. Text columns hold "" where there is
 
 import pandas as pd
 
-from swsa_core.select import COMBINED
+from swsa_core.consensus import RANK_ENSEMBLE
+from swsa_core.evaluate import COMBINED
 
 # So many tasks of a data set are shown one by one, as cards, panels and contact sheets; more are summarised.
 MOST_TASKS = 12
@@ -98,12 +99,13 @@ def pick_counts(selection):
 
 
 def ranking(auroc):
-    """AUROC of each candidate averaged over tasks, what Figure 3 shows and Table 2 ranks.
+    """AUROC of each candidate, and of the prompt ensemble, averaged over tasks: what Figure 3 shows and Table 2 ranks.
 
     auroc: rows of auroc.csv of all data sets, with a column dataset.
     """
     keys = RANKING[:-2]
-    rows = auroc.assign(n_anomalies=auroc["n_anomalies"].astype(str))
+    rows = auroc[auroc["candidate"] != RANK_ENSEMBLE]
+    rows = rows.assign(n_anomalies=rows["n_anomalies"].astype(str))
     return rows.groupby(keys, sort=False).agg(auroc=("auroc", "mean"), n_tasks=("task", "nunique")).reset_index()
 
 

@@ -22,6 +22,7 @@ STAGE_VERSIONS = {
     "score_clip": 1,
     "evaluate": 2,
     "select": 2,
+    "strategies": 1,
     "tables": 2,
     "total_variation": 1,
     "paper_tables": 1,
@@ -30,6 +31,7 @@ STAGE_VERSIONS = {
     "paper_figures": 1,
     "report": 2,
     "mini_models": 1,
+    "plan": 1,
 }
 
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
 import tiny_clip
 from scipy.stats import rankdata
@@ -12,10 +13,11 @@ from scipy.stats import rankdata
 from swsa_core import datasets
 from swsa_core.backbones import load_backbone
 from swsa_core.config import clip_backbone
+from swsa_core.detectors import clip as clip_module
 from swsa_core.detectors import prompts
 from swsa_core.detectors.clip import anomaly_logit, anomaly_probability, embed_texts, ensemble, load_clip
 from swsa_core.errors import InputError
-from swsa_core.networks import MINI_WEIGHTS
+from swsa_core.networks import MINI_WEIGHTS, create_open_clip
 
 SHARED = Path(__file__).parents[2] / "shared"
 MINI = pytest.param(
@@ -27,7 +29,7 @@ MINI = pytest.param(
 
 
 def record(model, weights=None):
-    return clip_backbone({"model": model, "weights": weights})
+    return clip_backbone({"model": model, "weights": weights, "tag": None})
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +219,22 @@ def test_template_files_are_plain():
         with open(path, encoding="utf-8", newline="") as file:
             assert next(csv.reader(file)) == ["normal", "anomalous"]
         assert path.read_bytes().endswith(b"\n") and b"\r" not in path.read_bytes()
+
+
+def test_a_text_that_a_tokenizer_would_cut_is_refused():
+    tokenize = clip_module._without_cutting(open_clip.get_tokenizer("ViT-B-32"))
+    with pytest.raises(InputError, match="has 82 tokens, the model takes at most 77"):
+        tokenize(["a " * 80])
+    assert tokenize(["a photo of a zero"]).shape == (1, 77)
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "args", "message"),
+    [
+        ("ViT-B-32", None, {"pretrained": "openai"}, "another activation than ViT-B-32 has: take ViT-B-32-quickgelu"),
+        ("ViT-L-14", "w.safetensors", {}, "the pretrained tags of ViT-L-14 want images prepared in different ways"),
+    ],
+)
+def test_weights_that_open_clip_would_misuse_in_silence_are_refused(model, weights, args, message):
+    with pytest.raises(InputError, match=message):
+        create_open_clip(model, weights, args)

@@ -46,7 +46,7 @@ PAIRS = [["a photo of a {}", "a photo of something"], ["a dark photo of a {}", "
 
 def test_defaults_with_clip():
     config = validate(changed("clip", {"model": "mini:clip"}))
-    assert config["clip"] == {"model": "mini:clip", "weights": None, "templates": "paper"}
+    assert config["clip"] == {"model": "mini:clip", "weights": None, "tag": None, "templates": "paper"}
     assert len(config["datasets"]["d"]["templates"]) == 10
     assert config["strategies"] == ["largest_model", "default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]
     assert validate(config) == config, "a validated config is valid"
@@ -285,3 +285,34 @@ def test_links_in_the_documents_resolve():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "models" / "mini" / "README.md"]:
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert link.startswith("https://") or (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_strategies_beyond_the_paper_have_to_be_asked_for():
+    assert "hits" not in validate(MINIMAL)["strategies"]
+    asked = ["swsa_cutpaste", "swsa_combined", "fixed_best_cutpaste", "hits"]
+    assert validate(MINIMAL | {"strategies": asked})["strategies"] == asked
+    with pytest.raises(InputError, match="swsa_cutpaste must be among them"):
+        validate(MINIMAL | {"strategies": ["swsa_combined"]})
+    with pytest.raises(InputError, match="needs the source 'diffusion'"):
+        validate(MINIMAL | {"strategies": ["swsa_cutpaste", "fixed_best_diffusion"]})
+
+
+def test_figures_name_what_the_config_has():
+    figures = validate(MINIMAL | {"figures": {"tsne": {"d": "3", "gone": None}}})["figures"]
+    assert figures["tsne"] == {"d": "3"}
+    assert figures["space"] == "descriptor:hog"
+    with pytest.raises(InputError, match=r"figures\.space: .*'descriptor:hogg'.*did you mean 'descriptor:hog'"):
+        validate(MINIMAL | {"figures": {"space": "descriptor:hogg"}})
+    with pytest.raises(InputError, match=r"figures\.tsne.*'other'"):
+        validate(MINIMAL | {"figures": {"tsne": {"other": "3"}}})
+    with pytest.raises(InputError, match=r"figures\.contact_sheets.*diffusion"):
+        validate(MINIMAL | {"figures": {"contact_sheets": {"d": ["3"]}}})
+
+
+def test_a_file_of_clip_weights_may_say_of_which_tag_it_is_a_copy():
+    clip = {"model": "open_clip:ViT-L-14", "weights": "w.safetensors", "tag": "laion2b_s32b_b82k"}
+    record = clip_backbone(validate(MINIMAL | {"clip": clip})["clip"])
+    assert (record["weights"], record["args"]) == ("w.safetensors", {"pretrained": "laion2b_s32b_b82k"})
+    for wrong in ({"model": "mini:clip"}, {"weights": "openai"}):
+        with pytest.raises(InputError, match="goes with a file of open_clip weights"):
+            validate(MINIMAL | {"clip": clip | wrong})

@@ -205,7 +205,7 @@ def test_nothing_is_left_of_an_archive(what, archives, tmp_path):
 
 def test_an_interrupted_unpacking_starts_anew(archives, tmp_path, monkeypatch):
     given = config(tmp_path, archives, ["cub"])
-    layouts.touch(tmp_path / "cub.partial/CUB_200_2011/images/stale.jpg")  # what a killed job leaves
+    layouts.touch(tmp_path / ".cub.swsa-unpacking/CUB_200_2011/images/stale.jpg")  # what a killed job leaves
 
     def interrupt(done, total):
         raise KeyboardInterrupt
@@ -214,8 +214,10 @@ def test_an_interrupted_unpacking_starts_anew(archives, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         fetch_dataset.fetch_dataset(given, "datasets.cub", progress=interrupt)
     assert not list(tmp_path.iterdir())
+    layouts.touch(tmp_path / "cub.partial/mine.txt")
     fetch_dataset.fetch_dataset(given, "datasets.cub")
     assert not list(tmp_path.rglob("stale.jpg"))
+    assert (tmp_path / "cub.partial/mine.txt").is_file(), "a directory of the user's is not touched"
 
 
 def publish(monkeypatch, kind, server, content):

@@ -9,12 +9,14 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from open_clip import SimpleTokenizer
 from safetensors.torch import load_file, save_file
 
 from swsa_core.datasets import cub, digits, flowers, mvtec_ad, visa
 from swsa_core.errors import InputError
 from swsa_core.metrics import auroc
 from swsa_core.mini import CLIP_MODELS, captions, clip
+from swsa_core.mini.clip_words import PARTS, check_prompts
 from swsa_core.mini.train import as_input
 
 ROOT = Path(__file__).parents[1]
@@ -250,3 +252,13 @@ def test_it_is_an_open_clip_model(shipped):
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
     preprocessing = open_clip.get_model_preprocess_cfg(model)
     assert preprocessing["size"] == 32 and preprocessing["mean"] == preprocessing["std"] == (0.5, 0.5, 0.5)
+
+
+def test_prompts_are_checked_without_torch_by_the_words_that_the_tokenizer_finds():
+    templates = [["a photo of a {}", "a photo of some digit"], ["a close-up photo of a {}", "a {} with defect"]]
+    check_prompts(templates, ["zero", "black throated blue warbler", "colt's foot"])
+    with pytest.raises(InputError, match="does not know the word 'gizmo' of 'a photo of a gizmo 7'"):
+        check_prompts(templates, ["zero", "gizmo 7"])
+    tokenizer = SimpleTokenizer()
+    for text in ("a photo of a colt's foot", "pre-1900 black_throated 'n' blue", "b&w, 3x close-up!"):
+        assert PARTS.findall(text) == tokenizer.pat.findall(tokenizer.clean_fn(text))

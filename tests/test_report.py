@@ -129,8 +129,8 @@ def test_warnings_say_which_tasks():
 
     text = Page(rendered({"d": (list("abcd"), False)}, skipped=skipped, change=change, sources=["cutpaste"])).text
     section = text[text.index("Warned") : text.index("How good such picks are", text.index("Warned"))]
-    assert f"Warned: 1 of 4 tasks {WARNING} d: b" in section
-    assert "Saturated: 1 of 4 tasks" in section and "Tied: 1 of 4 tasks" in section
+    assert f"Warned: 1 of 4 picks {WARNING} d: b" in section
+    assert "Saturated: 1 of 4 picks" in section and "Tied: 1 of 4 picks" in section
     assert "Skipped images: 1" in section and "d: x y.png" in section
     assert "Saturated: 3 candidates reach 1." in text and "Tie of 2 candidates." in text
 

@@ -150,3 +150,30 @@ def test_strategies_belong_to_models_prompts_or_both():
     every = ["largest_model", "default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]
     assert strategies_of("model", every) == ["largest_model", "random", "swsa_cutpaste"]
     assert strategies_of("prompt", every) == ["default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]
+
+
+def test_strategies_beyond_the_paper():
+    auroc, sure = tables([0.6, 0.7, 0.8], {"one_vs_rest": [0.7, 0.9, 0.8]})
+    other, _ = tables([0.9, 0.8, 0.1], {"one_vs_rest": [0.7, 0.9, 0.8]}, task="u")
+    second = auroc[auroc["validation"] == "cutpaste"].assign(validation="diffusion", auroc=[0.5] * 6)
+    ensemble = pd.DataFrame(
+        [("t", "rank_ensemble", "real", "", "one_vs_rest", "all", 0.95)],
+        columns=["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "auroc"],
+    )
+    quality = pd.DataFrame(
+        [("t", name, "hits", value) for name, value in zip(CANDIDATES.candidate, (0.1, 0.3, 0.2), strict=True)],
+        columns=["task", "candidate", "strategy", "quality"],
+    )
+    strategies = ["swsa_combined", "fixed_best_cutpaste", "rank_ensemble", "hits"]
+    every = pd.concat([auroc, other, second, ensemble], ignore_index=True)
+    table = select(every, sure, CANDIDATES, strategies, ["leave_one_out"], quality).set_index(["task", "strategy"])
+    assert table.candidate["t"].to_dict() == {
+        "swsa_combined": "small",  # ranks 3, 2, 1 by CutPaste, and all the same by diffusion
+        "fixed_best_cutpaste": "big",  # means .75, .75, .45: the first of the two
+        "rank_ensemble": "",
+        "hits": "other",
+    }
+    assert table.candidate["u", "fixed_best_cutpaste"] == "big" and table.candidate["u", "hits"] == ""
+    assert table.right["t"].to_dict() == {"swsa_combined": 0, "fixed_best_cutpaste": 0, "rank_ensemble": 1, "hits": 1}
+    assert table.n_tied["t", "fixed_best_cutpaste"] == 2
+    assert (table.source == "").all()

@@ -120,7 +120,10 @@ def test_digest_follows_imports(stage, within):
 
 
 def test_digest_holds_data_files():
-    assert [path.name for path in data_of(ROOT / "swsa_core" / "report.py")] == ["report.html.jinja"]
+    assert [path.name for path in data_of(ROOT / "swsa_core" / "report.py")] == [
+        "report.html.jinja",
+        "report_prompts.html.jinja",
+    ]
     assert [path.name for path in data_of(ROOT / "swsa_core" / "datasets" / "flowers.py")] == ["flowers_names.txt"]
 
 

@@ -36,7 +36,7 @@ def environment():
 def dry_run(directory, config, *arguments):
     """{rule: jobs} that would run, without the target rule `all`."""
     output = snakemake(directory, config, "--dry-run", *arguments)
-    table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", output, re.M | re.S)
+    table = re.search(r"^job +count\n-+ +-+\n(.*?)^total ", output, re.M | re.S)
     if table is None:
         assert "Nothing to be done" in output, output
         return {}

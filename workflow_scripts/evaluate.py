@@ -1,6 +1,6 @@
 import pandas as pd
 
-from swsa_core import confidence, evaluate, score_clip, score_knn, store
+from swsa_core import confidence, consensus, evaluate, score_clip, score_knn, store
 from swsa_core.detectors.prompts import ENSEMBLE
 from swsa_core.tables import stack
 from workflow_scripts._job import job
@@ -14,7 +14,7 @@ with job(snakemake):
     selections = {"model": {one.attributes["candidate"]: one for one in models}}
     for path in snakemake.input.prompts:
         selections["prompt"] = score_clip.read(path)
-    aurocs, sureness, described = {}, {}, {}
+    aurocs, sureness, described, quality = {}, {}, {}, {}
     for selection, scores in selections.items():
         aurocs[selection] = evaluate.evaluate(
             scores,
@@ -30,10 +30,12 @@ with job(snakemake):
         sureness[selection] = confidence.confidence(
             candidates, dataset, config["seed"], options["protocols"], options["bootstrap"]
         )
+        quality[selection] = consensus.qualities(candidates, index, config["datasets"][dataset])
         described[selection] = pd.DataFrame(
             [{name: one.attributes[name] for name in CANDIDATE_COLUMNS} for one in candidates.values()]
         )
     written = snakemake.output
     store.write_table(written.auroc, stack(aurocs, "selection"), ["selection", *evaluate.COLUMNS])
     store.write_table(written.confidence, stack(sureness, "selection"), ["selection", *confidence.COLUMNS])
+    store.write_table(written.quality, stack(quality, "selection"), ["selection", *consensus.COLUMNS])
     store.write_table(written.candidates, stack(described, "selection"), ["selection", *CANDIDATE_COLUMNS])

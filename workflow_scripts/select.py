@@ -2,13 +2,16 @@ from swsa_core import select, store
 from swsa_core.tables import stack
 from workflow_scripts._job import job
 
-TEXT = ["selection", "task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest", "model"]
+TEXT = (
+    ["selection", "task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest", "model"]
+    + ["weights_sha256", "transform", "strategy"]
+)  # fmt: skip
 
 with job(snakemake):
     settings = snakemake.params.settings
-    auroc, confidence, candidates = (
-        store.read_table(path, text=TEXT)
-        for path in (snakemake.input.auroc, snakemake.input.confidence, snakemake.input.candidates)
+    given = snakemake.input
+    auroc, confidence, candidates, quality = (
+        store.read_table(path, text=TEXT) for path in (given.auroc, given.confidence, given.candidates, given.quality)
     )
     picks = {
         selection: select.select(
@@ -17,6 +20,7 @@ with job(snakemake):
             mine,
             [*select.strategies_of(selection, settings["strategies"]), "best"],
             settings["evaluation.protocols"],
+            quality[quality["selection"] == selection],
         )
         for selection, mine in candidates.groupby("selection", sort=False)
     }

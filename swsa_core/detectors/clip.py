@@ -99,7 +99,23 @@ def _load_open_clip(model, weights, args):
     module = create_open_clip(model, weights, dict(args))
     if weights:
         load_weights(module, weights)
-    return module, open_clip.get_tokenizer(model)
+    return module, _without_cutting(open_clip.get_tokenizer(model))
+
+
+def _without_cutting(tokenizer):
+    """`tokenizer`, an open_clip one, with an InputError for a text that it would cut at its context length."""
+    if not hasattr(tokenizer, "encode"):  # tokenizers of other libraries
+        return tokenizer
+
+    def tokenize(texts):
+        for text in texts:
+            if (n := len(tokenizer.encode(text)) + 2) > tokenizer.context_length:  # with its beginning and end
+                raise InputError(
+                    f"clip: the text {text!r} has {n} tokens, the model takes at most {tokenizer.context_length}: shorten it"
+                )
+        return tokenizer(texts)
+
+    return tokenize
 
 
 def embed_texts(clip, texts):

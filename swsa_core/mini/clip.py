@@ -20,6 +20,7 @@ from swsa_core.errors import InputError
 from swsa_core.images import prepare, read_image
 from swsa_core.mini import CLIP_TOWER, captions
 from swsa_core.mini.architectures import build
+from swsa_core.mini.clip_words import check_words, words
 from swsa_core.mini.procedural import SIZE
 from swsa_core.mini.train import (
     as_input,
@@ -31,7 +32,6 @@ from swsa_core.mini.train import (
     publish,
     reproducible,
 )
-from swsa_core.names import did_you_mean
 from swsa_core.networks import MINI_WEIGHTS, load_weights
 from swsa_core.seeding import rng as named_rng
 
@@ -56,7 +56,6 @@ RECIPES = {
 HELD_OUT = 1000
 PROMPT = "a photo of a {}"
 LARGEST_LOGIT_SCALE = np.log(100)  # as in CLIP
-WORDS_FILE = Path(__file__).with_name("clip_words.txt")
 
 
 def load_clip(weights=None):
@@ -183,16 +182,11 @@ def make_tokenizer(context_length):
 
     Raises InputError for a word that is not in clip_words.txt, and for a text that is too long.
     """
-    clip, known = SimpleTokenizer(), words()
+    clip = SimpleTokenizer()
     rows = {token: row for row, token in enumerate(vocabulary())}
 
     def one(text):
-        parts = clip.pat.findall(clip.clean_fn(text))
-        if unknown := [part for part in parts if part not in known]:
-            raise InputError(
-                f"the mini CLIP does not know the word {unknown[0]!r} of {text!r}, it has {len(known)} words "
-                f"({WORDS_FILE.name}): {_near(unknown[0])}use one of these words or an open_clip model"
-            )
+        check_words(text, clip.pat.findall(clip.clean_fn(text)))
         ids = [clip.sot_token_id, *clip.encode(text), clip.eot_token_id]
         if len(ids) > context_length:
             raise InputError(
@@ -212,16 +206,3 @@ def vocabulary():
     clip = SimpleTokenizer()
     spelled = {token for word in words() for token in clip.encode(word)}
     return sorted(spelled | {0, clip.sot_token_id, clip.eot_token_id})
-
-
-@cache
-def words():
-    """The words of clip_words.txt."""
-    lines = WORDS_FILE.read_text(encoding="utf-8").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
-
-
-def _near(word):
-    """ "did you mean ...? " where a known word is near, else nothing: the list is too long for a message."""
-    advice = did_you_mean(word, words())
-    return f"{advice} " if advice.startswith("did you mean") else ""

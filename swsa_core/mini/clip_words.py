@@ -1,0 +1,38 @@
+"""The words that the mini CLIP knows, clip_words.txt; read without torch, to check prompts before anything is computed."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from swsa_core.detectors.prompts import prompts
+from swsa_core.errors import InputError
+from swsa_core.names import did_you_mean
+
+# As CLIP's tokenizer splits lower-case text: contractions, letters, single digits, the rest.
+PARTS = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|[^\s\w]+|_+")
+
+
+@cache
+def words():
+    """The words of clip_words.txt."""
+    lines = Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
+def check_words(text, parts):
+    """Raise InputError for the first of `parts` of a text that is no known word."""
+    if unknown := [part for part in parts if part not in words()]:
+        advice = did_you_mean(unknown[0], words())  # without a near match it would list all words
+        raise InputError(
+            f"mini:clip does not know the word {unknown[0]!r} of {text!r}: "
+            f"{f'{advice} ' if advice.startswith('did you mean') else ''}use one of the {len(words())} words of "
+            "swsa_core/mini/clip_words.txt, or an open_clip model"
+        )
+
+
+def check_prompts(templates, class_names):
+    """Raise InputError when the prompts of some class hold a word that the mini CLIP does not know."""
+    for name in class_names:
+        for pair in prompts(templates, name):
+            for text in pair:
+                check_words(text, PARTS.findall(text.lower()))

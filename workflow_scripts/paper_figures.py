@@ -1,0 +1,42 @@
+from pathlib import Path
+
+from swsa_core import figures, paper_figures, store, tsne
+from swsa_core.anomalies.files import read_origins
+from swsa_core.image_stream import RowReader
+from swsa_core.images import prepared
+from workflow_scripts._job import job
+from workflow_scripts._study import TEXT
+
+
+def read_pairs(support_file, pairs_file, config):
+    """The `Pairs` of one task: its first style and content images, and what diffusion made of them."""
+    support = store.read_json(support_file)
+    parents = read_origins(pairs_file)[0]["parents"]
+    n_rows, n_columns = config["figures"]["rows"], config["figures"]["columns"]
+    return paper_figures.collect(
+        support["dataset"],
+        support["task"],
+        parents,
+        lambda image_id: prepared(support["paths"][image_id], config["preparation"]),
+        RowReader([pairs_file]),
+        n_rows,
+        n_columns,
+    )
+
+
+with job(snakemake):
+    given, config = snakemake.input, snakemake.config
+    drawn = paper_figures.study(
+        store.read_table(given.ranking, text=TEXT),
+        [read_pairs(*files, config) for files in zip(given.supports, given.pairs, strict=True)],
+        {Path(path).parent.name: store.read_table(path, tsne.COLUMNS, text=tsne.TEXT) for path in given.tsne},
+        [candidate["name"] for candidate in config["candidates"]],
+        config["evaluation"]["protocols"],
+        config["figures"]["space"],
+    )
+    folder = Path(snakemake.output[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        figures.save(figure, folder / name)
+        paper_figures.save_pdf(figure, folder / name)
+    print(f"{len(drawn)} figures in {folder}")

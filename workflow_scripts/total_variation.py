@@ -1,0 +1,27 @@
+import time
+
+from swsa_core import evaluate, store, total_variation
+from workflow_scripts._job import job, progress
+from workflow_scripts._score import read_embeddings
+
+with job(snakemake):
+    dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
+    spec, space = snakemake.config["datasets"][dataset], settings["figures.space"]
+    index = store.read_table(snakemake.input.images, text=["image_id", "path", "class", "split", "group"])
+    auroc = store.read_table(snakemake.input.auroc, evaluate.COLUMNS, text=evaluate.TEXT)
+    embeddings, _ = read_embeddings(snakemake.input)
+    supports, images, anomalies = (embeddings[name] for name in ("supports", "images", "anomalies"))
+    real = total_variation.closest_anomalies(auroc, index, spec, space, set(images[1]))
+    started = time.perf_counter()
+    table = total_variation.total_variation(
+        supports,
+        images,
+        anomalies,
+        real,
+        space,
+        settings["seed"],
+        dataset,
+        progress=progress(f"total variation {dataset}", "tasks"),
+    )
+    print(f"total variation of {len(real)} tasks: {time.perf_counter() - started:.1f} s")
+    store.write_table(snakemake.output[0], table, total_variation.COLUMNS)
