@@ -5,6 +5,7 @@ CONTACT_TASKS = [
     for task in slugs
     if "diffusion" in SOURCES
 ]
+LEAVES["contact_tasks"] = [list(task) for task in CONTACT_TASKS]  # in their order, which inputs do not keep
 
 
 rule paper_figures:
@@ -33,6 +34,7 @@ rule paper_figures:
             "candidate_order",
             "evaluation.protocols",
             "preparation",
+            "contact_tasks",
             "figures.space",
             "figures.rows",
             "figures.columns",

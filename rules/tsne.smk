@@ -2,7 +2,9 @@ from swsa_core.figure_tasks import figure_tasks
 
 # {data set: slug of the task in Figure 4 and Table 3}, and the candidate whose features they are about, by its slug
 TSNE_TASKS = {
-    dataset: slugs[0] for dataset, slugs in checked(figure_tasks, "tsne", CONFIG["figures"]["tsne"], TASKS).items()
+    dataset: slugs[0]
+    for given in ({}, CONFIG["figures"]["tsne"])
+    for dataset, slugs in checked(figure_tasks, "tsne", given, TASKS).items()
 }
 SPACE = next(slug for slug, candidate in CANDIDATES.items() if candidate["name"] == CONFIG["figures"]["space"])
 

@@ -30,6 +30,7 @@ from swsa_core.names import did_you_mean
 SCHEMA = Path(__file__).parents[1] / "config" / "config.schema.json"
 RESERVED_NAMES = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
 POOLS = ("tiny_imagenet", "procedural")
+COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
 FAMILIES = ("torchvision", "timm", "open_clip", "mini", "descriptor")
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
@@ -354,14 +355,15 @@ class Evaluation(Section):
 
 
 class Figures(Section):
-    """Tasks that the paper's figures show; the first one of each data set where `tsne` or `contact_sheets` names none."""
+    """Tasks that the paper's figures show."""
 
     space: str | None = None
     """Candidate whose features t-SNE (Figure 4) and total variation (Table 3) are about; the first one when left out."""
     tsne: Annotated[dict[str, str], Removable] = {}
-    """Task of each data set for Figure 4 and Table 3, {data set: task}."""
+    """Task of each data set for Figure 4 and Table 3, {data set: task}; of a data set that is not named, the first one."""
     contact_sheets: Annotated[dict[str, Annotated[list[str], *Several]], Removable] = {}
-    """Tasks of each data set whose style and content images Figure 2 shows with what diffusion made of them."""
+    """Tasks whose style and content images Figure 2 shows with what diffusion made of them, {data set: [task, ...]}; the first
+    one of each data set when left out."""
     rows: PositiveInt = 5
     """Content images of a contact sheet of Figure 2, at most."""
     columns: PositiveInt = 3
@@ -472,16 +474,20 @@ class Config(Section):
                 raise _inconsistent(
                     f"datasets.{name}.templates: there is no section `clip` whose prompts they are: add it, or remove the key"
                 )
+        candidates = {candidate.name for candidate in self.candidates}
+        if taken := sorted(candidates & set(COMBINED_DETECTORS)):
+            raise _inconsistent(
+                f"candidates: {taken[0]!r} names a combination of candidates in tables: give another `name`"
+            )
         if self.clip is None:
             return
-        candidates = {candidate.name for candidate in self.candidates}
         if self.clip.model in candidates:
             raise _inconsistent(
                 f"candidates: {self.clip.model!r} is the CLIP model of `clip` too: give the candidate its own `name`"
             )
         for name, dataset in self.datasets.items():
             templates = prompts.resolve(dataset.templates or self.clip.templates, dataset.kind)
-            names = [*prompts.prompt_names(templates), prompts.ENSEMBLE]
+            names = [*prompts.prompt_names(templates), *COMBINED_DETECTORS]
             if taken := sorted({one for one in names if names.count(one) > 1 or one in candidates}):
                 raise _inconsistent(
                     f"datasets.{name}: {taken[0]!r} would name two prompts, or a prompt and a candidate: change one of them"

@@ -79,7 +79,7 @@ def study(ranking, pairs, projections, candidates, protocols, space):
     """Every figure as {name: Figure}: those of the paper whose data are there.
 
     Names: contact_sheets (Figure 2), real_vs_synthetic.<protocol> (Figure 3), tsne (Figure 4) and, as Figures 4 and 5 of
-    the paper's earlier version, one_source.<source>.<protocol>.
+    the paper's earlier version, one_source.<source>.<protocol>, where there are several sources.
     ranking: of swsa_core.tables; pairs: a `Pairs` a task; projections: {data set: table of swsa_core.tsne};
     candidates, protocols: names in the order of the config; space: the candidate whose features are projected.
     """
@@ -92,7 +92,7 @@ def study(ranking, pairs, projections, candidates, protocols, space):
         sources = [source for source in dict.fromkeys(rows["validation"]) if source != "real"]
         if sources:
             figures[f"real_vs_synthetic.{protocol}"] = real_vs_synthetic(rows, candidates)
-        for source in sources:
+        for source in sources if len(sources) > 1 else ():
             of_source = rows[rows["validation"].isin(["real", source])]
             figures[f"one_source.{source}.{protocol}"] = real_vs_synthetic(of_source, candidates)
     if projections:

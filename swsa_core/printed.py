@@ -10,7 +10,6 @@ from pathlib import Path
 from swsa_core import store
 
 TEXT = ["selection", "setting", "strategy", "source", "kind", "group", "n_anomalies"]
-N_TESTS = 9  # behind the threshold of Table 2, p < 5.56e-3
 
 
 def printed(name):

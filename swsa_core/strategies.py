@@ -4,6 +4,7 @@
 docs/strategies.md.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -168,7 +169,9 @@ def _interval(row, name):
 
 
 def _mean(values):
-    """Mean over the first axis, NaN left out; NaN where there is nothing else. values: (m, c). Returns (c,)."""
-    known = np.isfinite(values)
-    total, count = np.where(known, values, 0).sum(axis=0), known.sum(axis=0)
-    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    """Mean over the first axis, NaN left out; NaN where there is nothing else. values: (m, c). Returns (c,).
+
+    Of correctly rounded sums: a column with the same values in another order has the same mean.
+    """
+    columns = [column[np.isfinite(column)] for column in values.T]
+    return np.array([math.fsum(column) / len(column) if len(column) else np.nan for column in columns])

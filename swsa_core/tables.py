@@ -3,9 +3,11 @@
 Every function takes and returns DataFrames. Text columns hold "" where there is nothing, never NaN.
 """
 
+import math
+
 import pandas as pd
 
-from swsa_core.consensus import RANK_ENSEMBLE
+from swsa_core.consensus import QUALITIES, RANK_ENSEMBLE
 from swsa_core.evaluate import COMBINED
 
 # So many tasks of a data set are shown one by one, as cards, panels and contact sheets; more are summarised.
@@ -40,8 +42,10 @@ def table1(selection):
     highest synthetic AUROC and the order of the config decided. Tasks without real labels make rows of setting "" in which
     picks, pick_rate and auroc are NaN; synthetic_auroc is the mean over the picks of the source.
     """
-    # Without real labels nothing is known about a random or the best pick, or a combination.
-    rows = selection[(selection["setting"] != "") | ~selection["strategy"].isin(["random", "best", *COMBINED])]
+    # Without real labels nothing is known of what these do or pick.
+    rows = selection[
+        (selection["setting"] != "") | ~selection["strategy"].isin(["random", "best", *COMBINED, *QUALITIES])
+    ]
     rows = rows.assign(tied=rows["n_tied"] > 1)
     table = rows.groupby(["selection", "setting", "strategy", "protocol", "dataset"], sort=False).agg(
         picks=("right", lambda right: right.astype(float).sum(min_count=1)),
@@ -106,7 +110,7 @@ def ranking(auroc):
     keys = RANKING[:-2]
     rows = auroc[auroc["candidate"] != RANK_ENSEMBLE]
     rows = rows.assign(n_anomalies=rows["n_anomalies"].astype(str))
-    return rows.groupby(keys, sort=False).agg(auroc=("auroc", "mean"), n_tasks=("task", "nunique")).reset_index()
+    return rows.groupby(keys, sort=False).agg(auroc=("auroc", _exact_mean), n_tasks=("task", "nunique")).reset_index()
 
 
 def stage_costs(benchmarks):
@@ -123,3 +127,9 @@ def stage_costs(benchmarks):
         .agg(jobs=("s", "size"), seconds=("s", "sum"), longest=("s", "max"), peak_mb=("max_rss", "max"))
         .reset_index()[STAGE_COSTS]
     )
+
+
+def _exact_mean(values):
+    """Mean of a correctly rounded sum over the known values: equal values in another order rank alike (see evaluate)."""
+    known = values.dropna()
+    return math.fsum(known) / len(known) if len(known) else math.nan

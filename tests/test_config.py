@@ -200,7 +200,7 @@ def test_wrong_types_are_told_without_jargon(path, value, sentence):
         (
             "candidates",
             [{"model": "mini:x", "name": "prompt_ensemble"}],
-            r"'prompt_ensemble' would name .* a candidate",
+            r"'prompt_ensemble' names a combination of candidates",
         ),
         (
             "datasets.d.templates",
@@ -316,3 +316,9 @@ def test_a_file_of_clip_weights_may_say_of_which_tag_it_is_a_copy():
     for wrong in ({"model": "mini:clip"}, {"weights": "openai"}):
         with pytest.raises(InputError, match="goes with a file of open_clip weights"):
             validate(MINIMAL | {"clip": clip | wrong})
+
+
+@pytest.mark.parametrize("name", ["rank_ensemble", "prompt_ensemble"])
+def test_a_candidate_is_not_named_like_a_combination_of_candidates(name):
+    with pytest.raises(InputError, match=f"candidates: '{name}' names a combination of candidates"):
+        validate(MINIMAL | {"candidates": [{"name": name, "model": "descriptor:hog"}]})

@@ -10,7 +10,7 @@ from layouts import draw
 from workflow import ROOT, dry_run, snakemake
 
 CANDIDATES = ["descriptor:hog", "descriptor:lbp"]
-BELOW_SELECT = {"tables": 1, "figures": 1, "report": 1}
+BELOW_SELECT = {"strategies": 1, "tables": 1, "figures": 1, "report": 1}
 BELOW_EVALUATE = {"select": 1, **BELOW_SELECT}
 BELOW_SCORES = {"evaluate": 1, **BELOW_EVALUATE}
 

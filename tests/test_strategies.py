@@ -150,3 +150,8 @@ def test_markdown():
     assert "## flowers, model selection, one_vs_rest\n" in text
     assert f"| `hits` |  | {TRANSDUCTIVE} | 2 | 0.500 (0.000 to 1.000) | 0.250 (0.000 to 0.500) |\n" in text
     assert f"| `hits` |  | {TRANSDUCTIVE} | 1 | 1.000 | undefined |\n" in text
+
+
+def test_fixed_best_ties_where_the_same_aurocs_come_in_another_order():
+    quality = fixed_best_quality([[0.9, 0.7], [0.8, 0.8], [0.7, 0.9]])
+    assert quality[0] == quality[1]

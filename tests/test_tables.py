@@ -144,3 +144,14 @@ def test_the_tables_survive_their_files(made, picks, tmp_path):
     text = ["dataset", "task", "source", "protocol", "candidate", "warning", "setting"]
     again = store.read_table(tmp_path / "picks.csv", text=text)
     pd.testing.assert_frame_equal(again, picks, check_dtype=False)
+
+
+def test_equal_aurocs_in_another_order_of_the_tasks_rank_alike():
+    values = {"a": (0.1, 0.2, 0.9), "b": (0.9, 0.2, 0.1)}
+    facts = {"dataset": "d", "selection": "model", "validation": "real", "protocol": "", "setting": "one_vs_rest"}
+    rows = [
+        facts | {"n_anomalies": "all", "candidate": name, "task": task, "auroc": value}
+        for name, aurocs in values.items()
+        for task, value in zip("xyz", aurocs, strict=True)
+    ]
+    assert tables.ranking(pd.DataFrame(rows))["auroc"].nunique() == 1
