@@ -6,6 +6,7 @@ import pytest
 from studies import CANDIDATES, PROTOCOLS, SETTINGS, SOURCES, study
 
 from swsa_core import store, tables
+from swsa_core.select import select
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +156,37 @@ def test_equal_aurocs_in_another_order_of_the_tasks_rank_alike():
         for task, value in zip("xyz", aurocs, strict=True)
     ]
     assert tables.ranking(pd.DataFrame(rows))["auroc"].nunique() == 1
+
+
+def test_a_ready_made_matrix_of_aurocs_gives_the_pick_rates_computed_by_hand():
+    candidates = pd.DataFrame({"candidate": ["large", "middle", "small"], "n_parameters": [3, 2, 1]})
+    matrix = {  # task: synthetic, real AUROC of the three
+        "t": ([0.9, 0.8, 0.7], [0.6, 0.7, 0.5]),
+        "u": ([0.8, 0.8, 0.6], [0.9, 0.9, 0.8]),  # ties on both sides
+        "v": ([0.5, 0.6, 0.9], [0.4, 0.5, 0.8]),
+        "w": ([0.7, 0.9, 0.9], [0.5, 0.6, 0.9]),  # the tie goes to the wrong one, which is declared first
+    }
+    auroc = pd.DataFrame(
+        [
+            (task, name, validation, protocol, setting, "all", value)
+            for task, both in matrix.items()
+            for (validation, protocol, setting), values in zip(
+                [("cutpaste", "paper", ""), ("real", "", "one_vs_rest")], both, strict=True
+            )
+            for name, value in zip(candidates.candidate, values, strict=True)
+        ],
+        columns=["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "auroc"],
+    )
+    confidence = pd.DataFrame(columns=["task", "candidate", "validation", "protocol", "p_best", "low", "high"])
+    strategies = ["largest_model", "random", "swsa_cutpaste", "best"]
+    picks = select(auroc, confidence, candidates, strategies, ["paper"]).assign(selection="model", dataset="d")
+    table = tables.table1(picks).set_index("strategy")
+    expected = {
+        "largest_model": (1, 4, 1 / 4, 0.6),
+        "random": (5 / 3, 4, 5 / 12, 0.675),
+        "swsa_cutpaste": (2, 4, 2 / 4, 0.725),
+        "best": (4, 4, 1, 0.825),
+    }
+    for strategy, row in expected.items():
+        assert table.loc[strategy, ["picks", "n_tasks", "pick_rate", "auroc"]].tolist() == pytest.approx(row)
+    assert table.loc["swsa_cutpaste", "ties"] == 2
