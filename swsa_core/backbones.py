@@ -21,7 +21,7 @@ import numpy as np
 from swsa_core.descriptors import DESCRIPTORS
 from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
-from swsa_core.networks import LOADERS, MINI_WEIGHTS, load_weights
+from swsa_core.networks import LOADERS, MINI_WEIGHTS, load_weights, loading
 from swsa_core.transforms import Transform
 
 
@@ -151,19 +151,13 @@ def _load_network(candidate, family, model, device, precision):
     device = find_device(device)
     dtype = find_dtype(precision, device)
     weights = candidate.get("weights")
-    try:
-        network = LOADERS[family](model, weights, dict(candidate.get("args") or {}))
+    with loading(_key(candidate), family, model):
+        try:
+            network = LOADERS[family](model, weights, dict(candidate.get("args") or {}))
+        except TypeError as error:
+            raise InputError(f"{model} does not take args {candidate.get('args')}: {error}") from error
         if network.weights:
             load_weights(network.module, network.weights, network.head)
-    except TypeError as error:
-        raise InputError(f"{_key(candidate)}: {model} does not take args {candidate.get('args')}: {error}") from error
-    except InputError as error:
-        raise InputError(f"{_key(candidate)}: {error}") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"{_key(candidate)}: {family} cannot load {model!r} ({error}); without a network, download its weights "
-            "elsewhere and name the file under `weights`"
-        ) from error
     transform = _override(network.transform, candidate)
     features = _features(network, transform, device, dtype)
     try:

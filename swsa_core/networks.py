@@ -5,6 +5,7 @@ weights. A library is imported by the function that needs it. Unknown names and 
 """
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,6 +204,20 @@ LOADERS = {
     "open_clip": open_clip_network,
     "mini": mini_network,
 }
+
+
+@contextmanager
+def loading(key, family, model):
+    """A block that loads a model: its errors become InputErrors that begin with the config `key`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"{key}: {family} cannot load {model!r} ({error}); without a network, download its weights elsewhere and name "
+            "the file under `weights`"
+        ) from error
 
 
 def load_weights(module, path, head=()):

@@ -3,6 +3,7 @@
 Models (backbones with kNN) and prompts (of a CLIP model) are two selections: one is never picked against the other.
 """
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -74,7 +75,15 @@ def select(auroc, confidence, candidates, strategies, protocols, quality=None):
     }
 
     def synthetic(task, source, protocol):
-        return aurocs.get((task, source, protocol, ""), np.full(len(known_names), np.nan))[: len(names)]
+        return aurocs[task, source, protocol, ""][: len(names)]
+
+    @cache
+    def combined(task, protocol):
+        return swsa_combined_quality([synthetic(task, source, protocol) for source in sources])
+
+    @cache
+    def fixed_best(source, protocol):
+        return fixed_best_quality([synthetic(task, source, protocol) for task in tasks])
 
     sureness = confidence.set_index(["task", "validation", "protocol", "candidate"]).to_dict("index")
     settings = list(dict.fromkeys(whole.loc[whole["validation"] == "real", "setting"]))
@@ -87,11 +96,8 @@ def select(auroc, confidence, candidates, strategies, protocols, quality=None):
             known = {"task": task, "strategy": strategy, "setting": setting}
             if strategy == "swsa_combined" or strategy.startswith("fixed_best_"):
                 for protocol in protocols:
-                    if strategy == "swsa_combined":
-                        value = swsa_combined_quality([synthetic(task, source, protocol) for source in sources])
-                    else:
-                        source = strategy.removeprefix("fixed_best_")
-                        value = fixed_best_quality([synthetic(one, source, protocol) for one in tasks])
+                    source = strategy.removeprefix("fixed_best_")
+                    value = combined(task, protocol) if source == strategy else fixed_best(source, protocol)
                     found = _highest(value, names)
                     rows.append(known | {"protocol": protocol} | found | _judged(found, of_real, names))
             elif strategy.startswith("swsa_"):

@@ -155,7 +155,8 @@ def test_strategies_belong_to_models_prompts_or_both():
 def test_strategies_beyond_the_paper():
     auroc, sure = tables([0.6, 0.7, 0.8], {"one_vs_rest": [0.7, 0.9, 0.8]})
     other, _ = tables([0.9, 0.8, 0.1], {"one_vs_rest": [0.7, 0.9, 0.8]}, task="u")
-    second = auroc[auroc["validation"] == "cutpaste"].assign(validation="diffusion", auroc=[0.5] * 6)
+    both = pd.concat([auroc, other])
+    second = both[both["validation"] == "cutpaste"].assign(validation="diffusion", auroc=[0.5] * 12)
     ensemble = pd.DataFrame(
         [("t", "rank_ensemble", "real", "", "one_vs_rest", "all", 0.95)],
         columns=["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "auroc"],
@@ -165,7 +166,7 @@ def test_strategies_beyond_the_paper():
         columns=["task", "candidate", "strategy", "quality"],
     )
     strategies = ["swsa_combined", "fixed_best_cutpaste", "rank_ensemble", "hits"]
-    every = pd.concat([auroc, other, second, ensemble], ignore_index=True)
+    every = pd.concat([both, second, ensemble], ignore_index=True)
     table = select(every, sure, CANDIDATES, strategies, ["leave_one_out"], quality).set_index(["task", "strategy"])
     assert table.candidate["t"].to_dict() == {
         "swsa_combined": "small",  # ranks 3, 2, 1 by CutPaste, and all the same by diffusion

@@ -13,7 +13,7 @@ from scipy.special import expit
 from swsa_core.backbones import check_model, file_sha256, parameters_sha256
 from swsa_core.detectors.knn import l2_normalized
 from swsa_core.errors import InputError
-from swsa_core.networks import MINI_WEIGHTS, create_open_clip, load_weights
+from swsa_core.networks import MINI_WEIGHTS, create_open_clip, load_weights, loading
 
 TEXTS = 64  # at a time
 STEP = 2.0**-32  # of the logits: far below the precision of float32 features, far above the rounding of float64
@@ -70,7 +70,7 @@ def load_clip(candidate):
     """
     family, model = check_model(candidate)
     weights = candidate["weights"]
-    try:
+    with loading("clip", family, model):
         if family == "mini":
             from swsa_core.mini import clip as mini_clip
 
@@ -78,13 +78,6 @@ def load_clip(candidate):
             module, tokenize = mini_clip.load_clip(weights)
         else:
             module, tokenize = _load_open_clip(model, weights, candidate["args"])
-    except InputError as error:
-        raise InputError(f"clip: {error}") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"clip: {model!r} cannot be loaded with its text tower ({error}); without a network, download its weights "
-            "elsewhere and name the file under `weights`"
-        ) from error
     return Clip(
         module.requires_grad_(False).eval(),
         tokenize,
