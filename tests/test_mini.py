@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from swsa_core.errors import InputError
 from swsa_core.mini import CLASSIFIERS, procedural
 from swsa_core.mini.architectures import MODELS, build, count_parameters
-from swsa_core.mini.train import RECIPES, accuracy, as_input, downsampled, learning_rate, train
+from swsa_core.mini.classifiers import RECIPES, accuracy, train
+from swsa_core.mini.training import as_input, downsampled, learning_rate
 
 WEIGHTS = Path(__file__).parents[1] / "models" / "mini"
 TINY = {**RECIPES["vit_s"], "steps": 5, "batch_size": 4, "warmup_steps": 2}
@@ -25,7 +26,7 @@ def fresh():
 
 @pytest.fixture
 def few_held_out(monkeypatch):
-    monkeypatch.setattr("swsa_core.mini.train.HELD_OUT", 10)
+    monkeypatch.setattr("swsa_core.mini.classifiers.HELD_OUT", 10)
 
 
 def shipped(name):
@@ -152,7 +153,7 @@ def test_training_lowers_the_loss_and_leaves_no_global_state(tmp_path, few_held_
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     # One batch again and again: any network learns it by heart.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("swsa_core.mini.train.batch", lambda seed, step, n: drawn)
+        patch.setattr("swsa_core.mini.classifiers.batch", lambda seed, step, n: drawn)
         report = train("resnet_s", tmp_path, recipe=recipe, log=lambda line: None)
     assert report["loss"][-1][1] < report["loss"][0][1] - 1
     assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads

@@ -17,7 +17,7 @@ from swsa_core.errors import InputError
 from swsa_core.metrics import auroc
 from swsa_core.mini import CLIP_MODELS, captions, clip
 from swsa_core.mini.clip_words import PARTS, check_prompts
-from swsa_core.mini.train import as_input
+from swsa_core.mini.training import as_input
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "models" / "mini" / "clip.safetensors"

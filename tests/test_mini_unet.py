@@ -14,7 +14,7 @@ from swsa_core.diffusion import build_adm, diffstyle, invert, load_adm, reconstr
 from swsa_core.diffusion.adm import adm_arguments, convert
 from swsa_core.diffusion.ddim import ALPHA_BAR
 from swsa_core.mini import procedural
-from swsa_core.mini.train import as_input
+from swsa_core.mini.training import as_input
 from swsa_core.mini.unet import (
     CONFIGS,
     RECIPES,

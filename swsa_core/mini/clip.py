@@ -5,7 +5,6 @@ but has embeddings for the words of clip_words.txt only.
 """
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,20 +17,11 @@ from swsa_core.backbones import file_sha256
 from swsa_core.datasets import digits
 from swsa_core.errors import InputError
 from swsa_core.images import prepare, read_image
-from swsa_core.mini import CLIP_TOWER, captions
+from swsa_core.mini import CLIP_TOWER, captions, training
 from swsa_core.mini.architectures import build
 from swsa_core.mini.clip_words import check_words, words
 from swsa_core.mini.procedural import SIZE
-from swsa_core.mini.train import (
-    as_input,
-    downsampled,
-    fit,
-    hardware,
-    learning_rate,
-    make_optimizers,
-    publish,
-    reproducible,
-)
+from swsa_core.mini.training import Training, as_input, descend, learning_rate, make_optimizers
 from swsa_core.networks import MINI_WEIGHTS, load_weights
 from swsa_core.seeding import rng as named_rng
 
@@ -83,61 +73,48 @@ def build_clip(name):
     return model
 
 
-def train(name, out_dir, seed=0, threads=1, log=print, progress=None, recipe=None, checkpoint_every=100):
-    """Train the CLIP `name`; write `<name>.safetensors` (float16) and `<name>.json` to `out_dir`.
+def train(name, out_dir, seed=0, recipe=None, **how):
+    """Train the CLIP `name`; for files, `how` and errors see `training.train`.
 
-    The image tower starts from the bundled classifier. Images and captions of a step are a function of (seed, step), so
-    a run that goes on from `<name>.checkpoint` ends with the same bits as one that was never interrupted. `progress` is
-    called with the number of steps done after each step. recipe: like `RECIPES[name]`, the default.
-    Returns what the json holds. Raises FloatingPointError when the loss is no longer finite.
+    The image tower starts from the bundled classifier. recipe: like `RECIPES[name]`, the default.
     """
-    out_dir, config, recipe = Path(out_dir), CONFIGS[name], recipe or RECIPES[name]
-    out_dir.mkdir(parents=True, exist_ok=True)
-    checkpoint = out_dir / f"{name}.checkpoint"
-    start = MINI_WEIGHTS / f"{config['tower']}.safetensors"
-    identity = {"model": name, "seed": seed, "config": config, "tower_sha256": file_sha256(start), "recipe": recipe}
+    config, recipe = CONFIGS[name], recipe or RECIPES[name]
+    tower = MINI_WEIGHTS / f"{config['tower']}.safetensors"
     tokenize = make_tokenizer(config["text_cfg"]["context_length"])
-    with reproducible(seed, threads):
+
+    def start():
         model = build_clip(name).to(memory_format=torch.channels_last)
-        load_weights(model.visual, start, head=("head.",))
+        load_weights(model.visual, tower, head=("head.",))
         optimizers = make_optimizers(model, recipe)
 
-        def one_step(step):
-            return train_step(model, optimizers, tokenize, step, seed, recipe)
+        def measure():
+            return {
+                "n_parameters": sum(parameter.numel() for parameter in model.parameters()),
+                "n_tokens": len(vocabulary()),
+                "accuracy": zero_shot_accuracy(model, tokenize, *held_out(seed)),
+                "held_out": HELD_OUT,
+                "accuracy_on_handwritten_digits": zero_shot_accuracy(model, tokenize, *handwritten_digits()),
+            }
 
-        losses, seconds = fit(
-            model, optimizers, one_step, recipe["steps"], identity, checkpoint, checkpoint_every, log, progress
+        return Training(
+            state=model,
+            optimizers=optimizers,
+            step=lambda step: train_step(model, optimizers, tokenize, step, seed, recipe),
+            shipped=model,
+            weights=model.state_dict,
+            measure=measure,
         )
-        model.half()
-        weights = {key: value.contiguous() for key, value in model.state_dict().items()}
-        model.float()  # of the rounded values: what is measured is what is shipped
-        report = identity | {
-            "n_parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "n_tokens": len(vocabulary()),
-            "accuracy": zero_shot_accuracy(model, tokenize, *held_out(seed)),
-            "held_out": HELD_OUT,
-            "accuracy_on_handwritten_digits": zero_shot_accuracy(model, tokenize, *handwritten_digits()),
-            "loss": downsampled(losses),
-            "seconds": round(seconds),
-            "hardware": hardware(threads),
-        }
-    publish(out_dir / name, weights, report)
-    checkpoint.unlink(missing_ok=True)
-    return report
+
+    identity = {"model": name, "config": config, "tower_sha256": file_sha256(tower)}
+    return training.train(start, identity, recipe, out_dir, seed, **how)
 
 
 def train_step(model, optimizers, tokenize, step, seed, recipe):
     """One optimizer step on the images and captions of `step`; returns its loss."""
-    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-        group["lr"] = learning_rate(step, recipe)
     images, texts, truth = captions.batch(seed, step, recipe["batch_size"], recipe["captions_per_image"])
     logits, _ = model.train().get_logits(as_input(images), tokenize(texts))  # (batch_size, captions)
     loss = contrastive_loss(logits, torch.from_numpy(truth))
-    model.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    for optimizer in optimizers:
-        optimizer.step()
+    descend(model, optimizers, loss, learning_rate(step, recipe))
     with torch.no_grad():
         model.logit_scale.clamp_(0, LARGEST_LOGIT_SCALE)
     return loss.item()

@@ -1,7 +1,6 @@
 """The mini diffusion model: an ADM-style UNet at 32 px, trained on procedural images, in guided-diffusion's format."""
 
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,8 +9,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from swsa_core.diffusion.adm import adm_arguments, build_adm, original_parameters
 from swsa_core.diffusion.ddim import ALPHA_BAR
+from swsa_core.mini import training
 from swsa_core.mini.procedural import draw, draw_plain
-from swsa_core.mini.train import as_input, downsampled, fit, hardware, publish, reproducible
+from swsa_core.mini.training import Training, as_input, descend
 from swsa_core.seeding import rng as named_rng
 
 # Arguments of guided-diffusion, for `load_adm`: 0.98 million parameters, 0.36 GFLOP an image and pass.
@@ -49,65 +49,48 @@ RECIPES = {
 HELD_OUT = 500
 
 
-def train(name, out_dir, seed=0, threads=1, log=print, progress=None, recipe=None, checkpoint_every=100):
-    """Train the diffusion model `name`; write `<name>.safetensors` (float16, averaged) and `<name>.json` to `out_dir`.
+def train(name, out_dir, seed=0, recipe=None, **how):
+    """Train the diffusion model `name` and ship the average of its weights; for files, `how` and errors see `training.train`.
 
-    The images, timesteps and noise of a step are a function of (seed, step), so a run that goes on from
-    `<name>.checkpoint` ends with the same bits as one that was never interrupted, also where `steps` was raised since.
-    `progress` is called with the number of steps done after each step. recipe: like `RECIPES[name]`, the default.
-    Returns what the json holds. Raises FloatingPointError when the loss is no longer finite.
+    recipe: like `RECIPES[name]`, the default. A run also goes on where `steps` was raised since.
     """
-    out_dir, recipe = Path(out_dir), recipe or RECIPES[name]
-    out_dir.mkdir(parents=True, exist_ok=True)
-    checkpoint = out_dir / f"{name}.checkpoint"
-    config, steps = CONFIGS[name], recipe["steps"]
-    identity = {"model": name, "seed": seed, "config": config}
-    # Nothing in a step depends on the number of steps: it is no part of what a checkpoint must agree in.
-    continued = identity | {"recipe": {key: value for key, value in recipe.items() if key != "steps"}}
-    with reproducible(seed, threads):
+    config, recipe = CONFIGS[name], recipe or RECIPES[name]
+
+    def start():
         unet = zero_outputs(build_adm(config))
         average = AveragedModel(unet, avg_fn=moving_average(recipe["average_decay"]), use_buffers=True)
         optimizer = torch.optim.AdamW(
             unet.parameters(), lr=recipe["learning_rate"], weight_decay=recipe["weight_decay"], fused=True
         )
 
-        def one_step(step):
-            return train_step(unet, average, optimizer, step, seed, recipe)
+        def measure():
+            loss = held_out_loss(average.module, seed, recipe)
+            return {
+                "n_parameters": sum(parameter.numel() for parameter in unet.parameters()),
+                "held_out_loss": loss,
+                "held_out": HELD_OUT,
+            }
 
-        both = nn.ModuleList([unet, average])
-        losses, seconds = fit(
-            both, [optimizer], one_step, steps, continued, checkpoint, checkpoint_every, log, progress
+        return Training(
+            state=nn.ModuleList([unet, average]),
+            optimizers=[optimizer],
+            step=lambda step: train_step(unet, average, optimizer, step, seed, recipe),
+            shipped=average.module,
+            weights=lambda: original_state(average.module, config),
+            measure=measure,
         )
-        average.half()
-        weights = original_state(average.module, config)
-        average.float()  # of the rounded values: what is measured is what is shipped
-        report = identity | {
-            "recipe": recipe,
-            "n_parameters": sum(parameter.numel() for parameter in unet.parameters()),
-            "held_out_loss": held_out_loss(average.module, seed, recipe),
-            "held_out": HELD_OUT,
-            "loss": downsampled(losses),
-            "seconds": round(seconds),
-            "hardware": hardware(threads),
-        }
-    publish(out_dir / name, weights, report)
-    checkpoint.unlink(missing_ok=True)
-    return report
+
+    return training.train(start, {"model": name, "config": config}, recipe, out_dir, seed, prolongable=True, **how)
 
 
 def train_step(unet, average, optimizer, step, seed, recipe):
     """One optimizer step on the images of `step`; returns its loss."""
-    for group in optimizer.param_groups:
-        group["lr"] = recipe["learning_rate"] * min((step + 1) / recipe["warmup_steps"], 1)
     now = stage(step, recipe)
     x, timesteps, noise = noised(*batch(seed, step, recipe["batch_size"], recipe["plain_share"]))
     kept = named_rng(seed, "dropped skips", str(step)).random(len(x)) >= now["dropped_skips"]  # (n,)
     with skips_times(unet, torch.from_numpy(kept).float()):
         loss = weighted_error(unet.train(), x, timesteps, noise, *now["weights"])
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
-    optimizer.step()
+    descend(unet, [optimizer], loss, recipe["learning_rate"] * min((step + 1) / recipe["warmup_steps"], 1))
     average.update_parameters(unet)
     return loss.item()
 

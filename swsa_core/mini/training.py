@@ -1,61 +1,75 @@
-"""Training of the mini classifiers on procedural images, resumable with the same result as an uninterrupted run."""
+"""Training that the mini models share: resumable with the same result as an uninterrupted run."""
 
 import math
 import os
 import platform
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save
+from torch import nn
 
-from swsa_core.mini.architectures import build, count_parameters
-from swsa_core.mini.procedural import batch
 from swsa_core.store import write_json
 
-_COMMON = {"batch_size": 64, "weight_decay": 0.05, "label_smoothing": 0.1, "warmup_steps": 200}
-RECIPES = {
-    "resnet_s": {**_COMMON, "steps": 3000, "learning_rate": 4e-3},
-    "resnet_m": {**_COMMON, "steps": 2500, "learning_rate": 2e-3},
-    "vit_s": {**_COMMON, "steps": 3000, "learning_rate": 3e-3},
-    "vit_m": {**_COMMON, "steps": 2000, "learning_rate": 2e-3},
-}
-HELD_OUT = 2000
+
+class Training(NamedTuple):
+    """A model about to be trained.
+
+    state: networks that a checkpoint holds, as one module; step(i) takes optimizer step i and returns its loss;
+    shipped: the network whose weights are published; weights() returns them under the names they are published with;
+    measure() returns what the record says of the shipped network.
+    """
+
+    state: nn.Module
+    optimizers: list
+    step: Callable[[int], float]
+    shipped: nn.Module
+    weights: Callable[[], dict]
+    measure: Callable[[], dict]
 
 
-def train(name, out_dir, seed=0, threads=1, log=print, progress=None, recipe=None, checkpoint_every=200):
-    """Train the mini model `name`; write `<name>.safetensors` (float16, head included) and `<name>.json` to `out_dir`.
+def train(
+    start,
+    identity,
+    recipe,
+    out_dir,
+    seed=0,
+    threads=1,
+    log=print,
+    progress=None,
+    checkpoint_every=100,
+    prolongable=False,
+):
+    """Train the `Training` that start() makes; write `<model>.safetensors` (float16) and `<model>.json` to `out_dir`.
 
-    The images of a step are a function of (seed, step), so a run that goes on from `<name>.checkpoint` ends with the
-    same bits as one that was never interrupted. `progress` is called with the number of steps done after each step.
-    recipe: a dict like those of `RECIPES`, by default the model's own.
+    identity: {"model": name, ...}, recorded with seed and recipe. A run goes on from a `<model>.checkpoint` of the same; as a
+    step must be a function of (seed, step), it ends with the same bits as one that was never interrupted.
+    prolongable: a step does not depend on the number of steps, so a checkpoint of a shorter recipe serves too.
+    `progress` is called with the number of steps done after each step.
     Returns what the json holds. Raises FloatingPointError when the loss is no longer finite.
     """
-    out_dir, recipe = Path(out_dir), recipe or RECIPES[name]
+    out_dir, name = Path(out_dir), identity["model"]
     out_dir.mkdir(parents=True, exist_ok=True)
     checkpoint = out_dir / f"{name}.checkpoint"
-    identity = {"model": name, "seed": seed, "recipe": recipe}
+    identity = identity | {"seed": seed}
+    agreed = {key: value for key, value in recipe.items() if not (prolongable and key == "steps")}
     with reproducible(seed, threads):
-        model = build(name).to(memory_format=torch.channels_last)
-        optimizers = make_optimizers(model, recipe)
-
-        def one_step(step):
-            return train_step(model, optimizers, step, seed, recipe)
-
+        training = start()
         losses, seconds = fit(
-            model, optimizers, one_step, recipe["steps"], identity, checkpoint, checkpoint_every, log, progress
+            training, recipe["steps"], identity | {"recipe": agreed}, checkpoint, checkpoint_every, log, progress
         )
-        model.half()
-        weights = {key: value.contiguous() for key, value in model.state_dict().items()}
-        model.float()  # of the rounded values: what is measured is what is shipped
+        training.shipped.half()
+        weights = {key: value.contiguous() for key, value in training.weights().items()}
+        training.shipped.float()  # of the rounded values: what is measured is what is shipped
         report = identity | {
-            "n_parameters": count_parameters(model),
-            "accuracy": accuracy(model, *held_out(seed, recipe)),
-            "held_out": HELD_OUT,
+            "recipe": recipe,
+            **training.measure(),
             "loss": downsampled(losses),
             "seconds": round(seconds),
             "hardware": hardware(threads),
@@ -65,22 +79,21 @@ def train(name, out_dir, seed=0, threads=1, log=print, progress=None, recipe=Non
     return report
 
 
-def fit(model, optimizers, train_step, steps, identity, checkpoint, checkpoint_every, log=print, progress=None):
-    """Call train_step(step) -> loss for every step; returns the loss of each step and the seconds taken.
+def fit(training, steps, identity, checkpoint, checkpoint_every, log=print, progress=None):
+    """Take the steps of a `Training`; returns the loss of each step and the seconds taken.
 
-    Every `checkpoint_every` steps the state of `model` and `optimizers` goes to the file `checkpoint`; one of the same
-    identity, {"model": name, ...}, is gone on from.
+    Every `checkpoint_every` steps its state goes to the file `checkpoint`; one of the same identity is gone on from.
     """
     name = identity["model"]
-    losses, seconds = _resume(checkpoint, identity, steps, model, optimizers, log)
+    losses, seconds = _resume(checkpoint, identity, steps, training, log)
     started = time.monotonic() - seconds
     for step in range(len(losses), steps):
-        losses.append(train_step(step))
+        losses.append(training.step(step))
         if not math.isfinite(losses[-1]):
             raise FloatingPointError(f"{name}: the loss is {losses[-1]} at step {step}; lower its learning_rate")
         if (step + 1) % checkpoint_every == 0:
-            state = {"losses": losses, "seconds": time.monotonic() - started, "weights": model.state_dict()}
-            state["optimizers"] = [optimizer.state_dict() for optimizer in optimizers]
+            state = {"losses": losses, "seconds": time.monotonic() - started, "weights": training.state.state_dict()}
+            state["optimizers"] = [optimizer.state_dict() for optimizer in training.optimizers]
             _atomically(checkpoint, partial(torch.save, identity | state))
             log(f"{name}: step {step + 1} of {steps}, loss {_mean(losses[-checkpoint_every:]):.3f}")
         if progress:
@@ -88,19 +101,16 @@ def fit(model, optimizers, train_step, steps, identity, checkpoint, checkpoint_e
     return losses, time.monotonic() - started
 
 
-def train_step(model, optimizers, step, seed, recipe):
-    """One optimizer step on the images of `step`; returns the loss, label-smoothed cross-entropy."""
-    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-        group["lr"] = learning_rate(step, recipe)
-    images, labels = batch(seed, step, recipe["batch_size"])
-    logits = model.train()(as_input(images))  # (batch_size, classes)
-    loss = F.cross_entropy(logits, torch.from_numpy(labels), label_smoothing=recipe["label_smoothing"])
+def descend(model, optimizers, loss, rate):
+    """One step of the optimizers at learning rate `rate` down the gradient of `loss`, clipped to norm 1."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
     model.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer in optimizers:
         optimizer.step()
-    return loss.item()
 
 
 def learning_rate(step, recipe):
@@ -129,20 +139,6 @@ def make_optimizers(model, recipe):
     return optimizers
 
 
-def held_out(seed, recipe):
-    """Images (HELD_OUT, 32, 32, 3) uint8 and labels of the step after the last one, which no training step has seen."""
-    return batch(seed, recipe["steps"], HELD_OUT)
-
-
-@torch.inference_mode()
-def accuracy(model, images, labels, batch_size=250):
-    """Share of images (n, 32, 32, 3) uint8 whose largest logit is the label's."""
-    model.eval()
-    starts = range(0, len(images), batch_size)
-    predicted = torch.cat([model(as_input(images[start : start + batch_size])).argmax(1) for start in starts])  # (n,)
-    return float((predicted.numpy() == labels).mean())
-
-
 def as_input(images):
     """Images (n, 32, 32, 3) uint8 as a network takes them: (n, 3, 32, 32) float32 in [-1, 1]."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -165,13 +161,13 @@ def hardware(threads):
     return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} used; torch {torch.__version__}"
 
 
-def _resume(checkpoint, identity, steps, model, optimizers, log):
+def _resume(checkpoint, identity, steps, training, log):
     """Load a checkpoint of the same identity, if any; returns the losses and the seconds so far."""
     if checkpoint.exists():
         found = torch.load(checkpoint, weights_only=True)
         if {key: found[key] for key in identity} == identity and len(found["losses"]) <= steps:
-            model.load_state_dict(found["weights"])
-            for optimizer, state in zip(optimizers, found["optimizers"], strict=True):
+            training.state.load_state_dict(found["weights"])
+            for optimizer, state in zip(training.optimizers, found["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
             log(f"{identity['model']}: going on after step {len(found['losses'])} of an interrupted run")
             return found["losses"], found["seconds"]
