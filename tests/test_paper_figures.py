@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from studies import CANDIDATES, PROTOCOLS, SETTINGS, image, study
 
 from swsa_core import figures, paper_figures, tables, tsne
-from swsa_core.config import Sources
+from swsa_core.config_sections import Sources
 
 LONG = "ünïcode <b> & a very long name of a task that no panel can hold"
 

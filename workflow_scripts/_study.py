@@ -8,7 +8,8 @@ import pandas as pd
 
 from swsa_core import contact_sheets, score_knn, store
 from swsa_core.anomalies.files import read_origins
-from swsa_core.config import POOLS, Sources, clip_backbone
+from swsa_core.config import POOLS, clip_backbone
+from swsa_core.config_sections import Sources
 from swsa_core.image_stream import RowReader
 from swsa_core.images import prepared, read_image
 from swsa_core.names import unique_slugs
