@@ -66,7 +66,8 @@ class Config(Section):
     strategies: Annotated[list[str], *Several] | None = None
     """How a candidate is picked: largest_model, random, swsa_<source>, with `clip` also default_prompt and prompt_ensemble;
     all that sources and `clip` allow when left out. The first swsa_<source> makes the recommendation. Beyond the paper,
-    see docs/strategies.md: swsa_combined, fixed_best_<source>, rank_ensemble, model_centrality, hits, xie_beni."""
+    see docs/strategies.md: swsa_combined, fixed_best_<source>, rank_ensemble, model_centrality, hits, hits_anomalous,
+    xie_beni."""
 
     @field_validator("datasets")
     @classmethod
@@ -201,7 +202,7 @@ def all_strategies(sources, clip):
 def further_strategies(sources):
     """Names of the strategies beyond the paper's, which a config has to ask for."""
     fixed = [f"fixed_best_{source}" for source in sources]
-    return ["swsa_combined", *fixed, "rank_ensemble", "model_centrality", "hits", "xie_beni"]
+    return ["swsa_combined", *fixed, "rank_ensemble", "model_centrality", "hits", "hits_anomalous", "xie_beni"]
 
 
 def clip_backbone(clip):

@@ -42,13 +42,17 @@ def model_centrality_quality(scores):
 def hits_quality(scores):
     """Hub weight of a candidate in the graph candidates → images: HITS (Kleinberg 1999; Ma et al. 2023).
 
-    An edge weighs 1 / rank of the image, rank 1 the least anomalous as in the code of Ma et al.; of `-scores` it is the
-    other way round. Hubs and authorities reinforce each other; the fixed point is the leading eigenvector of WᵀW, unique
-    because all weights are positive.
+    An edge weighs 1 / rank of the image, rank 1 the least anomalous as in the code of Ma et al. Hubs and authorities
+    reinforce each other; the fixed point is the leading eigenvector of WᵀW, unique because all weights are positive.
     """
     weights = 1 / rankdata(_checked(scores), axis=0)  # (n, c)
     _, vectors = np.linalg.eigh(weights.T @ weights)  # eigenvalues ascend
     return np.abs(vectors[:, -1]).round(DIGITS)
+
+
+def hits_anomalous_quality(scores):
+    """`hits_quality` with rank 1 the most anomalous image."""
+    return hits_quality(-np.asarray(scores, dtype=float))
 
 
 def xie_beni_quality(scores):
@@ -78,6 +82,7 @@ def xie_beni_quality(scores):
 QUALITIES = {
     "model_centrality": model_centrality_quality,
     "hits": hits_quality,
+    "hits_anomalous": hits_anomalous_quality,
     "xie_beni": xie_beni_quality,
 }
 

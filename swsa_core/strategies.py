@@ -82,6 +82,9 @@ REGISTRY = {
     "hits": Strategy(
         consensus.hits_quality, TRANSDUCTIVE, "the best hub of the graph candidates → images", "Ma et al. 2023"
     ),
+    "hits_anomalous": Strategy(
+        consensus.hits_anomalous_quality, TRANSDUCTIVE, "hits, the most anomalous image of rank 1", "Ma et al. 2023"
+    ),
     "xie_beni": Strategy(
         consensus.xie_beni_quality, TRANSDUCTIVE, "scores in the two clearest clusters", "Nguyen et al. 2016"
     ),

@@ -20,7 +20,7 @@ STAGE_VERSIONS = {
     "embed_pool": 1,
     "score_knn": 1,
     "score_clip": 1,
-    "evaluate": 2,
+    "evaluate": 3,
     "select": 2,
     "strategies": 1,
     "tables": 2,

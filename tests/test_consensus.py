@@ -9,6 +9,7 @@ from scipy.stats import kendalltau, rankdata
 from swsa_core.consensus import (
     COLUMNS,
     QUALITIES,
+    hits_anomalous_quality,
     hits_quality,
     model_centrality_quality,
     qualities,
@@ -88,7 +89,7 @@ def test_hits_by_hand():
 def test_hits_looks_at_the_images_with_the_lowest_scores():
     """Candidates 0 and 1 agree on the least anomalous images, 1 and 2 on the most anomalous ones."""
     scores = np.array([[1, 1, 3], [2, 2, 2], [3, 3, 1], [6, 4, 4], [4, 5, 5], [5, 6, 6]])
-    alike, opposite = hits_quality(scores), hits_quality(-scores)
+    alike, opposite = hits_quality(scores), hits_anomalous_quality(scores)
     assert np.argmin(alike) == 2 and np.argmin(opposite) == 0
 
 

@@ -54,7 +54,7 @@ def test_what_each_strategy_sees():
     assert find("swsa_combined").quality is swsa_combined_quality
     assert find("fixed_best_cutpaste").quality is fixed_best_quality
     assert {name for name, one in REGISTRY.items() if one.sees == TRANSDUCTIVE} == {
-        "rank_ensemble", "model_centrality", "hits", "xie_beni"}  # fmt: skip
+        "rank_ensemble", "model_centrality", "hits", "hits_anomalous", "xie_beni"}  # fmt: skip
     assert {name for name, one in REGISTRY.items() if one.sees == LABELS} == {"best"}
     with pytest.raises(KeyError):
         find("swsa")
