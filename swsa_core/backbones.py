@@ -10,6 +10,7 @@ Libraries are imported by the family that needs them, so that descriptors and mi
 """
 
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from swsa_core import library_models
 from swsa_core.descriptors import DESCRIPTORS
 from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
@@ -83,10 +85,7 @@ def families():
 
 
 def check_model(candidate):
-    """(family, model) of a candidate, checked as far as it goes without torch or a download. Raises InputError.
-
-    The names of torchvision, timm and open_clip models are checked when the backbone is loaded.
-    """
+    """(family, model) of a candidate, checked as far as it goes without torch or a download. Raises InputError."""
     family, _, model = candidate["model"].partition(":")
     weights = candidate.get("weights")
     if family not in families():
@@ -106,7 +105,32 @@ def check_model(candidate):
         raise InputError(f"{_key(candidate)}: models/mini has no {model}.safetensors: {did_you_mean(model, known)}")
     if weights and not Path(weights).is_file():
         raise InputError(f"{_key(candidate)}: the weights file {str(weights)!r} is not there")
+    try:
+        _check_names(candidate, family, model)
+    except InputError as error:
+        raise InputError(f"{_key(candidate)}: {error}") from None
     return family, model
+
+
+def _check_names(candidate, family, model):
+    """Raise InputError for names that the family's library does not have."""
+    if family == "torchvision":
+        library_models.check_torchvision(model)
+    elif family == "timm":
+        library_models.check_timm(model)
+    elif family == "open_clip":
+        tag = (candidate.get("args") or {}).get("pretrained")
+        for_text = candidate.get("section") == "clip"
+        library_models.check_open_clip(model, candidate.get("weights"), tag, for_text)
+
+
+def most_words(candidate):
+    """Words that a text of a CLIP model has at most, None where it is not known before the model is loaded."""
+    family, _, model = candidate["model"].partition(":")
+    if family == "open_clip":
+        return library_models.open_clip_most_words(model)
+    made_of = json.loads((MINI_WEIGHTS / f"{model}.json").read_text(encoding="utf-8"))
+    return made_of["config"]["text_cfg"]["context_length"] - 2
 
 
 def load_backbone(candidate, device="auto", precision="auto"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swsa_core.errors import InputError
+from swsa_core.library_models import check_open_clip_weights, preparation
 from swsa_core.names import did_you_mean
 from swsa_core.transforms import Transform
 
@@ -136,52 +137,17 @@ def create_open_clip(model, weights, args):
     """Both towers of an open_clip model; a file of weights is still to be loaded."""
     import open_clip
 
-    if ":" not in model and model not in open_clip.list_models():
-        raise InputError(f"open_clip has no model {model!r}: {did_you_mean(model, open_clip.list_models())}")
-    tags = open_clip.list_pretrained_tags_by_model(model)
     tag = args.pop("pretrained", None)
-    if ":" not in model and tag not in tags and not (weights and tag is None):
-        raise InputError(
-            f"{model} has no pretrained tag {tag!r} (args.pretrained of a candidate, weights or tag of `clip`): "
-            f"{did_you_mean(tag, tags)}"
-        )
-    if tag in tags:
-        _check_activation(model, tag)
-    elif weights:
-        _check_preparation(model, tags)
+    tags = {
+        known: open_clip.get_pretrained_cfg(model, known) for known in open_clip.list_pretrained_tags_by_model(model)
+    }
+    if ":" not in model:  # neither on the Hugging Face hub nor in a folder
+        if model not in open_clip.list_models():
+            raise InputError(f"open_clip has no model {model!r}: {did_you_mean(model, open_clip.list_models())}")
+        check_open_clip_weights(model, weights, tag, open_clip.get_model_config(model), tags)
     if weights and tag:  # the images as that tag wants them, the weights from the file
-        args["force_preprocess_cfg"] = _preparation(model, tag)
+        args["force_preprocess_cfg"] = preparation(tags.get(tag, {}))
     return open_clip.create_model(model, pretrained=None if weights else tag, pretrained_text=False, **args)
-
-
-def _check_activation(model, tag):
-    """Raise InputError for weights of the other activation: open_clip would only warn, and compute something else."""
-    import open_clip
-
-    config = open_clip.get_model_config(model) or {}
-    wanted = bool(open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False))
-    if wanted != bool(config.get("quick_gelu", False)):
-        other = f"{model}-quickgelu" if wanted else model.removesuffix("-quickgelu")
-        raise InputError(f"the weights {tag!r} were trained with another activation than {model} has: take {other}")
-
-
-def _check_preparation(model, tags):
-    """Raise InputError where a file's tag must be known, as the model's tags want images prepared differently."""
-    preparations = {tag: _preparation(model, tag) for tag in tags}
-    if len({str(sorted(values.items())) for values in preparations.values()}) > 1:
-        raise InputError(
-            f"the pretrained tags of {model} want images prepared in different ways: say which one the weights file is a copy "
-            f"of, by args.pretrained of a candidate or `tag` of `clip`; {', '.join(tags)}"
-        )
-
-
-def _preparation(model, tag):
-    """What a pretrained tag of open_clip says of the images it wants."""
-    import open_clip
-
-    known = open_clip.get_pretrained_cfg(model, tag)
-    keys = ("mean", "std", "interpolation", "resize_mode")
-    return {key: known[key] for key in keys if known.get(key) is not None}
 
 
 def mini_network(model, weights, args):
@@ -213,6 +179,10 @@ def loading(key, family, model):
         yield
     except InputError as error:
         raise InputError(f"{key}: {error}") from error
+    except ImportError as error:
+        raise InputError(
+            f"{key}: {family} {model!r} needs a package that is not installed ({error}): install it, or take another model"
+        ) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"{key}: {family} cannot load {model!r} ({error}); without a network, download its weights elsewhere and name "

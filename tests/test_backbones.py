@@ -207,6 +207,14 @@ def test_no_network_is_told_with_the_way_out(monkeypatch):
         load_backbone(candidate("torchvision:resnet18"), "cpu")
 
 
+def test_a_package_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(
+        InputError, match=r"^candidates\.timm-resnet18: .*package that is not installed \(.*timm.*: install it"
+    ):
+        load_backbone(candidate("timm:resnet18"), "cpu")
+
+
 @pytest.mark.parametrize(
     ("model", "own", "message"),
     [
@@ -215,6 +223,10 @@ def test_no_network_is_told_with_the_way_out(monkeypatch):
         ("torchvision:resnet18", {"args": {"weights": "IMAGENET1K_V3"}}, "IMAGENET1K_V1"),
         ("torchvision:resnet18", {"args": {"depth": 3}}, "depth"),
         ("timm:resnet511", {}, "resnet51q"),
+        ("timm:resnet18.a1_in1kk", {}, r"no weights 'a1_in1kk' of resnet18: did you mean 'resnet18.a1_in1k'"),
+        ("torchvision:resnet18", {"weights": "absent.ckpt"}, r"the weights file 'absent\.ckpt' is not there"),
+        ("open_clip:ViT-S-32-alt", {"args": {"pretrained": "x"}}, "no pretrained weights of ViT-S-32-alt: give a file"),
+        ("open_clip:ViT-B-32", {"weights": "absent.pt"}, r"'absent\.pt' is not there"),
         ("open_clip:ViT-B-33", {}, "ViT-B-32"),
         ("open_clip:ViT-B-32", {}, "laion400m_e32"),
         ("open_clip:ViT-B-32", {"args": {"pretrained": "laion400m_e33"}}, "laion400m_e32"),
@@ -411,8 +423,8 @@ def test_parsing_imports_no_network_library():
     script = """
 import sys, json
 from swsa_core.backbones import check_model, load_backbone
-for model in ("torchvision:resnet18", "timm:x", "open_clip:x", "descriptor:hog"):
-    check_model({"name": model, "model": model})
+for model in ("torchvision:resnet18", "timm:resnet18.a1_in1k", "open_clip:ViT-B-16-quickgelu", "descriptor:hog"):
+    check_model({"name": model, "model": model, "args": {"pretrained": "openai"} if "open_clip" in model else {}})
 import swsa_core.embed
 load_backbone({"name": "hog", "model": "descriptor:hog"})
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))

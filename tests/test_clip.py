@@ -1,8 +1,8 @@
 """Zero-shot CLIP: scores are open_clip's own zero-shot probabilities, of single prompts and of their ensemble."""
 
-import csv
-import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import open_clip
@@ -10,7 +10,6 @@ import pytest
 import tiny_clip
 from scipy.stats import rankdata
 
-from swsa_core import datasets
 from swsa_core.backbones import load_backbone
 from swsa_core.config import clip_backbone
 from swsa_core.detectors import clip as clip_module
@@ -19,7 +18,6 @@ from swsa_core.detectors.clip import anomaly_logit, anomaly_probability, embed_t
 from swsa_core.errors import InputError
 from swsa_core.networks import MINI_WEIGHTS, create_open_clip
 
-SHARED = Path(__file__).parents[2] / "shared"
 MINI = pytest.param(
     "mini:clip",
     marks=pytest.mark.skipif(
@@ -109,12 +107,15 @@ def test_swapped_sides_and_lengths_of_vectors():
 
 
 def test_equal_images_tie_wherever_they_stand():
+    """Within a call; between calls they are a step apart at most."""
     generator = np.random.default_rng(0)
     image = generator.normal(size=512).astype(np.float32)
     images = generator.normal(size=(301, 512)).astype(np.float32)
     images[::7] = image
-    scores = anomaly_logit(images, generator.normal(size=(11, 2, 512)), 100)
+    texts = generator.normal(size=(11, 2, 512))
+    scores = anomaly_logit(images, texts, 100)
     assert (scores[::7] == scores[0]).all()
+    np.testing.assert_allclose(anomaly_logit(image[None], texts, 100), scores[:1], rtol=0, atol=2.0**-32)
     assert (anomaly_logit(image[None], generator.normal(size=(1, 2, 512)), 100)).shape == (1, 1)
 
 
@@ -174,58 +175,36 @@ def test_mistakes_are_told(tiny, tmp_path):
         load_clip(record("open_clip:ViT-B-16-plus-241", "laion400m_e32"))
 
 
-# Prompts
-
-
-def test_the_bundled_sets():
-    assert set(prompts.SET_OF_KIND) == set(datasets.KINDS)
-    assert set(prompts.SET_OF_KIND.values()) <= set(prompts.SETS)
-    for name in prompts.SETS:
-        pairs = prompts.read_set(name)
-        prompts.check_templates(pairs)
-        assert len(pairs) == 10 and len(set(prompts.prompt_names(pairs))) == 10
-        assert pairs == prompts.resolve(name, "cub")
-    assert prompts.resolve("paper", "visa")[0] == ["a photo of a {}", "a photo of a {} with defect"]
-    assert prompts.resolve([("a {}", "b")], "visa") == [["a {}", "b"]]
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is absent")
-def test_the_sets_are_the_papers():
-    """App. A; the rows "bright" and "close-up" of the flowers, which it runs into one, from A.4 of the earlier version."""
-
-    def listed(file, heading):
-        block = next((SHARED / "paper").glob(f"{file}_*.txt")).read_text().split(heading)[1]
-        return [list(pair) for pair in re.findall(r"\['(.*?)', '(.*?)'\]", re.split("```|%", block)[0])]
-
-    assert prompts.read_set("cub") == listed("001", "% CLIP Templates for CUB")
-    assert prompts.read_set("flowers") == listed("000", "% CLIP Templates for Flowers")
-    assert prompts.read_set("industrial_something") == listed("000", "% CLIP Templates for MVTec")
-    for ours, earlier in zip(prompts.read_set("industrial"), prompts.read_set("industrial_something"), strict=True):
-        assert ours == [earlier[0], earlier[0].replace("{}", "{} with defect")]
-
-
-def test_texts_of_a_class_and_names_of_prompts():
-    templates = [["a photo of a {}", "a photo of a {} with defect"], ["a {}", "no {}"], ["a {}", "a bird"]]
-    name = datasets.class_name("visa", "pcb1")
-    assert prompts.prompts(templates, name)[0] == [
-        "a photo of a printed circuit board",
-        "a photo of a printed circuit board with defect",
-    ]
-    assert prompts.prompt_names(templates) == ["a photo of a {}", "a {} / no {}", "a {} / a bird"]
-
-
-def test_template_files_are_plain():
-    for path in prompts.FOLDER.glob("*.csv"):
-        with open(path, encoding="utf-8", newline="") as file:
-            assert next(csv.reader(file)) == ["normal", "anomalous"]
-        assert path.read_bytes().endswith(b"\n") and b"\r" not in path.read_bytes()
-
-
 def test_a_text_that_a_tokenizer_would_cut_is_refused():
     tokenize = clip_module._without_cutting(open_clip.get_tokenizer("ViT-B-32"))
     with pytest.raises(InputError, match="has 82 tokens, the model takes at most 77"):
         tokenize(["a " * 80])
     assert tokenize(["a photo of a zero"]).shape == (1, 77)
+
+
+class WordPieces:
+    """In place of a tokenizer of Hugging Face: a token a word and one for the end."""
+
+    def __call__(self, texts, return_tensors=None, max_length=None, padding=None, truncation=False):
+        import torch
+
+        ids = [[*map(len, text.split()), 1] for text in ([texts] if isinstance(texts, str) else texts)]
+        if truncation:
+            return SimpleNamespace(input_ids=torch.tensor([(one + [0] * max_length)[:max_length] for one in ids]))
+        return SimpleNamespace(input_ids=ids[0])
+
+
+def test_a_text_that_a_hugging_face_tokenizer_would_cut_is_refused(monkeypatch):
+    auto = SimpleNamespace(from_pretrained=lambda *_, **__: WordPieces())
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoTokenizer=auto))
+    tokenizer = open_clip.get_tokenizer("ViT-B-16-SigLIP")
+    tokenize = clip_module._without_cutting(tokenizer)
+    assert tokenize(["word " * 63]).shape == (1, 64)
+    with pytest.raises(InputError, match="has 65 tokens, the model takes at most 64"):
+        tokenize(["a short text", "word " * 64])
+    tokenizer.tokenizer_mode = "clips"
+    with pytest.raises(InputError, match="the tokenizer HFTokenizer, which would cut long texts in silence"):
+        clip_module._without_cutting(tokenizer)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ def anomaly_logit(image_features, text_features, logit_scale):
     """Anomaly score: logit of the anomalous text minus that of the normal one, (n, p) float64.
 
     image_features: (n, d); text_features: (p, 2, d) of p prompts, [normal, anomalous]; logit_scale: factor of the cosines.
-    A multiple of 2⁻³²: images with equal features tie, in whatever order a BLAS sums.
+    A multiple of 2⁻³²: images with equal features in one call tie, in whatever order a BLAS sums their products. In two calls
+    they may come out on two sides of a multiple's boundary, and differ by one step.
     """
     text_features = np.asarray(text_features)
     p, _, d = text_features.shape
@@ -97,18 +98,30 @@ def _load_open_clip(model, weights, args):
 
 def _without_cutting(tokenizer):
     """`tokenizer`, an open_clip one, with an InputError for a text that it would cut at its context length."""
-    if not hasattr(tokenizer, "encode"):  # tokenizers of other libraries
-        return tokenizer
+    n_tokens = _counter(tokenizer)
 
     def tokenize(texts):
         for text in texts:
-            if (n := len(tokenizer.encode(text)) + 2) > tokenizer.context_length:  # with its beginning and end
+            if (n := n_tokens(text)) > tokenizer.context_length:
                 raise InputError(
                     f"clip: the text {text!r} has {n} tokens, the model takes at most {tokenizer.context_length}: shorten it"
                 )
         return tokenizer(texts)
 
     return tokenize
+
+
+def _counter(tokenizer):
+    """Function from a text to the number of its tokens, with those of its beginning and end."""
+    from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
+
+    if isinstance(tokenizer, SimpleTokenizer):
+        return lambda text: len(tokenizer.encode(text)) + 2
+    if isinstance(tokenizer, HFTokenizer) and not tokenizer.tokenizer_mode:
+        return lambda text: len(tokenizer.tokenizer(tokenizer.clean_fn(text)).input_ids)
+    raise InputError(
+        f"the model has the tokenizer {type(tokenizer).__name__}, which would cut long texts in silence: take another model"
+    )
 
 
 def embed_texts(clip, texts):

@@ -9,8 +9,10 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
 
+HEADER = ["normal", "anomalous"]
 FOLDER = Path(__file__).parent / "templates"
 SETS = tuple(sorted(path.stem for path in FOLDER.glob("*.csv")))
 PAPER = "paper"  # stands for the set that suits the kind of the data set
@@ -34,9 +36,17 @@ def resolve(templates, kind):
 
 
 def read_set(name):
-    """The pairs of a bundled set."""
-    with open(FOLDER / f"{name}.csv", encoding="utf-8", newline="") as file:
-        return [[row["normal"], row["anomalous"]] for row in csv.DictReader(file)]
+    """The pairs of a bundled set. Raises InputError, with the file's path, when they are not what `check_templates` takes."""
+    path = FOLDER / f"{name}.csv"
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            header, *pairs = [row for row in csv.reader(file) if row] or [[]]
+        if header != HEADER:
+            raise ValueError(f"the first line is {','.join(header)!r}; expected {','.join(HEADER)!r}")
+        check_templates(pairs)
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: {error}") from None
+    return pairs
 
 
 def prompt_names(templates):
@@ -63,6 +73,8 @@ def check_templates(value):
     if isinstance(value, str):
         if value not in (PAPER, *SETS):
             raise ValueError(f"received {value!r}; there is no such bundled set, {did_you_mean(value, (PAPER, *SETS))}")
+        for name in sorted(set(SET_OF_KIND.values())) if value == PAPER else [value]:
+            read_set(name)
         return
     if not isinstance(value, list | tuple):
         raise ValueError(
@@ -73,10 +85,38 @@ def check_templates(value):
         raise ValueError("received an empty list; expected at least one pair [normal, anomalous]")
     for number, pair in enumerate(value, 1):
         _check_pair(number, pair)
-    pairs = [tuple(pair) for pair in value]
+    pairs = [[as_read(template) for template in pair] for pair in value]
     for number, pair in enumerate(pairs, 1):
         if (first := pairs.index(pair) + 1) < number:
-            raise ValueError(f"pairs {first} and {number} are both {list(pair)}: remove one of them")
+            raise ValueError(f"pairs {first} and {number} are both {pair} as CLIP reads them: remove one of them")
+
+
+def as_read(text):
+    """A text as CLIP reads it: in lower case, and any white space as one space.
+
+    >>> as_read(" A photo  of a {}")
+    'a photo of a {}'
+    """
+    return " ".join(text.split()).lower()
+
+
+def check_texts(templates, class_names, most_words=None):
+    """Raise InputError when a class makes one text of both sides of a pair, or a text that has more than `most_words` words.
+
+    A text has at least as many tokens as words: how many, and whether they fit, only the model's tokenizer tells.
+    """
+    for class_name in class_names:
+        for pair, texts in zip(templates, prompts(templates, class_name), strict=True):
+            if as_read(texts[0]) == as_read(texts[1]):
+                raise InputError(
+                    f"templates: of the pair {pair} the class name {class_name!r} makes the same text twice, {texts[0]!r}: "
+                    "change one of the two"
+                )
+            for text in texts:
+                if most_words is not None and (n := len(text.split())) > most_words:
+                    raise InputError(
+                        f"templates: the text {text!r} has {n} words, the CLIP model takes at most {most_words}: shorten it"
+                    )
 
 
 def _check_pair(number, pair):
@@ -95,5 +135,7 @@ def _check_pair(number, pair):
                 f"pair {number} has the {side} template {template!r} with {{}} {n_places} times; expected once, where the "
                 "class name goes"
             )
-    if pair[0] == pair[1]:
-        raise ValueError(f"pair {number} has twice the template {pair[0]!r}; expected two different ones")
+    if as_read(pair[0]) == as_read(pair[1]):
+        raise ValueError(
+            f"pair {number} has twice the template {pair[0]!r}; expected two different ones, beyond letter case and spaces"
+        )

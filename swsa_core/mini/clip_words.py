@@ -19,20 +19,28 @@ def words():
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
 
-def check_words(text, parts):
-    """Raise InputError for the first of `parts` of a text that is no known word."""
+def check_words(text, parts, class_name="", key=None):
+    """Raise InputError for the first of `parts` of a text that is no known word.
+
+    key: config key that sets the class name in the text, where there is one; told when the word is the class name's.
+    """
     if unknown := [part for part in parts if part not in words()]:
         advice = did_you_mean(unknown[0], words())  # without a near match it would list all words
+        where = f" in {key}, the class name in prompts" if key and unknown[0] in _parts(class_name) else ""
         raise InputError(
             f"mini:clip does not know the word {unknown[0]!r} of {text!r}: "
             f"{f'{advice} ' if advice.startswith('did you mean') else ''}use one of the {len(words())} words of "
-            "swsa_core/mini/clip_words.txt, or an open_clip model"
+            f"swsa_core/mini/clip_words.txt{where}, or an open_clip model"
         )
 
 
-def check_prompts(templates, class_names):
-    """Raise InputError when the prompts of some class hold a word that the mini CLIP does not know."""
+def check_prompts(templates, class_names, key=None):
+    """Raise InputError when the prompts of some class hold a word that the mini CLIP does not know; key: see `check_words`."""
     for name in class_names:
         for pair in prompts(templates, name):
             for text in pair:
-                check_words(text, PARTS.findall(text.lower()))
+                check_words(text, _parts(text), name, key)
+
+
+def _parts(text):
+    return PARTS.findall(text.lower())
