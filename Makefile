@@ -9,7 +9,7 @@ help:
 	@echo "make test          install, lint, run all tests"
 	@echo "make setup         install into .venv from requirements.lock"
 	@echo "make lint          ruff, snakefmt, snakemake --lint"
-	@echo "make bench         print the benchmarks' ratios"
+	@echo "make bench         print the benchmarks' ratios (precision.py and seeds.py need images: see their --help)"
 	@echo "make lock          resolve requirements.lock anew from pyproject.toml"
 	@echo "make schema        write config/config.schema.json anew"
 	@echo "make install-mini  copy newly trained small models to models/mini"

@@ -7,6 +7,7 @@ rule report:
         picks=rules.tables.output.picks,
         pick_counts=rules.tables.output.pick_counts,
         figures=rules.figures.output[0],
+        paper=[rules.paper_tables.output, rules.paper_figures.output] if IN_PAPER else [],
         supports=all_support_files,
         scores=all_score_files,
         anomalies=all_anomaly_files,
@@ -19,6 +20,11 @@ rule report:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings("report", *(key for key in CONFIG if key != "runtime")),
+        settings=settings(
+            "report",
+            *(key for key in CONFIG if key != "runtime"),
+            "class_names",
+            *(["paper_tables"] if IN_PAPER else []),
+        ),
     script:
         "../workflow_scripts/report.py"

@@ -14,19 +14,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from swsa_core.contact_sheets import thumbnail
-from swsa_core.figures import (
-    INK,
-    REFERENCE,
-    STYLE,
-    WIDTH,
-    limits,
-    looks,
-    settle,
-    shortened,
-    styled,
-    words,
-)
+from swsa_core.figure_style import INK, REFERENCE, STYLE, WIDTH, limits, looks, settle, styled
 from swsa_core.tsne import NORMAL, PREPARED, REAL
+from swsa_core.wording import shortened, words
 
 # Colours of Okabe and Ito (2008): black circles are diffusion, green squares CutPaste, blue triangles real anomalies and
 # orange ones normal images, as in the paper's Figure 4.
@@ -37,7 +27,7 @@ SOURCE_LOOKS = {
     "procedural": ("#56B4E9", "p"),
     "text_guided": ("#D55E00", "X"),
 }
-NORMAL_COLOUR, REAL_COLOUR = "#E69F00", "#0072B2"
+NORMAL_COLOUR, PREPARED_COLOUR, REAL_COLOUR = "#E69F00", "#6B4A00", "#0072B2"
 GROUPS = [NORMAL, PREPARED, REAL, *SOURCE_LOOKS]  # of swsa_core.tsne, in the order of the legend
 STYLE_FRAME, CONTENT_FRAME, MADE_FRAME = "#009E73", "#56B4E9", "#D55E00"
 MOST_COLUMNS = 4  # panels beside each other, one a data set
@@ -225,7 +215,8 @@ def tsne(projections, space):
         left = (width - columns * side + gap) / 2 + column * side
         bottom = height - (row + 1) * (side + title_height) + gap
         ax = figure.add_axes((left / width, bottom / height, (side - gap) / width, (side - gap) / height))
-        for group, points in table.groupby("group", sort=False):
+        # hollow markers last: many lie on those of the same images as they are
+        for group, points in sorted(table.groupby("group", sort=False), key=lambda item: item[0] == PREPARED):
             ax.plot(points["x"], points["y"], **_group_look(group))
         task, closest = table["task"].iloc[0], table["closest"].iloc[0]
         lines = [*dict.fromkeys([dataset, task]), *([f"closest: {closest}"] if closest else [])]
@@ -264,7 +255,7 @@ def _group_look(group):
     }[group]
     look = {"color": colour, "marker": marker, "linestyle": "", "markersize": 5.5, "markeredgewidth": 0.5}
     if group == PREPARED:
-        return look | {"markerfacecolor": "none", "markeredgewidth": 1.2}
+        return look | {"markerfacecolor": "none", "markeredgecolor": PREPARED_COLOUR, "markeredgewidth": 1}
     return look | {"markeredgecolor": "white"}
 
 

@@ -13,12 +13,20 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from swsa_core import figures
+from swsa_core import figure_style, wording
 from swsa_core.contact_sheets import cross_uri, data_uri, pictures
 from swsa_core.report_prompts import prompt_parts
 from swsa_core.tables import MOST_TASKS
 
 OPEN_SHEETS = 3
+# The paper's tables by the names of their files.
+PAPER_TABLES = {
+    "table1": "Table 1, picks of each strategy",
+    "table2": "Table 2, ranking of the candidates",
+    "table3": "Table 3, total variation of one task of each data set",
+    "table3_all_tasks": "Table 3 over all tasks",
+    "mvtec_prompts": "Prompts for the objects and the textures of MVTec-AD",
+}
 # What a reader must know of a source wherever its results stand.
 SOURCE_NOTES = {
     "procedural": "Procedural anomalies are drawn letters and digits, the kind of images that the bundled mini: models "
@@ -27,7 +35,20 @@ SOURCE_NOTES = {
 
 
 def render(
-    config, picks, table1, pick_counts, candidates, sheets, svgs, skipped, costs, versions, auroc=None, crosses=None
+    config,
+    picks,
+    table1,
+    pick_counts,
+    candidates,
+    sheets,
+    svgs,
+    skipped,
+    costs,
+    versions,
+    auroc=None,
+    class_names=None,
+    crosses=None,
+    paper_tables=(),
 ):
     """The page as text.
 
@@ -35,9 +56,10 @@ def render(
     candidates: rows of candidates.csv; sheets: list of Sheet; svgs: {(data set, name): SVG text}, named as by
     figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
-    crosses: {(data set, task): (h, w, 3) uint8}, contact sheets of all style x content pairs.
+    class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): (h, w, 3) uint8}, contact sheets of
+    all style x content pairs; paper_tables: names of the paper's tables that lie beside the page, with its figures.
     """
-    looks = figures.looks(candidates["candidate"])
+    looks = figure_style.looks(candidates["candidate"])
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -46,11 +68,11 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "words": figures.words,
-        "titled": lambda name: figures.words(name)[0].upper() + figures.words(name)[1:],
+        "words": wording.words,
+        "titled": lambda name: wording.words(name)[0].upper() + wording.words(name)[1:],
         "auroc": lambda value: _number(value, 3),
         "share": lambda value: _number(value, 2),
-        "chance": figures.chance,
+        "chance": wording.chance,
         "count": lambda value: _number(value, 0 if float(value).is_integer() else 1),
         "large": large,
         "duration": duration,
@@ -59,13 +81,13 @@ def render(
         "image": data_uri,
         "cross": cross_uri,
         "breakable": breakable,
-        "swatch": lambda name: Markup(figures.swatch(*looks[name])) if name in looks else "",
+        "swatch": lambda name: Markup(figure_style.swatch(*looks[name])) if name in looks else "",
     }
     page = environment.get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
     prompts = []
     if auroc is not None:
-        prompts = prompt_parts(config["datasets"], auroc, picks[picks["selection"] == "prompt"])
+        prompts = prompt_parts(config, auroc, picks[picks["selection"] == "prompt"], class_names)
         of_prompts = table1[(table1["selection"] == "prompt") & (table1["setting"] != "")]
         for part in prompts:
             part["table1"] = _table1_rows(of_prompts[of_prompts["dataset"] == part["name"]])
@@ -87,6 +109,7 @@ def render(
         prompts=prompts,
         clip=config["clip"]["model"] if prompts else "",
         notes=SOURCE_NOTES,
+        paper_tables={name: PAPER_TABLES[name] for name in paper_tables},
     )
 
 
@@ -209,7 +232,7 @@ def _figures(name, svgs, config, prefix=""):
     for (dataset, figure), svg in svgs.items():
         kind, _, variant = figure.partition(".")
         if dataset == name and kind in found:
-            label = f"{name}: {figures.words(kind)} {figures.words(variant)}".strip()
+            label = f"{name}: {wording.words(kind)} {wording.words(variant)}".strip()
             found[kind].append((variant, inline(svg, f"{name}.{figure}", label)))
     return {kind: sorted(variants, key=lambda item: order.index(item[0])) for kind, variants in found.items()}
 

@@ -190,8 +190,9 @@ def _combined(auroc, real):
 
 
 def _expected(real):
-    """What a uniform draw among the candidates does on the real images, on average."""
+    """What a uniform draw among the candidates of known AUROC does on the real images, on average."""
     if np.isnan(real).all():
         return dict.fromkeys(["real_auroc", "best_auroc", "right", "regret"], np.nan)
-    best, mean = float(np.nanmax(real)), float(real.mean())
+    real = real[~np.isnan(real)]
+    best, mean = float(real.max()), float(real.mean())
     return {"real_auroc": mean, "best_auroc": best, "right": float((real == best).mean()), "regret": best - mean}

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from studies import image, sheet_of
 
-from swsa_core import contact_sheets, figures
+from swsa_core import contact_sheets, figure_style, figures
 
 
 @pytest.mark.parametrize("side", [8, 32, 96, 256])
@@ -66,4 +66,4 @@ def test_contact_sheet_figures_for_any_number_of_parents():
         figure = figures.contact_sheet(sheet_of(pick, boxes=n_parents == 1, n_parents=n_parents))
         assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["seeds", *labels, "hardest"]
         assert len(figure.axes) == (2 + n_parents) * contact_sheets.N_SEEDS
-        assert "$t$: cutpaste" in figures.svg(figure)
+        assert "$t$: cutpaste" in figure_style.svg(figure)

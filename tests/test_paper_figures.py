@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from studies import CANDIDATES, PROTOCOLS, SETTINGS, image, study
 
-from swsa_core import figures, paper_figures, tables, tsne
+from swsa_core import figure_style, paper_figures, tables, tsne
 from swsa_core.config_sections import Sources
 
 LONG = "ünïcode <b> & a very long name of a task that no panel can hold"
@@ -74,8 +74,8 @@ def test_prompts_are_not_among_the_models():
     prompts = table.assign(selection="prompt", candidate="a photo of a {}")
     both = paper_figures.study(pd.concat([table, prompts]), [], {}, CANDIDATES, ["paper"], CANDIDATES[0])
     alone = paper_figures.study(table, [], {}, CANDIDATES, ["paper"], CANDIDATES[0])
-    assert {name: figures.svg(one) for name, one in both.items()} == {
-        name: figures.svg(one) for name, one in alone.items()
+    assert {name: figure_style.svg(one) for name, one in both.items()} == {
+        name: figure_style.svg(one) for name, one in alone.items()
     }
 
 
@@ -86,14 +86,14 @@ def test_every_candidate_stands_at_its_place(sources):
     all_of = table[table["n_anomalies"] == "all"]
     figure = paper_figures.real_vs_synthetic(all_of, CANDIDATES)
     assert len(figure.axes) == len(datasets) * len(SETTINGS)
-    looks = figures.looks(CANDIDATES)
+    looks = figure_style.looks(CANDIDATES)
     for at, ax in enumerate(figure.axes):  # settings down, data sets across
         setting, dataset = SETTINGS[at // 2], list(datasets)[at % 2]
         mine = all_of[all_of["dataset"] == dataset].set_index(["validation", "setting", "candidate"])["auroc"]
         points = {
             (to_hex(line.get_color()).upper(), line.get_marker()): line.get_xydata()[0]
             for line in ax.lines
-            if line.get_marker() in figures.MARKERS
+            if line.get_marker() in figure_style.MARKERS
         }
         assert len(points) == len(sources) * len(CANDIDATES)
         for source in sources:
@@ -138,7 +138,7 @@ def test_tsne_shows_every_image_and_names_task_and_class():
     figure = paper_figures.tsne({"digits": table, "mine": projection("mine", "", (tsne.NORMAL, "cutpaste"))}, "vit")
     shown = np.concatenate([line.get_xydata() for line in figure.axes[0].lines])
     assert sorted(map(tuple, shown)) == sorted(map(tuple, table[["x", "y"]].to_numpy()))
-    svg = text_of(figures.svg(figure))
+    svg = text_of(figure_style.svg(figure))
     assert all(
         text in svg for text in ("closest: 6", "t-SNE of the features of vit", "normal, as prepared", "cutpaste")
     )
@@ -155,7 +155,7 @@ def test_no_text_is_cut_off_or_hides_another(n):
     sheets = [drawable(pairs(name, LONG, seeds)) for name, seeds in zip(datasets, (6, 2, 4, 4, 4), strict=False)]
     projections = {name: projection(LONG, LONG) for name in datasets}
     for name, figure in paper_figures.study(table, sheets, projections, names, ["paper"], names[0]).items():
-        figures.svg(figure)
+        figure_style.svg(figure)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         renderer, (width, height) = canvas.get_renderer(), figure.bbox.size
@@ -173,7 +173,7 @@ def test_files_are_the_same_in_every_run_with_text_as_text(tmp_path):
         (tmp_path / run).mkdir()
         made = drawn({"digits": (["0", "1"], True)}, protocols=["paper"], sources=["cutpaste"])
         for name in ("contact_sheets", "real_vs_synthetic.paper", "tsne"):
-            figures.save(made[name], tmp_path / run / name)
+            figure_style.save(made[name], tmp_path / run / name)
             paper_figures.save_pdf(made[name], tmp_path / run / name)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert len(files) == 3 * 3

@@ -9,7 +9,7 @@ import pytest
 from pages import Page
 from studies import CANDIDATES, SOURCES, WARNING, sheet_of, study
 
-from swsa_core import contact_sheets, figures, report, tables
+from swsa_core import contact_sheets, figure_style, figures, report, tables, typeset
 from workflow_scripts._study import read_benchmarks
 
 EVIL = "<script>alert(\"x\")</script> & 'täsk' {{ 7 * 7 }}"
@@ -20,7 +20,7 @@ BENCHMARKS = pd.DataFrame(
 
 def rendered(
     datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
-    benchmarks=BENCHMARKS, **options,
+    benchmarks=BENCHMARKS, paper_tables=(), **options,
 ):  # fmt: skip
     """The page of a made-up study; options: of studies.study."""
     made = study(datasets, candidates, **options)
@@ -42,11 +42,12 @@ def rendered(
         pick_counts=tables.pick_counts(made["selection"]),
         candidates=made["candidates"],
         sheets=[sheet_of(pick, boxes, n_parents=n_parents) for pick in tables.shown(picks).itertuples()],
-        svgs={name: figures.svg(figure) for name, figure in drawn.items()},
+        svgs={name: figure_style.svg(figure) for name, figure in drawn.items()},
         skipped=list(skipped),
         costs=tables.stage_costs(benchmarks),
         versions={"torch": "2.15.0"},
         crosses=crosses,
+        paper_tables=paper_tables,
     )
 
 
@@ -210,3 +211,16 @@ def test_time_and_memory_are_those_of_the_jobs_that_the_config_has(tmp_path):
     costs = tables.stage_costs(read_benchmarks(tmp_path, config, supports))
     assert costs["stage"].tolist() == [name.split("/")[0] for name in current]
     assert (costs["jobs"] == 1).all()
+
+
+def test_the_papers_tables_are_linked_where_the_study_makes_them(page):
+    assert set(report.PAPER_TABLES) == set(typeset.NOTES)
+    assert "The paper's tables" not in page.text
+    linked = Page(rendered({"d": (["a"], True)}, sources=["cutpaste"], paper_tables=["table1", "mvtec_prompts"]))
+    files = [link for link in linked.links if not link.startswith(("data:", "#"))]
+    endings = ("md", "csv", "tex")
+    assert files == [
+        *(f"tables/paper/{name}.{ending}" for name in ("table1", "mvtec_prompts") for ending in endings),
+        "paper_figures/",
+    ]
+    assert linked.text.count("The paper's tables and figures") == 2

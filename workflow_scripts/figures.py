@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from swsa_core import figures, store
+from swsa_core import figure_style, figures, store
 from workflow_scripts._job import job
 from workflow_scripts._study import TEXT, read_sheets, read_supports, read_tables
 
@@ -23,5 +23,5 @@ with job(snakemake):
     folder = Path(snakemake.output[0])
     for (dataset, name), figure in drawn.items():
         (folder / dataset).mkdir(parents=True, exist_ok=True)
-        figures.save(figure, folder / dataset / name)
+        figure_style.save(figure, folder / dataset / name)
     print(f"{len(drawn)} figures in {folder}")

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from swsa_core import figures, paper_figures, store, tsne
+from swsa_core import figure_style, paper_figures, store, tsne
 from swsa_core.anomalies.files import read_origins
 from swsa_core.image_stream import RowReader
 from swsa_core.images import prepared
@@ -37,6 +37,6 @@ with job(snakemake):
     folder = Path(snakemake.output[0])
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
-        figures.save(figure, folder / name)
+        figure_style.save(figure, folder / name)
         paper_figures.save_pdf(figure, folder / name)
     print(f"{len(drawn)} figures in {folder}")

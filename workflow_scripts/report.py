@@ -28,7 +28,7 @@ def read_versions():
 
 
 with job(snakemake):
-    given, config = snakemake.input, snakemake.config
+    given, config, settings = snakemake.input, snakemake.config, snakemake.params.settings
     picks, table1, pick_counts = (
         store.read_table(path, text=TEXT) for path in (given.picks, given.table1, given.pick_counts)
     )
@@ -44,7 +44,9 @@ with job(snakemake):
         candidates=candidates,
         sheets=read_sheets(picks, supports, given.scores, config),
         auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,
+        class_names=settings["class_names"],
         crosses=read_crosses(picks, supports, config),
+        paper_tables=settings.get("paper_tables", ()),
         svgs={
             (path.parent.name, path.stem): path.read_text(encoding="utf-8")
             for path in sorted(Path(given.figures).glob("*/*.svg"))

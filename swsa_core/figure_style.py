@@ -1,0 +1,107 @@
+"""How all figures look, and how they are written to files.
+
+A candidate keeps its colour and marker in every figure; the shape of the marker says the same as its colour.
+"""
+
+import io
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.markers import MarkerStyle
+
+# Of candidates: by Tol (2021), for colour-blind readers; sources of anomalies have others, in `paper_figures`.
+COLOURS = (
+    *("#332288", "#CC3311", "#117733", "#AA4499", "#999933", "#33BBEE"),
+    *("#882255", "#EE7733", "#44AA99", "#6699CC", "#661100"),
+)
+# As many markers as have no common divisor with the colours: no pair comes twice among the first 132 candidates.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
+INK, FAINT, ACCENT = "#1f2933", "#8a94a0", "#0072B2"
+REFERENCE = {"color": FAINT, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
+WIDTH = 9.6  # inches; the report shows a figure at its own size, so 10 points stay 10 points
+
+STYLE = {
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "sans-serif"],
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e4e7eb",
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "text.parse_math": False,  # a "$" in a name is a dollar sign
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "svg.fonttype": "none",  # text stays text: it can be searched, selected and read aloud
+    "svg.hashsalt": "swsa",
+}
+styled = matplotlib.rc_context(STYLE)
+
+
+def looks(candidates):
+    """{candidate: (colour, marker)}, the same in every figure for candidates in the order of the config."""
+    return {
+        name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(dict.fromkeys(candidates))
+    }
+
+
+def swatch(colour, marker):
+    """A candidate's marker as a small SVG element, for tables and text."""
+    style = MarkerStyle(marker)
+    path = style.get_path().transformed(style.get_transform())
+    # Curves become polygons; SVG's y axis points down.
+    loops = [" ".join(f"{x:.3f},{-y:.3f}" for x, y in loop) for loop in path.to_polygons(closed_only=False)]
+    d = " ".join(f"M{loop}Z" for loop in loops)
+    return f'<svg class="swatch" viewBox="-.6 -.6 1.2 1.2" aria-hidden="true"><path d="{d}" fill="{colour}"/></svg>'
+
+
+def limits(set_limits, values):
+    """Axis limits around AUROCs: at least 0.05 wide, with some room on both sides."""
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    low, high = (values.min(), values.max()) if values.size else (0.5, 1)
+    if high - low < 0.05:
+        high = min((low + high) / 2 + 0.025, 1)  # no AUROC beyond 1
+        low = high - 0.05
+    set_limits(low - 0.08 * (high - low), high + 0.08 * (high - low))
+
+
+def rounded(value, digits=2):
+    """A number as it is written beside a mark; "" for NaN."""
+    return "" if np.isnan(value) else f"{value:.{digits}f}"
+
+
+@styled
+def svg(figure):
+    """The figure as SVG text, the same in every run."""
+    settle(figure)
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
+@styled
+def save(figure, stem):
+    """Write `stem`.svg and `stem`.png."""
+    Path(f"{stem}.svg").write_text(svg(figure), encoding="utf-8")
+    figure.savefig(f"{stem}.png")
+
+
+def settle(figure):
+    """Fix the places of the axes: each further drawing would shift them by fractions of a pixel."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
