@@ -16,7 +16,17 @@ from swsa_core.errors import InputError
 MAX_GROWTH, SLACK = 4, 64_000_000
 MAX_MEMBERS = 1_000_000
 MAX_HEADER = 1_000_000  # bytes of a long name or a pax header, which are read into memory
-DAMAGE = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError, UnicodeError)
+# What damaged or crafted archives end in; the last two come from numbers and texts in headers.
+DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+)
 UNSUPPORTED = (NotImplementedError, RuntimeError)  # zipfile's, for other compressions and for encrypted members
 
 
@@ -34,6 +44,8 @@ def unpack(archive, directory, progress=None):
             unpack_members = _unpack_zip if file.read(2) == b"PK" else _unpack_tar
             file.seek(0)
             unpack_members(file, directory, _Room(archive, directory), progress or (lambda done, total: None))
+    except InputError:  # a ValueError, too
+        raise
     except DAMAGE as error:
         raise InputError(f"{archive} is damaged or no tar or zip archive ({error or type(error).__name__})") from error
     except UNSUPPORTED as error:

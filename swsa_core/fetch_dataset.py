@@ -77,14 +77,15 @@ def or_fetch(function, spec, *args):
 
 
 def fetch_dataset(config, key, progress=None):
-    """Unpack the data set of a config key to its root, which appears whole or not at all; returns (root, notes).
+    """Unpack the data set of a config key to its root, which appears whole or not at all; returns the root.
 
-    progress: called with (bytes of the archive read, its size). notes: what a user should know about the files.
-    Raises InputError where a download has wrong bytes, or the readers do not find in the archive what the config needs.
+    progress: called with (bytes of the archive read, its size).
+    Raises InputError where a file, own or downloaded, is not the published one, or the readers do not find in the archive
+    what the config needs.
     """
     spec = published(config)[key]
     official, (archive, *others) = OFFICIAL[spec["kind"]], files(spec)
-    notes = list(filter(None, [license_line(spec), *_check_files(spec)]))
+    _check_files(spec)
     root = Path(spec["root"]).resolve()  # of a link, the directory that it names
     partial = root.with_name(f".{root.name}.swsa-unpacking")  # a name that nobody else gives
     shutil.rmtree(partial, ignore_errors=True)
@@ -101,18 +102,19 @@ def fetch_dataset(config, key, progress=None):
         _rename(content, root)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return root, notes
+    return root
 
 
 def _check_files(spec):
-    """Notes on own files that are not the published ones. A download that is not is an InputError."""
-    notes = []
     for path, file in zip(files(spec), OFFICIAL[spec["kind"]].files, strict=True):
         if found := difference(Path(path), file):
-            if not spec["archive"]:
-                raise InputError(f"{path} is not the file of {file.url}, {found}: delete it and run again")
-            notes.append(f"{path} is not the published {file.name}, {found}: taken, as the config names it")
-    return notes
+            remedy = "delete it and run again"
+            if spec["archive"]:
+                remedy = (
+                    f"name the published file, or unpack this one to root {str(spec['root'])!r} yourself: "
+                    "a root is read, whatever archive it came from"
+                )
+            raise InputError(f"{path} is not the file of {file.url}: {found}, expected {file.content}; {remedy}")
 
 
 def _copy(paths, directory):

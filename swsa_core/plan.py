@@ -1,7 +1,5 @@
-"""What a study costs before it runs: the jobs of each stage, their network passes, disk and memory."""
+"""What a study costs before it runs: its jobs, their network passes, time, disk and memory."""
 
-import math
-from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,12 +8,12 @@ from swsa_core.anomalies.diffusion import find_model
 from swsa_core.config import POOLS
 from swsa_core.datasets import official
 from swsa_core.downloads import PUBLISHED
+from swsa_core.embed import share_threads
 from swsa_core.fetch_dataset import is_absent, published
 from swsa_core.names import unique_slugs
 from swsa_core.score_knn import MOST_PARENTS
 
 FLOAT32, FLOAT64 = 4, 8  # bytes
-PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 # Published, {kind: (tasks, normal training images, test images)}: for data sets that are not on disk yet.
 OFFICIAL = {
     "cub": (200, 5994, 5794),
@@ -25,11 +23,14 @@ OFFICIAL = {
 }
 FLOWERS_VAL = 1020  # images of the official validation split
 ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flowers
-# Seconds of one core for reading and resizing an image, by kind of data set: 500 x 375 JPEG, 1024 x 1024 PNG, 1500 x 1000
-# JPEG. START: of a job's interpreter, with a network and without.
+# Seconds of one core. For reading and resizing an image, by kind of data set: 500 x 375 JPEG, 1024 x 1024 PNG, 1500 x 1000
+# JPEG; the same for a generated one; for a generated pixel to be made and compressed. START: of a job's interpreter, with
+# a network and without.
 READING, READING_OTHERS = {"cub": 0.007, "flowers": 0.007, "mvtec_ad": 0.09, "visa": 0.07, "digits": 0}, 0.02
-READING_GENERATED = 0.003
-START_NETWORK, START = 8, 0.5
+READING_GENERATED = 0.0035
+PASTING, COMPRESSING = 1.7e-8, 8e-8
+START_NETWORK, START = 8, 1
+ALL = "all"  # the target rule
 
 
 class Size(NamedTuple):
@@ -41,17 +42,19 @@ class Size(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One job: its output below the results (None: cannot be there yet), images that go through a network, and costs.
+    """One job: the path of its output (None: cannot be there yet), images that go through a network, and costs.
 
-    passes: of whole networks; flops: of all of them; cpu: seconds of one core for starting and reading images;
-    disk, memory: bytes of the arrays written, and of those held at once with the network's weights.
+    passes: of whole networks; flops: of all of them; start: seconds of one core without a network running; reading: those
+    for reading the images that go through it; disk, memory: bytes of the arrays written, and of those held at once with
+    the network's weights.
     """
 
     stage: str
     output: str | None
     passes: float = 0
     flops: int = 0
-    cpu: float = START
+    start: float = START
+    reading: float = 0
     disk: int = 0
     memory: int = 0
 
@@ -97,155 +100,160 @@ def diffusion_passes(source, seeds):
 
 
 def jobs(config, sizes, backbones, clip, costs, diffusion=None):
-    """All `Job`s from the index to the selection, in the order of the stages.
+    """All `Job`s that Snakemake runs for the default target, in the order of the stages.
 
     sizes: {data set: Size}; backbones: slugs of the kNN candidates; clip: slugs of CLIP models; costs: {slug: Cost};
     diffusion: DiffusionCost where there is that source.
     """
-    sources, specs = config["sources"], config["datasets"]
-    pools = [source for source in sources if source in POOLS]
-    generated = [source for source in sources if source not in POOLS]
-    side = ORIGINAL_SIDE if config["preparation"] == "original" else config["preparation"]["size"]
+    yield from _supports(config, sizes)
+    yield from _anomalies(config, sizes, diffusion)
+    yield from _embeddings(config, sizes, {slug: costs[slug] for slug in (*backbones, *clip)})
+    yield from _scores(config, sizes, clip, {slug: costs[slug] for slug in (*backbones, *clip)})
+    yield from _evaluations(config)
+    yield from _tables(config)
 
-    reading = {dataset: READING.get(spec["kind"], READING_OTHERS) for dataset, spec in specs.items()}
 
-    def embedding(stage, output, n, slug, seconds):
-        cost = costs[slug]
-        return Job(
-            stage,
-            output,
-            passes=n if cost.flops else 0,
-            flops=n * cost.flops,
-            cpu=(START_NETWORK if cost.flops else START) + n * seconds,
-            disk=n * cost.features * FLOAT32,
-            memory=cost.parameters * FLOAT32,
-        )
-
-    for dataset in specs:
-        yield Job("index_images", f"{dataset}/images.csv")
+def _supports(config, sizes):
+    for dataset in sizes:
+        yield Job("index_images", f"{config['results']}/{dataset}/images.csv")
     for dataset, task in _tasks(sizes):
-        cpu = START + reading[dataset] * sizes[dataset].support / len(sizes[dataset].tasks)
-        yield Job("split_support", task and f"{dataset}/support/{task}.json", cpu=cpu)
-    for source in generated:
+        size = sizes[dataset]
+        output = task and f"{config['results']}/{dataset}/support/{task}.json"
+        seconds = _reading(config, dataset) * size.support / len(size.tasks)
+        yield Job("split_support", output, start=START + seconds)
+
+
+def _anomalies(config, sizes, cost):
+    results, sources, preparation = config["results"], config["sources"], config["preparation"]
+    side = ORIGINAL_SIDE if preparation == "original" else preparation["size"]
+    model = sources.get("diffusion", {}).get("model")
+    if model in PUBLISHED:
+        yield Job("fetch_weights", find_model(sources["diffusion"])[0])
+    for source in _generated(config):
         for dataset, task in _tasks(sizes):
-            pixels = n_anomalies(specs[dataset]) * 3 * side**2
-            output = task and f"{dataset}/anomalies/{source}/{task}.h5"
+            spec = config["datasets"][dataset]
+            seeds, pixels = spec["support"]["seeds"], n_anomalies(spec) * side**2
+            output = task and f"{results}/{dataset}/anomalies/{source}/{task}.h5"
+            seconds = seeds * _reading(config, dataset) + pixels * COMPRESSING
             if source == "diffusion":
-                yield _diffusion_job(output, sources[source], specs[dataset]["support"]["seeds"], diffusion, pixels)
+                yield _diffusion_job(output, sources[source], seeds, cost, START_NETWORK + seconds, 3 * pixels)
             else:
-                yield Job(source, output, disk=pixels, memory=pixels)
-    for pool in pools:
-        yield Job("index_pool", f"pools/{pool}/images.csv")
-        for dataset in specs:
-            yield Job(f"sample_{pool}", f"{dataset}/anomalies/{pool}.csv")
-    for slug in (*backbones, *clip):
+                seconds += START + pixels * PASTING
+                yield Job(source, output, start=seconds, disk=3 * pixels, memory=3 * pixels)
+    for pool in _pools(config):
+        yield Job("index_pool", f"{results}/pools/{pool}/images.csv")
+        for dataset in sizes:
+            yield Job(f"sample_{pool}", f"{results}/{dataset}/anomalies/{pool}.csv")
+
+
+def _diffusion_job(output, source, seeds, cost, start, size):
+    encoder, decoder = diffusion_passes(source, seeds)
+    flops = encoder * cost.encoder + decoder * cost.decoder
+    memory = cost.parameters * FLOAT32 + seeds * source["steps"] * cost.h * FLOAT32
+    return Job("diffusion", output, flops / (cost.encoder + cost.decoder), flops, start, disk=size, memory=memory)
+
+
+def _embeddings(config, sizes, costs):
+    results = config["results"]
+    for slug, cost in costs.items():
         for dataset, (tasks, support, test) in sizes.items():
-            folder = f"{dataset}/embeddings/{slug}"
-            yield embedding("embed_images", f"{folder}/images.h5", support + test, slug, reading[dataset])
-            yield embedding("embed_support", f"{folder}/support.h5", support, slug, reading[dataset])
-            for source in generated:
-                n = len(tasks) * n_anomalies(specs[dataset])
-                yield embedding("embed_anomalies", f"{folder}/anomalies/{source}.h5", n, slug, READING_GENERATED)
-        for pool in pools:
-            yield embedding("embed_pool", f"pools/{pool}/{slug}.h5", sources[pool]["pool"], slug, READING_GENERATED)
-    for slug in (*backbones, *clip):
+            folder, seconds = f"{results}/{dataset}/embeddings/{slug}", _reading(config, dataset)
+            yield _embedding_job("embed_images", f"{folder}/images.h5", support + test, cost, seconds)
+            yield _embedding_job("embed_support", f"{folder}/support.h5", support, cost, seconds)
+            n = len(tasks) * n_anomalies(config["datasets"][dataset])
+            for source in _generated(config):
+                output = f"{folder}/anomalies/{source}.h5"
+                yield _embedding_job("embed_anomalies", output, n, cost, READING_GENERATED)
+        for pool in _pools(config):
+            n, output = config["sources"][pool]["pool"], f"{results}/pools/{pool}/{slug}.h5"
+            yield _embedding_job("embed_pool", output, n, cost, READING_GENERATED)
+
+
+def _embedding_job(stage, output, n, cost, seconds):
+    return Job(
+        stage,
+        output,
+        passes=n if cost.flops else 0,
+        flops=n * cost.flops,
+        start=START_NETWORK if cost.flops else START,
+        reading=n * seconds,
+        disk=n * cost.features * FLOAT32,
+        memory=cost.parameters * FLOAT32,
+    )
+
+
+def _scores(config, sizes, clip, costs):
+    for slug, cost in costs.items():
         for dataset, (tasks, support, test) in sizes.items():
-            anomalies = len(tasks) * n_anomalies(specs[dataset]) * len(sources)
+            spec = config["datasets"][dataset]
+            anomalies = len(tasks) * n_anomalies(spec) * len(config["sources"])
             rows = support * 2 + test + anomalies
             of_test, of_task = test * len(tasks) * FLOAT64, (support + anomalies) * FLOAT64
             if slug in clip:
-                disk = (of_test + of_task) * (len(specs[dataset]["templates"]) + 1)  # and the ensemble
+                disk = (of_test + of_task) * (len(spec["templates"]) + 1)  # and the ensemble
             else:
                 disk = of_test + of_task * 2 * (config["knn"]["k"] + MOST_PARENTS)
-            stage = "score_clip" if slug in clip else "score_knn"
-            memory = rows * costs[slug].features * FLOAT32 + disk
-            yield Job(stage, f"{dataset}/scores/{slug}.h5", disk=disk, memory=memory)
-    for dataset in specs:
-        yield Job("evaluate", f"{dataset}/auroc.csv")
-    for dataset in specs:
-        yield Job("select", f"{dataset}/selection.csv")
+            stage, output = "score_clip" if slug in clip else "score_knn", f"{dataset}/scores/{slug}.h5"
+            memory = rows * cost.features * FLOAT32 + disk
+            yield Job(stage, f"{config['results']}/{output}", disk=disk, memory=memory)
+
+
+def _evaluations(config):
+    for stage, table in (("evaluate", "auroc"), ("select", "selection")):
+        for dataset in config["datasets"]:
+            yield Job(stage, f"{config['results']}/{dataset}/{table}.csv")
+
+
+def _tables(config):
+    """The paper's tables and figures are made by default where one of its data sets is among them."""
+    results, in_paper = config["results"], any(spec["kind"] in OFFICIAL for spec in config["datasets"].values())
+    outputs = {"strategies": "tables/strategies.csv", "tables": "tables/table1.csv", "figures": "figures"}
+    if in_paper:
+        outputs |= {"paper_tables": "tables/paper/table1.csv", "paper_figures": "paper_figures"}
+    for stage, output in (outputs | {"report": "report.html"}).items():
+        yield Job(stage, f"{results}/{output}")
+    of_datasets = ["tsne"] if in_paper else []
+    of_datasets += ["total_variation"] if in_paper and "one_vs_closest" in config["evaluation"]["settings"] else []
+    for stage in of_datasets:
+        for dataset in config["datasets"]:
+            yield Job(stage, f"{results}/{dataset}/{stage}.csv")
+    yield Job(ALL, None, start=0)
+
+
+TABLES = ("strategies", "tables", "figures", "paper_tables", "paper_figures", "report", "tsne", "total_variation", ALL)
 
 
 def _tasks(sizes):
     return [(dataset, task) for dataset, size in sizes.items() for task in size.tasks]
 
 
-def _diffusion_job(output, source, seeds, cost, pixels):
-    encoder, decoder = diffusion_passes(source, seeds)
-    flops = encoder * cost.encoder + decoder * cost.decoder
-    memory = cost.parameters * FLOAT32 + seeds * source["steps"] * cost.h * FLOAT32
-    passes = flops / (cost.encoder + cost.decoder)
-    return Job("diffusion", output, passes, flops, START_NETWORK, disk=pixels, memory=memory)
+def _pools(config):
+    return [source for source in config["sources"] if source in POOLS]
 
 
-SUMS = ("passes", "flops", "cpu", "disk")
+def _generated(config):
+    return [source for source in config["sources"] if source not in POOLS]
 
 
-def totals(planned, is_done):
-    """{stage: {"jobs", "done", and of those to do the sums of SUMS and the "memory" of the largest}}.
+def _reading(config, dataset):
+    return READING.get(config["datasets"][dataset]["kind"], READING_OTHERS)
 
-    is_done: function of a job's output to whether it is there already.
+
+def to_do(planned, is_done):
+    """Those of the jobs that are left; is_done: function of an output's path. The target rule comes with any other."""
+    left = [job for job in planned if job.output is None or not is_done(job.output)]
+    return left if any(job.stage != ALL for job in left) else []
+
+
+def device_seconds(job, speed, device, threads, workers="auto"):
+    """Seconds that a job with a network holds its device: the start, then the network and the reading of images.
+
+    The two go on at the same time where threads are left for reading; see `share_threads`, also for `workers`.
+    speed: FLOPs a second, on a CPU of all `threads` together; device: cpu or cuda.
     """
-    found = defaultdict(lambda: dict.fromkeys(("jobs", "done", *SUMS, "memory"), 0))
-    for job in planned:
-        stage = found[job.stage]
-        if job.output is not None and is_done(job.output):
-            stage["done"] += 1
-            continue
-        stage["jobs"] += 1
-        for key in SUMS:
-            stage[key] += getattr(job, key)
-        stage["memory"] = max(stage["memory"], job.memory)
-    return dict(found)
-
-
-def table(stages, hours):
-    """Lines of text: a row a stage and their total. hours: {stage: hours of one device}."""
-    total = {key: sum(stage[key] for stage in stages.values()) for key in ("jobs", "done", *SUMS)}
-    total["memory"] = max((stage["memory"] for stage in stages.values()), default=0)
-    rows = [["stage", "jobs", "done", "passes", "FLOP", "device", "CPU", "disk", "memory"]]
-    for name, stage in (*stages.items(), ("total", total)):
-        spent = sum(hours.values()) if name == "total" else hours.get(name, 0)
-        counts = [f"{stage[key]:,.0f}" if stage[key] else "" for key in ("jobs", "done", "passes")]
-        times = [duration(3600 * spent), duration(stage["cpu"])]
-        rows.append(
-            [name, *counts, scaled(stage["flops"]), *times, *(scaled(stage[key], "B") for key in ("disk", "memory"))]
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
-        for name, *cells in rows
-    ]
-    rule = "-" * len(lines[0])
-    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
-
-
-def scaled(value, unit=""):
-    """A number with two or three digits and the prefix of its thousands; "" for nothing.
-
-    >>> scaled(5.44e18), scaled(2_470_000_000, "B"), scaled(0)
-    ('5.4 E', '2.5 GB', '')
-    """
-    if not value:
-        return ""
-    prefix = min(int(math.log10(max(value, 1)) // 3), len(PREFIXES) - 1)
-    number = value / 1000**prefix
-    return f"{number:.{int(number < 10)}f} {PREFIXES[prefix]}{unit}".strip()
-
-
-def duration(seconds):
-    """A time in the unit that suits it; "" for nothing.
-
-    >>> duration(27_200), duration(90), duration(5)
-    ('7.6 h', '1.5 min', '5 s')
-    """
-    if seconds < 1:
-        return "< 1 s" if seconds else ""
-    size, unit = next(
-        (size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= size or size == 1
-    )
-    number = seconds / size
-    return f"{number:,.{int(number < 10 and size > 1)}f} {unit}"
+    processes, compute = share_threads(threads, workers, device)
+    network = job.flops / speed * (threads / compute if device == "cpu" else 1)
+    return job.start + (max(network, job.reading / processes) if processes else network + job.reading)
 
 
 def downloads(config):

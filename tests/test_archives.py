@@ -201,6 +201,26 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
         unpack(archive, tmp_path / "out")
 
 
+HEADERS = {
+    "a map of no numbers": {"GNU.sparse.map": "abc"},
+    "a size that is no number": {"GNU.sparse.size": "abc"},
+    "a map that the content lacks": {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+    "a time that is no number": {"mtime": "nan"},
+    "a time beyond all numbers": {"mtime": "1e400"},
+    "a time beyond all clocks": {"mtime": "1e30"},
+}
+
+
+@pytest.mark.parametrize("headers", HEADERS)
+def test_a_header_of_impossible_values_is_refused(headers, tmp_path):
+    info = tarfile.TarInfo("data/second.jpg")
+    info.pax_headers = HEADERS[headers]
+    archive = tar(tmp_path / "a.tar", {"data/first.jpg": b"1", "second": info}, format=tarfile.PAX_FORMAT)
+    with pytest.raises(InputError, match=r"a\.tar is damaged or no tar or zip archive"):
+        unpack(archive, tmp_path / "out")
+    assert set(found(tmp_path / "out")) <= {"data/first.jpg", "data/second.jpg"}
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"<html>sign in</html>", b"PK\x03\x04no zip", gzip.compress(b"no tar"), lzma.compress(b"no tar")],

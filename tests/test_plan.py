@@ -1,13 +1,14 @@
 """`snakemake plan`: as many jobs as Snakemake would run, and network passes as many as the stages make."""
 
 import re
+from collections import Counter
 
 import layouts
 import pytest
 import torch
-from workflow import dry_run, snakemake
+from workflow import snakemake
 
-from swsa_core import plan
+from swsa_core import plan, plan_table
 from swsa_core.backbones import load_backbone
 from swsa_core.config import clip_backbone, validate
 from swsa_core.costs import Cost, DiffusionCost, backbone_cost, backbone_speed, diffusion_cost, diffusion_speed
@@ -96,32 +97,85 @@ def planned(config, sizes):
     return list(plan.jobs(config, sizes, slugs[:n], slugs[n:], costs, ADM))
 
 
-def test_jobs_are_those_of_a_dry_run(tmp_path):
+DIGITS = {"digits": {"kind": "digits", "tasks": ["3", "8"]}}
+PUBLISHED_MODEL = {
+    "sources": {"diffusion": {"model": "adm_imagenet_256"}, "cutpaste": {}},
+    "preparation": {"size": 256},
+}
+STUDIES = {
+    "the paper's data sets": {},
+    "without CLIP, with weights to fetch": {"clip": None} | PUBLISHED_MODEL,
+    "without the setting of Table 3": {"evaluation": {"bootstrap": 100, "settings": ["one_vs_rest"]}},
+    "other data sets": {"datasets": DIGITS},
+    "other data sets without CLIP": {"datasets": DIGITS, "clip": None},
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_jobs_are_those_of_a_dry_run(name, tmp_path):
     layouts.cub(tmp_path / "CUB_200_2011", make=layouts.touch)
     layouts.mvtec_ad(tmp_path / "mvtec_ad", make=layouts.touch)
-    config = validate(study())
-    specs = {name: spec | {"root": str(tmp_path / spec["root"])} for name, spec in config["datasets"].items()}
-    sizes = {name: plan.size_on_disk(spec) for name, spec in specs.items()}
-    jobs = planned(study(), sizes)
-    expected = {stage: row["jobs"] for stage, row in plan.totals(jobs, lambda output: False).items()}
-    found = dry_run(tmp_path, study())
-    assert expected == {stage: found[stage] for stage in expected}
-    assert set(found) - set(expected) >= {"tables", "figures", "report"}
+    config = validate(study(**STUDIES[name]))
+    specs = {
+        name: spec | {"root": spec["root"] and str(tmp_path / spec["root"])}
+        for name, spec in config["datasets"].items()
+    }
+    jobs = planned(study(**STUDIES[name]), {name: plan.size_on_disk(spec) for name, spec in specs.items()})
+    printed = snakemake(tmp_path, study(**STUDIES[name]), "--dry-run")
+    found = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", printed, re.M)}
+    assert found.pop("total") == len(jobs)
+    assert Counter(job.stage for job in jobs) == found
+    outputs = re.findall(r"^(?:local)?rule (\w+):$(?:\n    .*)*?\n    output: (.*)$", printed, re.M)
+    outputs = {(rule, output) for rule, several in outputs for output in several.split(", ")}
+    assert {(job.stage, job.output) for job in jobs if job.stage != "all"} <= outputs
     assert len({job.output for job in jobs}) == len(jobs)
+    assert {job.stage for job in jobs[-len(found) :] if job.stage in plan.TABLES} == set(found) & set(plan.TABLES)
 
 
 def test_what_is_done_is_not_counted():
     sizes = {"cub": plan.Size(["a", "b"], 12, 8), "mvtec": plan.Size([None, None], 12, 10)}
     jobs = planned(study(), sizes)
-    there = {"cub/anomalies/diffusion/a.h5", "cub/embeddings/mini-resnet_s/images.h5"}
-    before, after = (plan.totals(jobs, is_done) for is_done in (lambda output: False, there.__contains__))
+    there = {"results/cub/anomalies/diffusion/a.h5", "results/cub/embeddings/mini-resnet_s/images.h5"}
+    before, after = (
+        plan_table.totals(jobs, plan.to_do(jobs, is_done), lambda job: 3600)
+        for is_done in (lambda output: False, there.__contains__)
+    )
     assert (after["diffusion"]["jobs"], after["diffusion"]["done"], before["diffusion"]["jobs"]) == (3, 1, 4)
     assert after["diffusion"]["flops"] == before["diffusion"]["flops"] * 3 / 4
+    assert (before["diffusion"]["device"], after["diffusion"]["device"]) == (4 * 3600, 3 * 3600)
     assert before["embed_images"]["passes"] - after["embed_images"]["passes"] == 20
-    text = plan.table(after, {"diffusion": 27_200 / 3600})
+    text = plan_table.table(after)
     assert len({len(line) for line in text}) == 1
     assert text[-1].split()[:3] == ["total", str(len(jobs) - 2), "2"]
-    assert "7.6 h" in text[-1]
+    assert [line.split("  ")[0] for line in text[-3:]] == ["tables, figures, report", "-" * len(text[0]), "total"]
+
+
+@pytest.mark.parametrize("missing", ["", "figures", "report.html", "tables/strategies.csv", "tables/paper/table1.csv"])
+def test_the_target_comes_with_any_other_job(missing):
+    jobs = planned(study(), {"cub": plan.Size(["a"], 12, 8), "mvtec": plan.Size(["b"], 12, 10)})
+    left = plan.to_do(jobs, lambda output: output != f"results/{missing}")
+    assert [job.stage for job in left if job.output is None] == (["all"] if missing else [])
+    assert len(left) == (2 if missing else 0)
+    last = plan_table.totals(jobs, left, lambda job: 0)["tables, figures, report"]
+    assert (last["jobs"], last["done"]) == (len(left), 11 - len(left))
+
+
+def test_a_job_holds_its_device_for_the_longer_of_network_and_reading():
+    job = plan.Job("embed_images", None, flops=100, start=8, reading=60)
+    assert plan.device_seconds(job, speed=1, device="cuda", threads=4) == 8 + 100  # three processes read in 20 s
+    assert plan.device_seconds(job, speed=10, device="cuda", threads=4) == 8 + 20
+    assert plan.device_seconds(job, speed=10, device="cuda", threads=4, workers=1) == 8 + 60
+    assert plan.device_seconds(job, speed=10, device="cuda", threads=1) == 8 + 10 + 60  # one after the other
+    assert plan.device_seconds(job, speed=1, device="cpu", threads=4) == pytest.approx(8 + 100 * 4 / 3)
+
+
+def test_cutpaste_costs_what_it_reads_and_makes():
+    """Seconds on one core: 100 anomalies of 20 seeds took 0.65 beyond the start and the reading."""
+    changes = {"support": {"seeds": 20}, "preparation": {"size": 256}, "sources": {"cutpaste": {}}}
+    sizes = {"cub": plan.Size(["a"], 30, 8), "mvtec": plan.Size(["b"], 200, 10)}
+    birds, products = (job.start for job in planned(study(**changes), sizes) if job.stage == "cutpaste")
+    assert birds == pytest.approx(plan.START + 20 * 0.007 + 0.65, abs=0.05)
+    assert products - birds == pytest.approx(20 * (0.09 - 0.007))
 
 
 def test_official_sizes_follow_the_tasks():
@@ -132,21 +186,34 @@ def test_official_sizes_follow_the_tasks():
     assert plan.official_size(flowers | {"real_split": "val"}).test == 1020
 
 
+STATED = "runtime={tflops: 200}"
+
+
 def test_plan_of_data_sets_that_are_not_there(tmp_path):
     """The command prints the table before anything is downloaded, and writes nothing but its log."""
     config = study(datasets={"flowers": {"kind": "flowers", "root": "data/flowers102"}})
-    output = snakemake(tmp_path, config, "plan", "--quiet", "all")
+    config["runtime"] = {"device": "cpu", "threads": 2}
+    output = snakemake(tmp_path, config, "plan", "--quiet", "all", "--config", STATED)
     assert "flowers: 102 tasks, 1,020 normal training and 6,149 test images (published numbers, not on disk)" in output
     assert re.search(r"^diffusion +102 ", output, re.M)
     assert "downloads: flowers 345 MB" in output
-    assert "Time on a device of 1 TFLOP/s" in output
+    assert "Time on a device of 200 TFLOP/s" in output and "read images, 1 a job" in output
+    assert "These times are of a CPU" not in output
     assert [path.name for path in (tmp_path / "results").rglob("*") if path.is_file()] == ["plan.log"]
 
 
+def test_plan_on_a_cpu_says_how_to_state_a_gpu(tmp_path):
+    config = study(datasets=DIGITS, sources={"cutpaste": {}}, candidates=["mini:resnet_s"], clip=None)
+    config["runtime"] = {"device": "cpu", "threads": 2}
+    output = snakemake(tmp_path, config, "plan", "--quiet", "all")
+    assert "Time on the CPU, 2 thread(s)" in output and "These times are of a CPU" in output
+    assert f"--config '{STATED}'" in output
+
+
 def test_times_and_sizes_are_short():
-    assert [plan.scaled(value, "B") for value in (0, 999, 1000, 20_600, 5.44e18, 1e25)] == [
+    assert [plan_table.scaled(value, "B") for value in (0, 999, 1000, 20_600, 5.44e18, 1e25)] == [
         *("", "999 B", "1.0 kB", "21 kB", "5.4 EB", "10000 ZB"),
     ]
-    assert [plan.duration(seconds) for seconds in (0, 0.2, 59, 61, 3600, 7.2e6)] == [
+    assert [plan_table.duration(seconds) for seconds in (0, 0.2, 59, 61, 3600, 7.2e6)] == [
         *("", "< 1 s", "59 s", "1.0 min", "1.0 h", "2,000 h"),
     ]

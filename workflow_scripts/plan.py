@@ -1,28 +1,32 @@
-from collections import defaultdict
 from pathlib import Path
 
 from swsa_core.anomalies.diffusion import find_model
 from swsa_core.config import clip_backbone
 from swsa_core.costs import backbone_cost, backbone_speed, diffusion_cost, diffusion_speed
+from swsa_core.embed import share_threads
 from swsa_core.fetch_dataset import is_absent
 from swsa_core.names import unique_slugs
-from swsa_core.plan import FLOAT32, downloads, jobs, official_size, scaled, size_on_disk, table, totals
+from swsa_core.plan import FLOAT32, device_seconds, downloads, jobs, official_size, size_on_disk, to_do
+from swsa_core.plan_table import scaled, table, totals
 from workflow_scripts._job import job
 
 LIBRARIES = ("torchvision:", "timm:", "open_clip:")
 NOTES = """
-done: outputs that are there and not counted otherwise; `snakemake -n` says which of them are out of date.
-passes: of images through a network. device: their time on one device, without waiting for images.
-CPU: of one core, for starting jobs and reading images; scoring, tables, figures and report take minutes more.
+jobs: those to do. done: those whose output is there; `snakemake -n` says which of them are out of date.
+passes: of images through a network. device: how long jobs hold one, their start included; {reading}.
+CPU: of one core, for starting jobs, reading images and making some; scoring, tables, figures and report take minutes more.
 disk: images before compression. memory: of the largest job, its arrays and weights; in addition about 1 GB for libraries,
   and a batch of feature maps, which becomes smaller where memory runs out."""
+ON_CPU = """These times are of a CPU. For those of a GPU state what it sustains, e.g. 200 TFLOP/s: add to this command
+  --config 'runtime={tflops: 200}'
+or to the config `runtime: {tflops: 200}`."""
 
 
-def speeds(config, stages, models, costs, diffusion):
-    """({stage: FLOPs a second}, where they are from)."""
-    if config["runtime"]["tflops"]:
-        given = config["runtime"]["tflops"]
-        return defaultdict(lambda: given * 1e12), f"on a device of {given:g} TFLOP/s (runtime.tflops)"
+def speeds(config, left, models, costs, diffusion):
+    """({stage: FLOPs a second} of the jobs left that have a network, "cpu" or "cuda", where they are from)."""
+    stages = {job.stage for job in left if job.flops}
+    if given := config["runtime"]["tflops"]:
+        return dict.fromkeys(stages, given * 1e12), "cuda", f"on a device of {given:g} TFLOP/s (runtime.tflops)"
     import torch
 
     from swsa_core.devices import find_device, find_dtype
@@ -34,17 +38,28 @@ def speeds(config, stages, models, costs, diffusion):
         torch.cuda.get_device_name(device) if device.startswith("cuda") else f"the CPU, {snakemake.threads} thread(s)"
     )
     found, told = {}, []
-    if stages.get("diffusion", {}).get("flops"):
+    if "diffusion" in stages:
         flops = diffusion.encoder + diffusion.decoder
         weights, flags, _ = find_model(config["sources"]["diffusion"])
         found["diffusion"] = diffusion_speed(weights, flags, flops, device, dtype)
         told.append(f"diffusion {scaled(found['diffusion'], 'FLOP/s')}")
-    if any(stage["flops"] for name, stage in stages.items() if name.startswith("embed_")):
+    if embedding := stages - {"diffusion"}:
         dearest = max(models, key=lambda slug: costs[slug].flops)
         speed = backbone_speed(models[dearest], costs[dearest].flops, device, dtype)
-        found |= {name: speed for name in stages if name.startswith("embed_")}
+        found |= dict.fromkeys(embedding, speed)
         told.append(f"{models[dearest]['name']} {scaled(speed, 'FLOP/s')}")
-    return found, f"on {name}, in {str(dtype).removeprefix('torch.')}; measured: {', '.join(told) or 'nothing'}"
+    where = f"on {name}, in {str(dtype).removeprefix('torch.')}; measured: {', '.join(told) or 'nothing'}"
+    return found, device.split(":")[0], where
+
+
+def reading_note(processes):
+    """How reading images adds to the time of a network; processes: their number beside it."""
+    if not processes:
+        return "with one thread\n  the network waits while images are read (runtime.threads)"
+    return (
+        f"the network's\n  time or, where it is longer, that of the processes which read images, {processes} a job "
+        "(runtime.threads, runtime.workers)"
+    )
 
 
 with job(snakemake):
@@ -62,10 +77,13 @@ with job(snakemake):
     costs = {slug: backbone_cost(model) for slug, model in models.items()}
     source = config["sources"].get("diffusion")
     diffusion = diffusion_cost(*find_model(source)[:2]) if source else None
-    planned = jobs(config, sizes, backbones, clip, costs, diffusion)
-    stages = totals(planned, lambda output: (Path(config["results"]) / output).exists())
-    rates, where = speeds(config, stages, models, costs, diffusion)
-    hours = {name: stage["flops"] / rates[name] / 3600 for name, stage in stages.items() if stage["flops"]}
+    planned = list(jobs(config, sizes, backbones, clip, costs, diffusion))
+    left = to_do(planned, lambda output: Path(output).exists())
+    rates, device, where = speeds(config, left, models, costs, diffusion)
+    # A CPU's speed is that of this job's threads; a GPU's jobs will have those of the config.
+    threads = snakemake.threads if device == "cpu" else config["runtime"]["threads"]
+    sharing = device, threads, config["runtime"]["workers"]
+    rows = totals(planned, left, lambda job: device_seconds(job, rates[job.stage], *sharing))
 
     n_tasks = sum(len(size.tasks) for size in sizes.values())
     print(f"\n{config['results']}: {n_tasks:,} tasks, {len(backbones)} candidates, {len(clip)} CLIP model")
@@ -73,8 +91,10 @@ with job(snakemake):
         tasks, origin = len(size.tasks), "published numbers, not on disk" if absent[name] else "counted on disk"
         print(f"  {name}: {tasks} tasks, {size.support:,} normal training and {size.test:,} test images ({origin})")
     print(f"Time {where}.\n")
-    print(*table(stages, hours), sep="\n")
-    print(NOTES)
+    print(*table(rows), sep="\n")
+    print(NOTES.format(reading=reading_note(share_threads(threads, config["runtime"]["workers"], device)[0])))
+    if device == "cpu":
+        print(ON_CPU)
     if to_fetch := downloads(config):
         listed = ", ".join(f"{name} {scaled(size, 'B')}" for name, size in to_fetch.items())
         print(f"downloads: {listed} (`snakemake datasets weights`)")
