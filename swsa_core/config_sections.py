@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from swsa_core.detectors import prompts
+from swsa_core.diffusion_configs import adm_arguments
+from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
 
 FAMILIES = ("torchvision", "timm", "open_clip", "mini", "descriptor")
@@ -47,6 +49,12 @@ def _plain(path):
     if set(str(path)) & set("{}<>"):
         raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
     return path
+
+
+def _not_blank(text):
+    if not text.strip():
+        raise ValueError("expected a text that is not blank")
+    return text.strip()
 
 
 AnyPath = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -135,7 +143,7 @@ class Folder(Dataset):
     """Sub-directory that holds the normal images; the other sub-directories are defect types."""
     train: PositiveInt | None = None
     """Normal images drawn for the support set where there is no train/test split."""
-    class_name: str | None = None
+    class_name: Annotated[str, AfterValidator(_not_blank)] | None = None
     """What the images show, for prompts; the directory's name when left out."""
 
 
@@ -151,18 +159,42 @@ AnyDataset = Annotated[
 
 
 class CutPaste(Section):
+    form: Literal["patch", "scar"] = "patch"
+    """What is pasted elsewhere: a rectangle, or a thin one that is rotated (CutPaste-Scar)."""
     area: Range = [0.02, 0.15]
     """Area of the pasted patch as a share of the image, drawn uniformly."""
     aspect: Range = [0.3, 3.3]
     """Width over height of the patch, drawn log-uniformly."""
+    scar_width: Range = [2, 16]
+    """Width of a scar in pixels of an image of 256, drawn uniformly and scaled to other sizes."""
+    scar_length: Range = [10, 25]
+    """Length of a scar in pixels of an image of 256."""
+    scar_rotation: Range = [-45, 45]
+    """Degrees by which a scar is rotated."""
+    jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Strength of the colour jitter of what is pasted; 0.1 in Li et al."""
 
-    @field_validator("area", "aspect")
+    @field_validator("area", "aspect", "scar_width", "scar_length")
     @classmethod
     def _increasing(cls, value, info):
-        upper = 1 if info.field_name == "area" else float("inf")
+        upper = {"area": 1, "aspect": float("inf")}.get(info.field_name, 128)
         if not 0 < value[0] <= value[1] <= upper:
-            raise ValueError(f"expected 0 < low <= high{' <= 1' if upper == 1 else ''}")
+            raise ValueError(f"expected 0 < low <= high{f' <= {upper}' if upper < float('inf') else ''}")
         return value
+
+    @field_validator("scar_rotation")
+    @classmethod
+    def _degrees(cls, value):
+        if not -180 <= value[0] <= value[1] <= 180:
+            raise ValueError("expected -180 <= low <= high <= 180")
+        return value
+
+    @model_validator(mode="after")
+    def _of_the_form(self):
+        for name, key in type(self).model_fields.items():
+            if self.form == "patch" and name.startswith("scar_") and getattr(self, name) != key.default:
+                raise inconsistent(f"{name} is about scars: add `form: scar`, or remove it")
+        return self
 
 
 class TinyImageNet(Section):
@@ -186,7 +218,8 @@ class Diffusion(Section):
     """A published model (adm_imagenet_256, fetched by `snakemake weights`), mini:adm_32, or a path: a guided-diffusion
     checkpoint, or the directory of a diffusers UNet2DModel."""
     flags: dict[str, str | int | float | bool] | None = None
-    """Flags of an own checkpoint under guided-diffusion's names; those of the ImageNet 256 model when left out."""
+    """Flags of an own guided-diffusion checkpoint under its names, others at its defaults; without this key, the ImageNet
+    256 model's."""
     gamma: Annotated[float, Field(ge=0, le=1)] = 0.7
     """Weight of the content image's h against that of the image being generated."""
     steps: Annotated[int, Field(ge=2, le=1000)] = 50
@@ -198,6 +231,21 @@ class Diffusion(Section):
     """Factor of the D_t term where t >= 950."""
     content_h: Literal["inversion", "reconstruction"] = "inversion"
     """Whether the content's h comes from its inversion or from its reconstruction."""
+
+    @field_validator("model")
+    @classmethod
+    def _plain_path(cls, value):
+        return _plain(os.path.expanduser(value))
+
+    @field_validator("flags")
+    @classmethod
+    def _known_flags(cls, value):
+        if value is not None:
+            try:
+                adm_arguments(value)
+            except InputError as error:
+                raise inconsistent(str(error)) from None
+        return value
 
 
 class Sources(Section):
@@ -236,7 +284,9 @@ class Candidate(Section):
         return value
 
     @model_validator(mode="after")
-    def _named(self):
+    def _complete(self):
+        if (self.mean is None) != (self.std is None):
+            raise inconsistent(f"{self.model} has only one of mean and std: give both, or none for the library's own")
         self.name = self.name or self.model
         return self
 
@@ -248,7 +298,7 @@ class Clip(Section):
     """A pretrained tag of open_clip, or a local file (with a / in its path, or ending in .safetensors, .pt, .pth, .bin)."""
     tag: str | None = None
     """Where `weights` is a file: the pretrained tag that it is a copy of, whose image preparation it wants."""
-    templates: Templates = prompts.PAPER
+    templates: Annotated[Templates, Field(validate_default=True)] = prompts.PAPER
     """Prompts to choose from: paper (the set that suits each data set), the name of a bundled set, or a list of pairs
     [normal, anomalous], {} standing for the class name. The first one is the default prompt."""
 
@@ -281,7 +331,8 @@ class Clip(Section):
 class KNN(Section):
     k: PositiveInt = 3
     """Neighbours whose distances are summed, Eq. 4."""
-    distance: Literal["squared_l2"] = "squared_l2"
+    distance: Literal["squared_l2", "l2"] = "squared_l2"
+    """Distance that is summed: the squared one of Eq. 4, or the Euclidean one of its text."""
     l2_normalize: bool = False
     """Scale each feature vector to unit length first."""
 

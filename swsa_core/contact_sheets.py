@@ -25,7 +25,9 @@ class Sheet:
     anomalies: list  # of (H, W, 3) uint8, the hardest first
     n_anomalies: int
     parents: list  # a list of (H, W, 3) uint8 for each anomaly, all of one length: 0, 1, or 2 for style and content
-    boxes: np.ndarray | None  # (len(anomalies), 6) int: width, height, x, y, to_x, to_y
+    boxes: (
+        np.ndarray | None
+    )  # (len(anomalies), 6 or 8) int: width, height, x, y, to_x, to_y, of a scar to_width, to_height
 
 
 def collect(pick, seed_ids, read, scores, anomaly, parents=None, boxes=None, n_seeds=N_SEEDS, n_hardest=N_HARDEST):
@@ -34,7 +36,7 @@ def collect(pick, seed_ids, read, scores, anomaly, parents=None, boxes=None, n_s
     pick: recommended row of tables.picks (dataset, task, source, candidate).
     seed_ids: image ids; read: image id -> (H, W, 3) uint8, for seeds and parents.
     scores: (n,) anomaly scores by the recommended candidate; anomaly: row in 0..n-1 -> (H, W, 3) uint8.
-    parents: (n, P) image ids, boxes: (n, 6) of CutPaste; None where the source has none.
+    parents: (n, P) image ids, boxes: (n, 6 or 8) of CutPaste; None where the source has none.
     """
     hardest = np.argsort(np.asarray(scores), kind="stable")[:n_hardest]
     return Sheet(
@@ -56,10 +58,10 @@ def pictures(sheet, i):
     images = [*sheet.parents[i], sheet.anomalies[i]]
     if sheet.boxes is None:
         return images
-    width, height, x, y, to_x, to_y = map(int, sheet.boxes[i])
+    width, height, x, y, to_x, to_y, *to_size = map(int, sheet.boxes[i])
     first, *rest, last = images if len(images) > 1 else (None, *images)
     taken = [] if first is None else [outlined(first, (x, y, width, height))]
-    return [*taken, *rest, outlined(last, (to_x, to_y, width, height))]
+    return [*taken, *rest, outlined(last, (to_x, to_y, *(to_size or (width, height))))]
 
 
 def cross_sheet(styles, contents, anomalies, gap=4):

@@ -28,7 +28,17 @@ def changed(path, value):
 def test_defaults():
     config = validate(MINIMAL)
     assert config["knn"] == {"k": 3, "distance": "squared_l2", "l2_normalize": False}
-    assert config["sources"] == {"cutpaste": {"area": [0.02, 0.15], "aspect": [0.3, 3.3]}}
+    assert config["sources"] == {
+        "cutpaste": {
+            "form": "patch",
+            "area": [0.02, 0.15],
+            "aspect": [0.3, 3.3],
+            "scar_width": [2, 16],
+            "scar_length": [10, 25],
+            "scar_rotation": [-45, 45],
+            "jitter": 0,
+        }
+    }
     assert config["datasets"]["d"]["support"] == {"seeds": 20}
     assert config["strategies"] == ["largest_model", "random", "swsa_cutpaste"]
     assert config["candidates"][0]["name"] == "descriptor:hog"
@@ -129,6 +139,11 @@ def test_null_removes_an_entry():
         ("evaluation.hardest", [10, 5], r"evaluation\.hardest: received \[10, 5\]; expected a list with 'all'"),
         ("results", "{dataset}", r"results: received '\{dataset\}'; expected a path without braces"),
         ("runtime.device", "gpu", r"runtime\.device: received 'gpu'; expected auto, cpu, cuda"),
+        (
+            "candidates",
+            [{"model": "mini:vit_s", "mean": [0.5] * 3}],
+            r"^candidates\.0: mini:vit_s has only one of mean and std: give both",
+        ),
         ("clip", {"model": "timm:vit"}, r"^clip\.model: received 'timm:vit'; expected open_clip:<model> or mini:clip$"),
         ("clip", {"model": "open_clip:ViT-B-32"}, r"^clip: open_clip:ViT-B-32 needs `weights`, a pretrained tag"),
         (
@@ -322,3 +337,18 @@ def test_a_file_of_clip_weights_may_say_of_which_tag_it_is_a_copy():
 def test_a_candidate_is_not_named_like_a_combination_of_candidates(name):
     with pytest.raises(InputError, match=f"candidates: '{name}' names a combination of candidates"):
         validate(MINIMAL | {"candidates": [{"name": name, "model": "descriptor:hog"}]})
+
+
+def test_a_class_name_is_a_text():
+    def of(value):
+        return validate(changed("datasets.mine", {"kind": "folder", "root": "x", "class_name": value}))["datasets"][
+            "mine"
+        ]
+
+    assert of(" red bolt ")["class_name"] == "red bolt"
+    assert of(None)["class_name"] is None
+    for empty in ("", "   "):
+        with pytest.raises(
+            InputError, match=rf"^datasets\.mine\.class_name: received '{empty}'; expected a text that is not blank$"
+        ):
+            of(empty)

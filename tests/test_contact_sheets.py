@@ -29,6 +29,20 @@ def test_an_outline_at_the_border_and_one_around_everything():
     assert np.array_equal(contact_sheets.outlined(picture, (0, 0, 32, 32)), contact_sheets.enlarged(picture, 96))
 
 
+@pytest.mark.parametrize(
+    ("box", "pasted"), [((6, 5, 4, 3, 20, 18), (20, 18, 6, 5)), ((2, 9, 4, 3, 20, 18, 7, 8), (20, 18, 7, 8))]
+)
+def test_outlines_show_what_was_taken_and_where_it_went(box, pasted):
+    """A scar is of another size where it went than where it was taken: boxes of eight numbers."""
+    pick = pd.DataFrame([["d", "t", "cutpaste", "hog"]], columns=["dataset", "task", "source", "candidate"]).iloc[0]
+    sheet = contact_sheets.collect(
+        pick, ["a"], lambda name: image(0, 32), np.zeros(1), lambda row: image(1, 32), [["a"]], np.array([box])
+    )
+    taken, anomaly = contact_sheets.pictures(sheet, 0)
+    assert np.array_equal(taken, contact_sheets.outlined(image(0, 32), (box[2], box[3], box[0], box[1])))
+    assert np.array_equal(anomaly, contact_sheets.outlined(image(1, 32), pasted))
+
+
 @pytest.mark.parametrize("shape", [(8, 8), (32, 20), (300, 200), (160, 160)])
 def test_thumbnails_are_square(shape):
     thumbnail = contact_sheets.thumbnail(np.zeros((*shape, 3), np.uint8), 160)

@@ -1,4 +1,4 @@
-"""Eq. 4 against scikit-learn, and what must hold for any features."""
+"""Eq. 4 against scikit-learn, with squared and plain distances, and what must hold for any features."""
 
 import numpy as np
 import pytest
@@ -10,10 +10,10 @@ from swsa_core.detectors import knn_score
 from swsa_core.detectors.knn import l2_normalized, nearest, squared_distances
 
 
-def by_scikit_learn(queries, bank, k):
+def by_scikit_learn(queries, bank, k, power=2):
     """Eq. 4 with tree search, which subtracts before it squares."""
     distances, _ = NearestNeighbors(n_neighbors=k, algorithm="kd_tree").fit(bank).kneighbors(queries)
-    return (distances**2).sum(axis=1)
+    return (distances**power).sum(axis=1)
 
 
 @settings(max_examples=40, deadline=None)
@@ -32,6 +32,32 @@ def test_knn_score_is_that_of_scikit_learn_at_any_offset(seed, n, m, d, k, offse
     expected = by_scikit_learn(queries, bank, k)
     shifted = knn_score((queries + offset) * spread, (bank + offset) * spread, k)
     np.testing.assert_allclose(shifted / spread**2, expected, rtol=1e-6, atol=1e-12 * offset)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.sampled_from([1e-6, 1, 1e6]))
+def test_l2_sums_distances_themselves(seed, k, spread):
+    generator = np.random.default_rng(seed)
+    queries, bank = generator.normal(size=(6, 8)), generator.normal(size=(11, 8))
+    found = knn_score(queries * spread, bank * spread, k, distance="l2")
+    np.testing.assert_allclose(found / spread, by_scikit_learn(queries, bank, k, power=1), rtol=1e-9)
+
+
+def test_l2_ties_are_exact_in_any_order():
+    """Points of a grid: distances are roots of whole numbers, whose sums tie only where their terms are the same."""
+    generator = np.random.default_rng(5)
+    bank = generator.integers(0, 4, size=(12, 3)).astype(float)
+    queries = generator.integers(0, 4, size=(40, 3)).astype(float)
+    order = generator.permutation(12)
+    scores = knn_score(queries, bank, distance="l2")
+    np.testing.assert_array_equal(knn_score(queries, bank[order], distance="l2"), scores)
+    terms = np.sort(((queries[:, None] - bank) ** 2).sum(axis=2), axis=1)[:, :3]
+    same = (terms[:, None] == terms).all(axis=2)
+    np.testing.assert_array_equal(scores[:, None] == scores, same)
+    own = generator.integers(-1, 12, size=(40, 2))
+    left = [np.delete(bank, rows[rows >= 0], axis=0) for rows in own]
+    alone = [knn_score(query[None], rest, distance="l2")[0] for query, rest in zip(queries, left, strict=True)]
+    np.testing.assert_array_equal(knn_score(queries, bank, own=own, distance="l2"), alone)
 
 
 def test_float32_features_far_from_the_origin_keep_their_digits():
@@ -110,6 +136,7 @@ def test_l2_normalized_rows_have_unit_length_and_zero_stays_zero():
         ({"queries": np.zeros(4)}, "queries must be a"),
         ({"bank": np.empty((0, 4))}, "bank must be a"),
         ({"queries": [[np.nan] * 4] * 2}, "queries hold NaN"),
+        ({"distance": "euclidean"}, "distance must be squared_l2 or l2, received 'euclidean'"),
     ],
 )
 def test_knn_score_refuses_what_has_no_meaning(arguments, message):

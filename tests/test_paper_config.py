@@ -21,14 +21,16 @@ VARIANTS = sorted((ROOT / "config" / "variants").glob("*.yaml"))
 # {variant: (config key, its value then)}
 SWITCHES = {
     "content_h_reconstruction": ("sources.diffusion.content_h", "reconstruction"),
+    "cutpaste_jitter": ("sources.cutpaste.jitter", 0.1),
+    "cutpaste_scar": ("sources.cutpaste.form", "scar"),
     "dt_lambda": ("sources.diffusion.dt_lambda", 0.9985),
     "float32": ("precision", "float32"),
     "flowers_val": ("datasets.flowers.real_split", "val"),
     "industrial_something": ("datasets.visa.templates.0", ["a photo of a {}", "a photo of something"]),
+    "l2_distance": ("knn.distance", "l2"),
     "l2_normalize": ("knn.l2_normalize", True),
     "leave_one_out": ("evaluation.protocols", ["leave_one_out", "paired", "paper"]),
     "mean_rank_hardest": ("evaluation.hardest_by", "mean_rank"),
-    "mvtec_one_vs_one": ("evaluation.settings", ["one_vs_one", "one_vs_rest"]),
     "more_strategies": ("strategies.7", "swsa_combined"),
     "original_preparation": ("preparation", "original"),
     "shared_closest": ("evaluation.closest", "shared"),
@@ -111,10 +113,19 @@ def test_variants_say_how_they_are_run(variant):
         validate(read(variant))
 
 
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda path: path.stem)
+def test_variants_leave_data_sets_out_only_in_a_directory_of_their_own(variant):
+    """In results/paper the figures and the report of the whole study would be replaced by those of a part of it."""
+    paper, config = validate(read(PAPER)), merged(variant)
+    if config["results"] == paper["results"]:
+        assert (list(config["datasets"]), list(config["sources"])) == (list(paper["datasets"]), list(paper["sources"]))
+
+
 def test_earlier_version_s_figures():
+    """That on Tiny-ImageNet is a variant; that on MVTec-AD is part of the study, with one-vs-one among its settings."""
     tiny = merged(ROOT / "config/variants/tiny_imagenet_selection.yaml")
     assert (list(tiny["datasets"]), list(tiny["sources"])) == (["cub", "flowers"], ["tiny_imagenet"])
-    assert list(merged(ROOT / "config/variants/mvtec_one_vs_one.yaml")["datasets"]) == ["mvtec_ad"]
+    assert "one_vs_one" in validate(read(PAPER))["evaluation"]["settings"]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the official split files are not there")

@@ -14,10 +14,10 @@ from swsa_core.errors import InputError
 from swsa_core.score_knn import overlapping, score_all
 
 
-def one_by_one(queries, bank, sizes, k):
+def one_by_one(queries, bank, sizes, k, distance="squared_l2"):
     """(n, T): each task by itself, in float64."""
     banks = np.split(bank, np.cumsum(sizes)[:-1])
-    return np.stack([knn_score(queries, one, k) for one in banks], axis=1)
+    return np.stack([knn_score(queries, one, k, distance=distance) for one in banks], axis=1)
 
 
 def assert_same_order_and_ties(scores, expected):
@@ -42,15 +42,18 @@ FEATURES = {
 
 @pytest.mark.parametrize("kind", FEATURES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_all_tasks_at_once_give_the_order_of_each_alone(kind, dtype):
+@pytest.mark.parametrize("distance", ["squared_l2", "l2"])
+def test_all_tasks_at_once_give_the_order_of_each_alone(kind, dtype, distance):
     generator = np.random.default_rng(0)
     features = FEATURES[kind](generator, 700, 40).astype(dtype)
     features[:20] = features[600:620]  # test images that are in a bank, and equal test images
     features[20:40] = features[40:60]
     queries, bank = features[:600], features[600:]
     sizes = [30, 3, 7, 60]
-    scores, expected = score_all(queries, bank, sizes, 3), one_by_one(queries, bank, sizes, 3)
-    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6 * expected.max())
+    scores = score_all(queries, bank, sizes, 3, distance=distance)
+    expected = one_by_one(queries, bank, sizes, 3, distance)
+    small = 1e-6 if distance == "squared_l2" else 1e-3  # of an image in the bank the root of a rounding error is left
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=small * expected.max())
     assert_same_order_and_ties(scores, expected)
 
 
@@ -61,14 +64,16 @@ def test_all_tasks_at_once_give_the_order_of_each_alone(kind, dtype):
     sizes=st.lists(st.integers(2, 6), min_size=1, max_size=5),
     k=st.integers(1, 2),
     levels=st.sampled_from([2, 1000]),
+    distance=st.sampled_from(["squared_l2", "l2"]),
 )
-def test_any_small_data_set(seed, n, sizes, k, levels):
+def test_any_small_data_set(seed, n, sizes, k, levels, distance):
     generator = np.random.default_rng(seed)
     queries, bank = (
         generator.integers(0, levels, size=(n, 3)) / 7,
         generator.integers(0, levels, size=(sum(sizes), 3)) / 7,
     )
-    assert_same_order_and_ties(score_all(queries, bank, sizes, k), one_by_one(queries, bank, sizes, k))
+    found = score_all(queries, bank, sizes, k, distance=distance)
+    assert_same_order_and_ties(found, one_by_one(queries, bank, sizes, k, distance))
 
 
 def test_the_number_of_threads_changes_no_digit(monkeypatch):
@@ -122,6 +127,20 @@ def test_l2_normalize_is_knn_on_normalised_features():
     np.testing.assert_allclose(
         scores.test["scores"][:, 0], knn_score(l2_normalized(test), l2_normalized(bank)), rtol=1e-5
     )
+
+
+def test_l2_reaches_every_part_of_the_file():
+    study = scored.study()
+    scores, squared = study.scores(distance="l2"), study.scores()
+    for t, support in enumerate(study.supports):
+        ids = support["seed_ids"] + support["held_out_ids"]
+        real, test = study.features(study.images, ids), study.features(study.images, study.test_ids)
+        np.testing.assert_allclose(scores.test["scores"][:, t], knn_score(test, real, distance="l2"), rtol=1e-5)
+    for part, other in [(scores.support, squared.support)] + [
+        (scores.anomalies[source], squared.anomalies[source]) for source in study.anomalies
+    ]:
+        np.testing.assert_array_equal(part["neighbours"], other["neighbours"])
+        np.testing.assert_allclose(part["distances"] ** 2, other["distances"], rtol=1e-9)
 
 
 def test_a_file_gives_back_what_was_written(tmp_path):

@@ -5,8 +5,6 @@ from workflow_scripts._score import describe, read_embeddings
 with job(snakemake):
     knn = snakemake.params.settings["knn"]
     embeddings, backbone = read_embeddings(snakemake.input)
-    scores = score_knn.score_dataset(
-        **embeddings, k=knn["k"], l2_normalize=knn["l2_normalize"], threads=snakemake.threads
-    )
+    scores = score_knn.score_dataset(**embeddings, **knn, threads=snakemake.threads)
     described = describe(backbone) | {"candidate": backbone["backbone"], "k": knn["k"]}
     score_knn.write(snakemake.output[0], scores, described)

@@ -1,54 +1,124 @@
 """CutPaste anomalies: a patch of a normal image pasted elsewhere in it (Li et al. 2021)."""
 
+from functools import partial
+
 import numpy as np
+from PIL import Image
 
 from swsa_core.errors import InputError
 
 MAX_DRAWS = 100
 CENTRAL = 224 / 256
-MIN_CHANGED = 0.01
+MIN_CHANGED = 0.01  # of the pixels of the central crop
+MIN_OF_SCAR = 0.5  # of the scar's own pixels, of which there are too few for the share above
+PAPER_SIDE = 256  # the image side that the sizes of a scar are told for
 
 
-def cutpaste(image, rng, area=(0.02, 0.15), aspect=(0.3, 3.3)):
-    """One CutPaste anomaly of an image (Li et al. 2021, Sec. 2.2), without colour jitter.
+def cutpaste(image, rng, area=(0.02, 0.15), aspect=(0.3, 3.3), jitter=0.0):
+    """One CutPaste anomaly of an image (Li et al. 2021, Sec. 2.2), by default without colour jitter.
 
     image: (H, W, 3) uint8. area: share of the image that the patch covers, drawn uniformly. aspect: width over height of
-    the patch, drawn log-uniformly. Patch and target are drawn again until the patch fits, its target is elsewhere, and
-    at least 1 % of the pixels of the central 224/256 of each side change in some channel: a backbone's central crop sees
-    the anomaly.
+    the patch, drawn log-uniformly. jitter: see `jittered`. Patch and target are drawn again until the patch fits, its
+    target is elsewhere, and at least 1 % of the pixels of the central 224/256 of each side change in some channel: a
+    backbone's central crop sees the anomaly.
     Returns (anomaly (H, W, 3) uint8, box (w, h, x, y, to_x, to_y) in pixels).
     Raises InputError after 100 draws in vain, as for an image of one colour.
     """
     height, width = image.shape[:2]
-    for _ in range(MAX_DRAWS):
+    colours = rng.spawn(1)[0]  # a stream of its own, so that jitter moves no patch
+
+    def draw():
         w, h = _patch_size(height, width, rng, area, aspect)
         if not (1 <= w <= width and 1 <= h <= height):
-            continue
+            return None
         x, to_x = rng.integers(0, width - w, size=2, endpoint=True)
         y, to_y = rng.integers(0, height - h, size=2, endpoint=True)
         anomaly = image.copy()
-        anomaly[to_y : to_y + h, to_x : to_x + w] = image[y : y + h, x : x + w]
-        if (x, y) != (to_x, to_y) and _changed_centrally(image, anomaly) >= MIN_CHANGED:
-            return anomaly, (w, h, int(x), int(y), int(to_x), int(to_y))
-    raise InputError(
-        f"none of {MAX_DRAWS} CutPaste draws changed {MIN_CHANGED:.0%} of the central pixels of a {width} x {height} "
-        f"image with area {list(area)} and aspect {list(aspect)}: it is nearly of one colour; remove it, or leave "
-        "sources.cutpaste out"
-    )
+        anomaly[to_y : to_y + h, to_x : to_x + w] = jittered(image[y : y + h, x : x + w], colours, jitter)
+        return anomaly, (w, h, int(x), int(y), int(to_x), int(to_y)), MIN_CHANGED
+
+    wanted = f"{MIN_CHANGED:.0%} of the central pixels"
+    return _first_that_shows(image, draw, wanted, f"area {list(area)} and aspect {list(aspect)}")
 
 
-def cutpaste_per_image(images, n, rng, area=(0.02, 0.15), aspect=(0.3, 3.3)):
+def cutpaste_scar(image, rng, width=(2, 16), length=(10, 25), rotation=(-45, 45), jitter=0.0):
+    """One CutPaste-Scar anomaly of an image (Li et al. 2021): a thin rectangle, rotated and pasted elsewhere.
+
+    image: (H, W, 3) uint8. width, length: of the upright rectangle, in pixels of an image whose shorter side has 256,
+    scaled to this one, at least one pixel; rotation: in degrees; all drawn uniformly. jitter: see `jittered`.
+    Drawn again until the scar's bounding box is elsewhere, and pixels change inside the central 224/256 of each side that
+    number at least half of the scar's own.
+    Returns (anomaly (H, W, 3) uint8, box (w, h, x, y, to_x, to_y, to_w, to_h) in pixels: the rectangle that was taken, and
+    the bounding box of the scar). Raises InputError after 100 draws in vain, as for an image of one colour.
+    """
+    rows, columns = image.shape[:2]
+    scale = min(rows, columns) / PAPER_SIDE
+    n_central = image[_central(image)][..., 0].size
+    colours = rng.spawn(1)[0]
+
+    def draw():
+        w, h = (max(1, round(rng.uniform(*limits) * scale)) for limits in (width, length))
+        if w > columns or h > rows:
+            return None
+        x, y = rng.integers(0, columns - w, endpoint=True), rng.integers(0, rows - h, endpoint=True)
+        scar, covered = _rotated(jittered(image[y : y + h, x : x + w], colours, jitter), rng.uniform(*rotation))
+        to_h, to_w = covered.shape
+        if to_w > columns or to_h > rows:
+            return None
+        to_x, to_y = rng.integers(0, columns - to_w, endpoint=True), rng.integers(0, rows - to_h, endpoint=True)
+        anomaly = image.copy()
+        anomaly[to_y : to_y + to_h, to_x : to_x + to_w][covered] = scar[covered]
+        box = w, h, int(x), int(y), int(to_x), int(to_y), to_w, to_h
+        return anomaly, box, MIN_OF_SCAR * covered.sum() / n_central
+
+    wanted = f"{MIN_OF_SCAR:.0%} of a scar's pixels inside the centre"
+    return _first_that_shows(image, draw, wanted, f"width {list(width)} and length {list(length)}")
+
+
+def by_config(source):
+    """The form of CutPaste that the config's section asks for, as a function of image and rng."""
+    if source["form"] == "scar":
+        shape = {"width": source["scar_width"], "length": source["scar_length"], "rotation": source["scar_rotation"]}
+        return partial(cutpaste_scar, **shape, jitter=source["jitter"])
+    return partial(cutpaste, area=source["area"], aspect=source["aspect"], jitter=source["jitter"])
+
+
+def cutpaste_per_image(images, n, rng, make=cutpaste):
     """`n` CutPaste anomalies of the images in turn, so that counts per image differ by at most one.
 
-    images: {image id: (H, W, 3) uint8}. Yields (parent image id, anomaly, box) in a stable order.
+    images: {image id: (H, W, 3) uint8}; make: (image, rng) -> (anomaly, box). Yields (parent image id, anomaly, box) in a
+    stable order.
     """
     ids = list(images)
     for i in range(n):
         parent = ids[i % len(ids)]
         try:
-            yield parent, *cutpaste(images[parent], rng, area, aspect)
+            yield parent, *make(images[parent], rng)
         except InputError as error:
             raise InputError(f"image {parent!r}: {error}") from None
+
+
+def jittered(patch, rng, strength):
+    """Colour jitter of a patch (h, w, 3) uint8, as torchvision's ColorJitter does it: 0.1 in Li et al.
+
+    Brightness, contrast and saturation are scaled by factors from 1 ± strength, the hue is turned by ± strength of a full
+    turn; all are drawn uniformly and applied in random order. 0 leaves the patch as it is.
+    """
+    if strength == 0:
+        return patch
+    from torchvision.transforms.v2 import functional  # seconds to import, for this alone
+
+    adjustments = [
+        (functional.adjust_brightness, 1),
+        (functional.adjust_contrast, 1),
+        (functional.adjust_saturation, 1),
+        (functional.adjust_hue, 0),
+    ]
+    picture = Image.fromarray(patch)
+    for i in rng.permutation(len(adjustments)):
+        adjust, centre = adjustments[i]
+        picture = adjust(picture, centre + rng.uniform(-strength, strength))
+    return np.array(picture)
 
 
 def _patch_size(height, width, rng, area, aspect):
@@ -57,8 +127,41 @@ def _patch_size(height, width, rng, area, aspect):
     return round(np.sqrt(pixels * ratio)), round(np.sqrt(pixels / ratio))
 
 
+def _rotated(patch, degrees):
+    """A patch turned within its new bounding box (h, w, 3), and which pixels of that it covers (h, w) bool.
+
+    Each pixel is a pixel of the patch, so that no colour of a background is mixed in at the edges.
+    """
+    turn = partial(Image.Image.rotate, angle=degrees, resample=Image.Resampling.NEAREST, expand=True)
+    covered = np.array(turn(Image.fromarray(np.full(patch.shape[:2], 255, np.uint8)))) > 0
+    return np.array(turn(Image.fromarray(patch))), covered
+
+
+def _first_that_shows(image, draw, wanted, settings):
+    """(anomaly, box) of the first draw whose target is elsewhere and that changes enough of the central pixels.
+
+    draw: () -> (anomaly, box, least share of the central pixels), or None where the patch does not fit.
+    """
+    for _ in range(MAX_DRAWS):
+        if (drawn := draw()) is None:
+            continue
+        anomaly, box, least = drawn
+        if box[2:4] != box[4:6] and _changed_centrally(image, anomaly) >= least:
+            return anomaly, box
+    height, width = image.shape[:2]
+    raise InputError(
+        f"none of {MAX_DRAWS} CutPaste draws changed {wanted} of a {width} x {height} image with {settings}: it is nearly of "
+        "one colour; remove it, or leave sources.cutpaste out"
+    )
+
+
+def _central(image):
+    """Index of the central crop."""
+    top, left = (round(side * (1 - CENTRAL) / 2) for side in image.shape[:2])
+    return np.s_[top : image.shape[0] - top, left : image.shape[1] - left]
+
+
 def _changed_centrally(image, anomaly):
     """Share of the pixels inside the central crop that differ in any channel."""
-    top, left = (round(side * (1 - CENTRAL) / 2) for side in image.shape[:2])
-    inside = np.s_[top : image.shape[0] - top, left : image.shape[1] - left]
+    inside = _central(image)
     return (image[inside] != anomaly[inside]).any(-1).mean()

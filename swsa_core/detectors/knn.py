@@ -1,15 +1,16 @@
-"""Deep nearest neighbours (Eq. 3-4; Bergman et al. 2020): squared L2 distances to a bank of normal features."""
+"""Deep nearest neighbours (Eq. 3-4; Bergman et al. 2020): L2 distances, squared or not, to a bank of normal features."""
 
 import numpy as np
 
 BLOCK = 512  # queries at a time, so that memory does not grow with their number
 
 
-def knn_score(queries, bank, k=3, own=None):
+def knn_score(queries, bank, k=3, own=None, distance="squared_l2"):
     """Anomaly score of Eq. 4: the sum of squared L2 distances to the k nearest bank rows.
 
     queries: (n, d) features; bank: (m, d) features, m >= k.
     own: (n,) or (n, m) rows of `bank` left out for each query (itself, or the images it was made from); -1 for none.
+    distance: "squared_l2", or "l2" for the sum of the distances themselves.
     Returns (n,) float64, higher is more anomalous. Raises ValueError when fewer than k neighbours are left.
 
     >>> knn_score([[0.0], [5.0]], [[0.0], [1.0], [3.0]], k=2, own=[0, -1])
@@ -21,14 +22,14 @@ def knn_score(queries, bank, k=3, own=None):
     own = np.asarray(own).reshape(len(queries), -1)
     if own.size and (own.dtype.kind not in "iu" or own.min() < -1 or own.max() >= len(bank)):
         raise ValueError(f"own must hold bank rows from 0 to {len(bank) - 1}, or -1 for none")
-    return sum_of_nearest(*nearest(queries, bank, k + own.shape[1]), k, own)
+    return sum_of_nearest(*nearest(queries, bank, k + own.shape[1], distance), k, own)
 
 
-def nearest(queries, bank, keep):
+def nearest(queries, bank, keep, distance="squared_l2"):
     """The `keep` nearest bank rows of each query, nearest first; of equal distances the lower row comes first.
 
-    queries: (n, d); bank: (m, d). Returns rows (n, keep) int32 and squared distances (n, keep) float64. Where the bank
-    is smaller than `keep`, the last columns are row -1 at distance 0.
+    queries: (n, d); bank: (m, d). Returns rows (n, keep) int32 and distances (n, keep) float64. Where the bank is smaller
+    than `keep`, the last columns are row -1 at distance 0.
     """
     rows = np.full((len(queries), keep), -1, dtype=np.int32)
     distances = np.zeros((len(queries), keep))
@@ -38,7 +39,16 @@ def nearest(queries, bank, keep):
         all_distances = squared_distances(queries[block], bank)  # (block, m)
         rows[block, :kept] = np.argsort(all_distances, axis=1, kind="stable")[:, :kept]
         distances[block, :kept] = np.take_along_axis(all_distances, rows[block, :kept], axis=1)
-    return rows, distances
+    return rows, of_squares(distances, distance)
+
+
+def of_squares(squares, distance):
+    """Distances of the kind `distance`, squared_l2 or l2, of the squared ones; rounded as those are."""
+    if distance == "squared_l2":
+        return squares
+    if distance == "l2":
+        return _rounded(np.sqrt(squares))
+    raise ValueError(f"distance must be squared_l2 or l2, received {distance!r}")
 
 
 def sum_of_nearest(rows, distances, k, left_out):
@@ -74,8 +84,13 @@ def squared_distances(queries, bank):
     for start in range(0, len(close_queries), pairs):
         one, other = close_queries[start : start + pairs], close_rows[start : start + pairs]
         distances[one, other] = squared_norms(queries[one] - bank[other])
-    carried = distances * (2**17 + 1)  # Veltkamp's splitting
-    return carried - (carried - distances)
+    return _rounded(distances)
+
+
+def _rounded(values):
+    """To 36 significant bits, by Veltkamp's splitting."""
+    carried = values * (2**17 + 1)
+    return carried - (carried - values)
 
 
 def squared_norms(features):
