@@ -10,14 +10,15 @@ from pathlib import Path
 
 from swsa_core import datasets
 from swsa_core.anomalies.diffusion import check_size, find_model
-from swsa_core.backbones import check_model
-from swsa_core.config import POOLS, clip_backbone, validate
+from swsa_core.backbones import check_model, most_words
+from swsa_core.config import KINDS, POOLS, clip_backbone, validate
 from swsa_core.datasets import procedural, tiny_imagenet
+from swsa_core.detectors.prompts import check_texts
 from swsa_core.downloads import PUBLISHED
 from swsa_core.errors import InputError
 from swsa_core.fetch_dataset import is_absent, or_fetch, to_fetch
 from swsa_core.mini.clip_words import check_prompts
-from swsa_core.names import SLUG, unique_slugs
+from swsa_core.names import SLUG, did_you_mean, unique_slugs
 from swsa_core.split_support import check_supports
 from swsa_core.versions import stage_version
 
@@ -39,7 +40,7 @@ def of_dataset(name, function, *args):
 
 
 CONFIG = checked(validate, config)
-config.update(CONFIG)  # scripts read settings that change no number, such as `runtime`, from here
+config.update(CONFIG)  # where scripts find `runtime`, which changes no number
 DATASETS = CONFIG["datasets"]
 # Those that `snakemake datasets` would fetch have no tasks yet; their index says so to whatever else is asked for.
 PRESENT = {name: spec for name, spec in DATASETS.items() if not is_absent(spec)}
@@ -94,30 +95,43 @@ if workflow.is_main_process:
     checked(check_size, CONFIG)
     for backbone in BACKBONES.values():
         checked(check_model, backbone)
-    if CLIP and CONFIG["clip"]["model"] == "mini:clip":
+    for model in CLIP_MODELS:
         for name, spec in PRESENT.items():
-            of_dataset(name, check_prompts, spec["templates"], CLASS_NAMES[name].values())
+            texts = spec["templates"], CLASS_NAMES[name].values()
+            of_dataset(name, check_texts, *texts, most_words(model))
+            if model["model"] == "mini:clip":
+                key = f"datasets.{name}.class_name" if spec["kind"] == "folder" else None
+                of_dataset(name, check_prompts, *texts, key)
 
 
-# The config by key, with what the stages track beyond it: candidates and CLIP by their slug, the order of candidates, the
-# tasks on disk, their names in prompts, and the seed where it draws the training images of a folder. Where an archive
-# lies and whether a licence is accepted are none of them.
-LEAVES = CONFIG | {
-    **{
-        section: {
-            name: {key: value for key, value in entry.items() if key not in ("archive", "accept_license")}
-            for name, entry in CONFIG[section].items()
-        }
-        for section in ("datasets", "sources")
-    },
+FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone
+# What may change a result: the config without `runtime` and those keys.
+STUDY = {key: value for key, value in CONFIG.items() if key != "runtime"} | {
+    section: {
+        name: {key: value for key, value in entry.items() if key not in FETCHING}
+        for name, entry in CONFIG[section].items()
+    }
+    for section in ("datasets", "sources")
+}
+KEYS_OF_ALL_KINDS = {key: None for kind in KINDS.values() for key in kind.model_fields if key not in FETCHING}
+# It by key, with what the stages track beyond it: data sets with None for the keys of other kinds, candidates and CLIP by
+# their slug, orders, which input files do not keep, the tasks on disk, their names in prompts, and the seed where it draws
+# the training images of a folder.
+LEAVES = STUDY | {
+    "config": STUDY,
+    "datasets": {name: KEYS_OF_ALL_KINDS | spec for name, spec in STUDY["datasets"].items()},
+    "dataset_order": list(DATASETS),
+    "source_order": SOURCES,
     "candidates": BACKBONES,
-    "candidate_order": list(CANDIDATES),
+    "candidate_order": [model["name"] for model in CANDIDATES.values()],
     "tasks": TASKS,
     "class_names": CLASS_NAMES,
-    "train_seed": {name: CONFIG["seed"] for name, spec in DATASETS.items() if spec.get("train")},
+    "train_seed": {name: CONFIG["seed"] if spec.get("train") else None for name, spec in DATASETS.items()},
 }
 # What the listing of a data set's training images depends on.
 LISTING_LEAVES = [f"datasets.{{dataset}}.{key}" for key in ("kind", "root", "allow_missing", "normal", "train")]
+# What the labels of its real test images depend on.
+LABEL_LEAVES = [f"datasets.{{dataset}}.{key}" for key in ("kind", "groups", "min_group_size")]
 
 
 def settings(stage, *leaves, paths=None):
@@ -128,11 +142,19 @@ def settings(stage, *leaves, paths=None):
     """
 
     def tracked(wildcards):
-        values = {"version": stage_version(stage)} | {leaf: leaf_value(leaf, wildcards) for leaf in leaves}
+        values = {"version": stage_version(stage)} | {leaf: leaf_value(leaf, wildcards, stage) for leaf in leaves}
         hidden = [path for path in paths(wildcards) if not nameable(path)] if paths else []
         return values | {path: os.stat(path).st_mtime_ns for path in hidden}
 
     return tracked
+
+
+def untracked(stage, *leaves):
+    """The other param of a rule: config leaves that its script reads and that shall not make it run again.
+
+    Snakemake does not track a param whose function takes the input.
+    """
+    return lambda wildcards, input: {leaf: leaf_value(leaf, wildcards, stage) for leaf in leaves}
 
 
 def inputs_of(paths):
@@ -150,11 +172,15 @@ def nameable(path):
     return not set(path) & set("{}<>")
 
 
-def leaf_value(leaf, wildcards):
-    """The config value at a dotted path whose steps may hold wildcards; None where an optional key is absent."""
+def leaf_value(leaf, wildcards, stage):
+    """The config value at a dotted path whose steps may hold wildcards, for a rule of `stage`."""
     value = LEAVES
     for step in leaf.split("."):
-        value = value.get(step.format(**wildcards)) if isinstance(value, dict) else None
+        key = step.format(**wildcards)
+        known = value if isinstance(value, dict) else ()
+        if key not in known:
+            raise KeyError(f"settings of {stage}: {leaf} is no leaf of the config; {key!r}: {did_you_mean(key, known)}")
+        value = value[key]
     return value
 
 
@@ -233,9 +259,9 @@ def weights_file(wildcards):
 
 
 def diffusion_weights(wildcards=None):
-    """The weights of the config's diffusion model, if it has one: a list of at most one path."""
+    """The files of the config's diffusion model, if it has one: weights, and what says how to read them."""
     source = CONFIG["sources"].get("diffusion")
-    return [checked(find_model, source)[0]] if source else []
+    return checked(find_model, source).files if source else []
 
 
 # As functions: of long lists, beside outputs of other rules, Snakemake hashes the whole list once for each file.

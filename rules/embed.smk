@@ -15,6 +15,8 @@ rule embed_images:
         gpu=embedding_gpus,
     params:
         settings=settings("embed_images", "candidates.{backbone}", "precision"),
+        # Embedding goes on without an image or ends at it; `evaluate` tells of finished embeddings that lack images.
+        untracked=untracked("embed_images", "datasets.{dataset}.on_bad_image"),
     script:
         "../workflow_scripts/embed_images.py"
 

@@ -21,8 +21,9 @@ rule evaluate:
             "seed",
             "evaluation",
             "candidate_order",
-            "datasets.{dataset}.groups",
-            "datasets.{dataset}.min_group_size",
+            "source_order",
+            "datasets.{dataset}.on_bad_image",
+            *LABEL_LEAVES,
         ),
     script:
         "../workflow_scripts/evaluate.py"

@@ -23,6 +23,13 @@ rule figures:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings("figures", "candidate_order", "evaluation.protocols", "preparation"),
+        settings=settings(
+            "figures",
+            "results",
+            "dataset_order",
+            "candidate_order",
+            "evaluation.protocols",
+            "preparation",
+        ),
     script:
         "../workflow_scripts/figures.py"

@@ -31,6 +31,7 @@ rule paper_figures:
     params:
         settings=settings(
             "paper_figures",
+            "dataset_order",
             "candidate_order",
             "evaluation.protocols",
             "preparation",

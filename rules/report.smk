@@ -22,7 +22,7 @@ rule report:
     params:
         settings=settings(
             "report",
-            *(key for key in CONFIG if key != "runtime"),
+            "config",
             "class_names",
             *(["paper_tables"] if IN_PAPER else []),
         ),

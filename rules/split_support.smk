@@ -18,5 +18,7 @@ rule split_support:
             *LISTING_LEAVES,
             paths=support_paths,
         ),
+        # As in embed_images; and the official split of the real test images has no part in the support.
+        untracked=untracked("split_support", "datasets.{dataset}.on_bad_image", "datasets.{dataset}.real_split"),
     script:
         "../workflow_scripts/split_support.py"

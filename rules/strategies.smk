@@ -11,6 +11,6 @@ rule strategies:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings("strategies", "seed", "evaluation.bootstrap"),
+        settings=settings("strategies", "dataset_order", "seed", "evaluation.bootstrap"),
     script:
         "../workflow_scripts/strategies.py"

@@ -14,6 +14,6 @@ rule tables:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings("tables", "strategies", "evaluation.protocols"),
+        settings=settings("tables", "dataset_order", "strategies", "evaluation.protocols"),
     script:
         "../workflow_scripts/tables.py"

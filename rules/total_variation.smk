@@ -21,6 +21,6 @@ rule total_variation:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings("total_variation", "seed", "figures.space", "datasets.{dataset}.groups"),
+        settings=settings("total_variation", "seed", "figures.space", "source_order", *LABEL_LEAVES),
     script:
         "../workflow_scripts/total_variation.py"

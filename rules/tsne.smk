@@ -34,12 +34,6 @@ rule tsne:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings(
-            "tsne",
-            "seed",
-            "preparation",
-            "datasets.{dataset}.groups",
-            "datasets.{dataset}.min_group_size",
-        ),
+        settings=settings("tsne", "seed", "preparation", "source_order", *LABEL_LEAVES),
     script:
         "../workflow_scripts/tsne.py"

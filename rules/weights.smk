@@ -1,3 +1,6 @@
+from swsa_core.downloads import published_at
+
+
 rule fetch_weights:
     output:
         "resources/weights/{model}.pt",
@@ -13,9 +16,18 @@ rule fetch_weights:
         "../workflow_scripts/fetch_weights.py"
 
 
+# Without an output, so that it runs whenever it is asked for: what libraries have fetched is in their own caches.
 rule weights:
     input:
-        [path for path in diffusion_weights() if path.startswith("resources/weights/")],
+        [path for path in diffusion_weights() if published_at(path)],
+    log:
+        stage_log("weights"),
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        settings=settings("weights", "candidates"),
+    script:
+        "../workflow_scripts/weights.py"
 
 
 localrules:

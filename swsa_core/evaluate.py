@@ -1,5 +1,6 @@
 """AUROC of every candidate on every validation set: the real test images and the synthetic anomalies (§3.1, §4.2)."""
 
+import json
 import math
 
 import numpy as np
@@ -75,6 +76,24 @@ def check_alike(scores):
             raise InputError(
                 f"the scores of {name!r} and {first_name!r} are of different {unlike[0]}: delete both and run again"
             )
+
+
+def check_complete(scores, index, dataset):
+    """Raise InputError when images of the data set have no scores because they could not be read.
+
+    That is what `on_bad_image: error` says of scores that were finished under `skip`. index: the table of images.csv.
+    """
+    skipped = {
+        image["image_id"]: image["reason"] for one in scores.values() for image in json.loads(one.attributes["skipped"])
+    }
+    if skipped:
+        image_id, reason = next(iter(skipped.items()))
+        path = index.loc[index["image_id"] == image_id, "path"].item()
+        others = f" {len(skipped) - 1} more are left out, too;" if len(skipped) > 1 else ""
+        raise InputError(
+            f"datasets.{dataset}.on_bad_image: error, but the finished scores leave out image {image_id!r} of file {path!r} "
+            f"({reason});{others} repair it and `touch` its directory, or set datasets.{dataset}.on_bad_image: skip"
+        )
 
 
 def real_wins(scores, index, spec):

@@ -91,23 +91,26 @@ def write(path, scores, attributes):
     store.write(path, arrays, attributes)
 
 
-def read(path):
-    """{prompt name: `Scores`} from an HDF5 file, the ensemble last."""
+def read(path, sources=()):
+    """{prompt name: `Scores`} from an HDF5 file, the ensemble last; anomalies in the order of `sources`, else by name."""
     arrays, attributes = store.read(path)
     prompts = [arrays.pop(f"prompts/{key}") for key in ("name", "normal", "anomalous")]
     tasks, parts = arrays.pop("tasks").tolist(), {"test": {}, "support": {}}
     for name, values in arrays.items():
         part, _, column = name.rpartition("/")
         parts.setdefault(part, {})[column] = values
+    order = sources or [part.removeprefix("anomalies/") for part in parts if "/" in part]
     return {
-        name: _of_prompt(p, tasks, parts, attributes | {"candidate": name, "normal": normal, "anomalous": anomalous})
+        name: _of_prompt(
+            p, tasks, parts, order, attributes | {"candidate": name, "normal": normal, "anomalous": anomalous}
+        )
         for p, (name, normal, anomalous) in enumerate(zip(*prompts, strict=True))
     }
 
 
-def _of_prompt(p, tasks, parts, attributes):
+def _of_prompt(p, tasks, parts, sources, attributes):
     mine = {part: columns | {"scores": columns["scores"][p]} for part, columns in parts.items()}
-    anomalies = {part.removeprefix("anomalies/"): columns for part, columns in mine.items() if "/" in part}
+    anomalies = {source: mine[f"anomalies/{source}"] for source in sources}
     return Scores(tasks, mine["test"], mine["support"], anomalies, attributes)
 
 

@@ -11,7 +11,8 @@ Layout of results/{dataset}/scores/{candidate}.h5, T tasks in the order of `task
     support/image_id               (s,) text: the banks, in bank order, task after task
     support/task                   (s,) int, row of `tasks`
     support/held_out               (s,) bool
-    support/neighbours, distances  (s, k + 2) int, float64: rows within the task's bank, nearest first, -1 at 0 for none
+    support/neighbours, distances  (s, k + 2) int, float64: rows within the task's bank, nearest first, -1 at 0 for none;
+                                   distances of the kind knn.distance
     anomalies/{source}/task        (n,) int; within a task in the order of the source's file
     anomalies/{source}/parents     (n, P) int, rows within the task's bank, -1 for none
     anomalies/{source}/neighbours, distances
@@ -28,7 +29,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from swsa_core import store
-from swsa_core.detectors.knn import l2_normalized, nearest, squared_distances
+from swsa_core.detectors.knn import l2_normalized, nearest, of_squares, squared_distances
 from swsa_core.errors import InputError
 
 BLOCK = 10**7  # float32 products of test images and bank rows at a time: 40 MB
@@ -51,7 +52,9 @@ class Scores:
         return {name: values[mine] for name, values in part.items()}
 
 
-def score_dataset(supports, images, test_ids, prepared, anomalies, k=3, l2_normalize=False, threads=1):
+def score_dataset(
+    supports, images, test_ids, prepared, anomalies, k=3, distance="squared_l2", l2_normalize=False, threads=1
+):
     """`Scores` of one candidate for all tasks of a data set.
 
     supports: per task {"task", "seed_ids", "held_out_ids"}; the bank is seeds + held-out (Eq. 3).
@@ -59,6 +62,7 @@ def score_dataset(supports, images, test_ids, prepared, anomalies, k=3, l2_norma
     test_ids: the test images that are scored against every task.
     prepared: (features, image ids) of the support images as prepared for the generators.
     anomalies: {source: (features (n, d), task (n,), parents (n, P) image ids)}; P = 0 for anomalies without parents.
+    k, distance: as for `swsa_core.detectors.knn_score`.
     """
     prepare = l2_normalized if l2_normalize else np.asarray
     bank_ids = banks_of(supports)
@@ -72,25 +76,28 @@ def score_dataset(supports, images, test_ids, prepared, anomalies, k=3, l2_norma
     real = prepare(features_of(images, support["image_id"], "images.h5"))  # (s, d)
     test = prepare(features_of(images, test_ids, "images.h5"))
     banks = np.split(prepare(features_of(prepared, support["image_id"], "support.h5")), np.cumsum(sizes)[:-1])
-    support |= _joined([nearest(bank, bank, k + MOST_PARENTS) for bank in banks], k)
+    support |= _joined([nearest(bank, bank, k + MOST_PARENTS, distance) for bank in banks], k)
     return Scores(
         tasks=list(bank_ids),
-        test={"image_id": np.array(test_ids, dtype=object), "scores": score_all(test, real, sizes, k, threads)},
+        test={
+            "image_id": np.array(test_ids, dtype=object),
+            "scores": score_all(test, real, sizes, k, threads, distance),
+        },
         support=support,
         anomalies={
-            source: _score_source(source, prepare(features), of, parents, banks, bank_ids, k)
+            source: _score_source(source, prepare(features), of, parents, banks, bank_ids, k, distance)
             for source, (features, of, parents) in anomalies.items()
         },
     )
 
 
-def score_all(queries, bank, sizes, k, threads=1):
+def score_all(queries, bank, sizes, k, threads=1, distance="squared_l2"):
     """Eq. 4 of every query against every task's bank, (n, T) float64; within a task the order is that of float64.
 
     queries: (n, d); bank: (sum of sizes, d), the banks one after the other; sizes: (T,), each at least k.
-    A float32 product gives each score to about seven digits. Where two scores of a task are closer than that, both are
-    computed again in float64: a few in a hundred. Blocks of tasks are fixed and each is computed by one thread, so that
-    the number of threads changes no digit.
+    A float32 product gives each sum of squares to about seven digits. Where two scores of a task are closer than that
+    can tell, both are computed again in float64: a few in a hundred. Blocks of tasks are fixed and each is computed by one
+    thread, so that the number of threads changes no digit.
     """
     queries, bank, starts = np.asarray(queries), np.asarray(bank), np.concatenate([[0], np.cumsum(sizes)])
     scores = np.empty((len(queries), len(sizes)))
@@ -116,12 +123,15 @@ def score_all(queries, bank, sizes, k, threads=1):
         for task in range(first, min(first + n_tasks, len(sizes))):
             a, b = starts[task : task + 2] - starts[first]
             smallest = np.partition(products[:, a:b], k - 1, axis=1)[:, :k]
-            found = (smallest.sum(axis=1, dtype=np.float64) + k * norms) * largest**2
+            found = (smallest.sum(axis=1, dtype=np.float64) + k * norms) * largest**2  # sums of squares
             scale = k * (norms + row_norms[a:b].max()) * largest**2  # of the terms that the rounding is relative to
             if tolerance is None:
                 tolerance = 4 * _float32_error(found, scale, queries, rows[a:b], k)
-            doubtful = np.flatnonzero(overlapping(found, tolerance * scale))
-            found[doubtful] = _exact(np.take(queries, doubtful, axis=0), rows[a:b], k)
+            errors = tolerance * scale
+            if distance == "l2":
+                found, errors = _sums_of_roots((smallest + norms[:, None]) * largest**2, errors)
+            doubtful = np.flatnonzero(overlapping(found, errors))
+            found[doubtful] = _exact(np.take(queries, doubtful, axis=0), rows[a:b], k, distance)
             scores[:, task] = found
 
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
@@ -141,22 +151,34 @@ def overlapping(values, errors):
     return result
 
 
+def _sums_of_roots(squares, errors):
+    """Sums of the roots of `squares` (n, k), and how far they can be off where a sum of squares is by `errors` (n,)."""
+    squares, errors = np.maximum(squares, 0), errors[:, None]
+    sums, least, most = (
+        np.sqrt(np.maximum(each, 0)).sum(axis=1) for each in (squares, squares - errors, squares + errors)
+    )
+    return sums, np.maximum(most - sums, sums - least)
+
+
 def _float32_error(scores, scale, queries, bank, k):
     """The largest error of 256 `scores`, relative to `scale`; at least a quarter of float32's precision."""
     sample = np.unique(np.linspace(0, len(queries) - 1, 256).astype(int))
-    errors = np.abs(scores[sample] - _exact(queries[sample], bank, k))
+    errors = np.abs(scores[sample] - _exact(queries[sample], bank, k, "squared_l2"))
     return max((errors / np.maximum(scale[sample], np.finfo(float).tiny)).max(), np.finfo(np.float32).eps / 4)
 
 
-def _exact(queries, bank, k):
+def _exact(queries, bank, k, distance):
     """`knn_score` without its checks, for many queries at once."""
-    return np.partition(squared_distances(queries, bank), k - 1, axis=1)[:, :k].sum(axis=1)
+    smallest = np.partition(squared_distances(queries, bank), k - 1, axis=1)[:, :k]
+    return of_squares(smallest, distance).sum(axis=1)
 
 
-def _score_source(source, features, of, parents, banks, bank_ids, k):
+def _score_source(source, features, of, parents, banks, bank_ids, k, distance):
     """The arrays of one source, task after task; `of`: (n,) task names, `parents`: (n, P) image ids."""
     rows, part = anomaly_rows(source, of, parents, bank_ids)
-    found = [nearest(features[rows[part["task"] == t]], bank, k + MOST_PARENTS) for t, bank in enumerate(banks)]
+    found = [
+        nearest(features[rows[part["task"] == t]], bank, k + MOST_PARENTS, distance) for t, bank in enumerate(banks)
+    ]
     return part | _joined(found, k)
 
 
@@ -230,12 +252,13 @@ def write(path, scores, attributes):
     store.write(path, {"tasks": np.array(scores.tasks, dtype=object), **arrays}, {**scores.attributes, **attributes})
 
 
-def read(path):
-    """`Scores` from an HDF5 file."""
+def read(path, sources=()):
+    """`Scores` from an HDF5 file, whose anomalies are in the order of `sources`; by name where that is empty."""
     arrays, attributes = store.read(path)
     parts = {"test": {}, "support": {}}
     for name, values in arrays.items():
         part, _, column = name.rpartition("/")
         parts.setdefault(part, {})[column] = values
     anomalies = {part.removeprefix("anomalies/"): columns for part, columns in parts.items() if "/" in part}
+    anomalies = {source: anomalies[source] for source in sources or anomalies}
     return Scores(parts[""]["tasks"].tolist(), parts["test"], parts["support"], anomalies, attributes)

@@ -15,12 +15,11 @@ from PIL import Image
 from swsa_core.backbones import check_model, families, load_backbone
 from swsa_core.descriptors import DESCRIPTORS
 from swsa_core.errors import InputError
-from swsa_core.networks import MINI_WEIGHTS
+from swsa_core.mini import architectures
 from swsa_core.transforms import Transform
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
-MINI = sorted(path.stem for path in MINI_WEIGHTS.glob("*.safetensors"))
 RNG = np.random.default_rng(0)
 IMAGES = [RNG.integers(0, 256, (*shape, 3), np.uint8) for shape in ((40, 60), (301, 200), (64, 64))]
 
@@ -345,11 +344,8 @@ def test_descriptors_tell_apart_what_they_describe():
         assert (brighter < 1e-2) == (name != "color_histogram")
 
 
-@pytest.mark.parametrize("name", MINI or [pytest.param("none", marks=pytest.mark.skip("models/mini holds no weights"))])
+@pytest.mark.parametrize("name", sorted(architectures.MODELS))
 def test_shipped_mini_models(name):
-    architectures = pytest.importorskip("swsa_core.mini.architectures")
-    if name not in architectures.MODELS:
-        pytest.skip(f"{name} is no classifier")
     check_model(candidate(f"mini:{name}"))
     backbone = load_backbone(candidate(f"mini:{name}"), "cpu")
     assert 0 < backbone.n_parameters < 4e6
@@ -359,7 +355,6 @@ def test_shipped_mini_models(name):
 
 def test_mini_family(tmp_path):
     """With any weights of the architecture: x / 127.5 - 1 at 32 x 32 px, `features` of the network."""
-    architectures = pytest.importorskip("swsa_core.mini.architectures")
     import torch
     from safetensors.torch import save_file
 

@@ -6,8 +6,8 @@ import shutil
 import time
 
 import pytest
-from layouts import draw
-from workflow import ROOT, dry_run, snakemake
+from layouts import cub, draw, touch
+from workflow import ROOT, dry_run, pretend_finished, snakemake
 
 CANDIDATES = ["descriptor:hog", "descriptor:lbp"]
 BELOW_SELECT = {"strategies": 1, "tables": 1, "figures": 1, "report": 1}
@@ -66,7 +66,7 @@ EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed
         ("runtime.threads", 2, {}),
         ("runtime.workers", 0, {}),
         ("runtime.device", "auto", {}),
-        ("datasets.shapes.on_bad_image", "skip", {"report": 1}),  # which shows the config
+        ("datasets.shapes.on_bad_image", "skip", BELOW_SCORES),  # evaluate tells of images that are left out
         (
             "seed",
             1,
@@ -116,6 +116,47 @@ EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed
 )
 def test_config_edit(finished, path, value, expected):
     directory, config = finished
+    assert dry_run(directory, edited(config, path, value)) == expected
+
+
+THREE = ["descriptor:hog", "descriptor:lbp", "descriptor:color_histogram"]
+BIRDS = ["001.Black_footed_Albatross", "002.Laysan_Albatross"]
+PAPER = {"paper_tables": 1, "paper_figures": 1}
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory):
+    """A directory with what a run of the paper's rules would leave, all files empty, and its config."""
+    directory = tmp_path_factory.mktemp("papers")
+    cub(directory / "cub", BIRDS, make=touch)
+    config = base_config(directory) | {
+        "datasets": {"cub": {"kind": "cub", "root": str(directory / "cub")}},
+        "sources": {"diffusion": {"model": "mini:adm_32"}, "cutpaste": {}},
+        "candidates": THREE,
+        "clip": {"model": "mini:clip"},
+        "strategies": ["largest_model", "random", "swsa_diffusion", "swsa_cutpaste"],
+    }
+    pretend_finished(directory, config)
+    assert dry_run(directory, config) == {}
+    return directory, config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("candidates", THREE[:2], {**BELOW_SCORES, "total_variation": 1, **PAPER}),
+        ("strategies", ["random", "swsa_diffusion", "swsa_cutpaste"], {**BELOW_EVALUATE, **PAPER}),
+        ("evaluation.bootstrap", 200, {**BELOW_SCORES, "total_variation": 1, **PAPER}),
+        ("figures.space", THREE[1], {"tsne": 1, "total_variation": 1, **PAPER, "report": 1}),
+        ("figures.tsne.cub", BIRDS[1], {"tsne": 1, **PAPER, "report": 1}),
+        ("figures.contact_sheets.cub", BIRDS, {"paper_figures": 1, "report": 1}),
+        ("figures.rows", 2, {"paper_figures": 1, "report": 1}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_config_edit_in_the_papers_study(papers, path, value, expected):
+    """A candidate or a strategy that goes scores nothing again; what a figure shows draws that figure."""
+    directory, config = papers
     assert dry_run(directory, edited(config, path, value)) == expected
 
 

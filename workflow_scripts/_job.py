@@ -9,11 +9,33 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from swsa_core.errors import InputError
 
 
+class Tracked(dict):
+    """Settings by key. A key that is not among them is an error for `get` too, which takes None for "not there"."""
+
+    def __missing__(self, key):
+        raise KeyError(
+            f"{key!r} is not among the settings that the rule tracks ({', '.join(self)}): add it to the rule"
+        )
+
+    def get(self, key, default=None):
+        value = self[key]
+        return default if value is None else value
+
+
+def dataset_spec(settings, **others):
+    """The section of the job's data set with the keys that the rule tracks, datasets.{dataset}.<key>, and `others`."""
+    prefix = "datasets.{dataset}."
+    tracked = {leaf.removeprefix(prefix): value for leaf, value in settings.items() if leaf.startswith(prefix)}
+    return Tracked(tracked | others)
+
+
 @contextmanager
 def job(snakemake):
     """Run a rule's body with stderr and stdout copied to its log and numerical libraries held to its threads.
 
-    An InputError ends the job with its sentence alone; any other error shows its frames.
+    The body reads `snakemake.params` and `snakemake.config["runtime"]`, nothing else of the config: what the rule does
+    not track would not make it run again. An InputError ends the job with its sentence alone; any other error shows its
+    frames.
     """
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(snakemake.threads)

@@ -37,15 +37,18 @@ def read_supports(paths):
     return supports
 
 
-def read_sheets(picks, supports, score_files, config):
-    """Contact sheets of the recommended picks that are shown: their seed images and hardest anomalies."""
+def read_sheets(picks, supports, score_files, settings):
+    """Contact sheets of the recommended picks that are shown: their seed images and hardest anomalies.
+
+    settings: the config, of which `results` and `preparation` are read.
+    """
     scores = {}
     for path in score_files:
         dataset = Path(path).parent.parent.name
         one = score_knn.read(path)
         scores[dataset, one.attributes["candidate"]] = one
     return [
-        read_sheet(pick, supports[pick.dataset, pick.task], scores[pick.dataset, pick.candidate], config)
+        read_sheet(pick, supports[pick.dataset, pick.task], scores[pick.dataset, pick.candidate], settings)
         for pick in shown(picks).itertuples()
     ]
 
@@ -63,15 +66,17 @@ def read_crosses(picks, supports, config):
     }
 
 
-def read_sheet(pick, support, scores, config):
-    folder = Path(config["results"]) / pick.dataset / "anomalies"
-    show = partial(_show, support["paths"], config["preparation"])
+def read_sheet(pick, support, scores, settings):
+    folder = Path(settings["results"]) / pick.dataset / "anomalies"
+    show = partial(_show, support["paths"], settings["preparation"])
     hardness = compare(scores, pick.task, pick.source, pick.protocol).scores
     if pick.source in POOLS:
         rows = store.read_table(folder / f"{pick.source}.csv", ["task", "row"], text=["task"])
-        pool = store.read_table(Path(config["results"]) / "pools" / pick.source / "images.csv", ["path"], text=["path"])
+        pool = store.read_table(
+            Path(settings["results"]) / "pools" / pick.source / "images.csv", ["path"], text=["path"]
+        )
         paths = pool.path[rows.row[rows.task == pick.task]].tolist()
-        anomaly = partial(_show, paths, config["preparation"])
+        anomaly = partial(_show, paths, settings["preparation"])
         return contact_sheets.collect(pick, support["seed_ids"], show, hardness, anomaly)
     path = folder / pick.source / f"{support['slug']}.h5"
     origins, _ = read_origins(path)

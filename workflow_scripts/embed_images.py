@@ -6,7 +6,7 @@ from workflow_scripts._job import job
 with job(snakemake):
     columns, dataset = ["image_id", "path", "class"], snakemake.wildcards.dataset
     images = store.read_table(snakemake.input.images, columns, text=columns)
-    on_bad_image = snakemake.config["datasets"][dataset]["on_bad_image"]
+    on_bad_image = snakemake.params.untracked["datasets.{dataset}.on_bad_image"]
     read = FileReader(images.path)
     if on_bad_image == "error":
         remedy = f"to go on without it set datasets.{dataset}.on_bad_image: skip"

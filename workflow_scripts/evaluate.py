@@ -3,23 +3,27 @@ import pandas as pd
 from swsa_core import confidence, consensus, evaluate, score_clip, score_knn, store
 from swsa_core.detectors.prompts import ENSEMBLE
 from swsa_core.tables import stack
-from workflow_scripts._job import job
+from workflow_scripts._job import dataset_spec, job
 
 CANDIDATE_COLUMNS = ["candidate", "model", "n_parameters", "feature_size", "weights_sha256", "transform"]
 
 with job(snakemake):
-    dataset, config, options = snakemake.wildcards.dataset, snakemake.config, snakemake.config["evaluation"]
+    dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
+    options, spec = settings["evaluation"], dataset_spec(settings)
     index = store.read_table(snakemake.input.images, ["image_id"], text=["image_id", "path", "class", "split", "group"])
-    models = [score_knn.read(path) for path in snakemake.input.models]
+    models = [score_knn.read(path, settings["source_order"]) for path in snakemake.input.models]
     selections = {"model": {one.attributes["candidate"]: one for one in models}}
     for path in snakemake.input.prompts:
-        selections["prompt"] = score_clip.read(path)
+        selections["prompt"] = score_clip.read(path, settings["source_order"])
+    if spec["on_bad_image"] == "error":
+        for scores in selections.values():
+            evaluate.check_complete(scores, index, dataset)
     aurocs, sureness, described, quality = {}, {}, {}, {}
     for selection, scores in selections.items():
         aurocs[selection] = evaluate.evaluate(
             scores,
             index,
-            config["datasets"][dataset],
+            spec,
             options["protocols"],
             options["settings"],
             options["hardest"],
@@ -28,9 +32,9 @@ with job(snakemake):
         )
         candidates = {name: one for name, one in scores.items() if name != ENSEMBLE}
         sureness[selection] = confidence.confidence(
-            candidates, dataset, config["seed"], options["protocols"], options["bootstrap"]
+            candidates, dataset, settings["seed"], options["protocols"], options["bootstrap"]
         )
-        quality[selection] = consensus.qualities(candidates, index, config["datasets"][dataset])
+        quality[selection] = consensus.qualities(candidates, index, spec)
         described[selection] = pd.DataFrame(
             [{name: one.attributes[name] for name in CANDIDATE_COLUMNS} for one in candidates.values()]
         )

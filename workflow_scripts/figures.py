@@ -5,7 +5,7 @@ from workflow_scripts._job import job
 from workflow_scripts._study import TEXT, read_sheets, read_supports, read_tables
 
 with job(snakemake):
-    given, config = snakemake.input, snakemake.config
+    given, settings = snakemake.input, snakemake.params.settings
     picks, table1, ranking = (store.read_table(path, text=TEXT) for path in (given.picks, given.table1, given.ranking))
     supports = read_supports(given.supports)
     drawn = figures.study(
@@ -14,10 +14,10 @@ with job(snakemake):
         read_tables(given.confidence),
         table1,
         picks,
-        [candidate["name"] for candidate in config["candidates"]],
-        config["evaluation"]["protocols"],
+        settings["candidate_order"],
+        settings["evaluation.protocols"],
     )
-    for sheet in read_sheets(picks, supports, given.scores, config):
+    for sheet in read_sheets(picks, supports, given.scores, settings):
         slug = supports[sheet.dataset, sheet.task]["slug"]
         drawn[sheet.dataset, f"contact_sheet.{slug}"] = figures.contact_sheet(sheet)
     folder = Path(snakemake.output[0])

@@ -1,9 +1,9 @@
 from swsa_core import datasets, store
-from workflow_scripts._job import job
+from workflow_scripts._job import dataset_spec, job
 
 with job(snakemake):
     dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
-    spec = snakemake.config["datasets"][dataset] | {"tasks": list(settings["tasks.{dataset}"].values())}
-    images = datasets.index(spec, snakemake.config["seed"], dataset)
+    spec = dataset_spec(settings, tasks=list(settings["tasks.{dataset}"].values()))
+    images = datasets.index(spec, settings["train_seed.{dataset}"], dataset)
     store.write_table(snakemake.output[0], images, datasets.COLUMNS)
     print(f"{dataset}: {(images.split == 'train').sum()} training and {(images.split == 'test').sum()} test images")

@@ -3,9 +3,9 @@ from swsa_core.datasets import procedural, tiny_imagenet
 from workflow_scripts._job import job
 
 with job(snakemake):
-    pool, config = snakemake.wildcards.pool, snakemake.config
+    pool, settings = snakemake.wildcards.pool, snakemake.params.settings
     images = {"procedural": procedural, "tiny_imagenet": tiny_imagenet}[pool].pool(
-        config["sources"][pool], config["seed"]
+        settings["sources.{pool}"], settings["seed"]
     )
     store.write_table(snakemake.output[0], images, ["image_id", "path"])
     print(f"{pool}: {len(images)} images")

@@ -8,31 +8,30 @@ from workflow_scripts._job import job
 from workflow_scripts._study import TEXT
 
 
-def read_pairs(support_file, pairs_file, config):
+def read_pairs(support_file, pairs_file, settings):
     """The `Pairs` of one task: its first style and content images, and what diffusion made of them."""
     support = store.read_json(support_file)
     parents = read_origins(pairs_file)[0]["parents"]
-    n_rows, n_columns = config["figures"]["rows"], config["figures"]["columns"]
     return paper_figures.collect(
         support["dataset"],
         support["task"],
         parents,
-        lambda image_id: prepared(support["paths"][image_id], config["preparation"]),
+        lambda image_id: prepared(support["paths"][image_id], settings["preparation"]),
         RowReader([pairs_file]),
-        n_rows,
-        n_columns,
+        settings["figures.rows"],
+        settings["figures.columns"],
     )
 
 
 with job(snakemake):
-    given, config = snakemake.input, snakemake.config
+    given, settings = snakemake.input, snakemake.params.settings
     drawn = paper_figures.study(
         store.read_table(given.ranking, text=TEXT),
-        [read_pairs(*files, config) for files in zip(given.supports, given.pairs, strict=True)],
+        [read_pairs(*files, settings) for files in zip(given.supports, given.pairs, strict=True)],
         {Path(path).parent.name: store.read_table(path, tsne.COLUMNS, text=tsne.TEXT) for path in given.tsne},
-        [candidate["name"] for candidate in config["candidates"]],
-        config["evaluation"]["protocols"],
-        config["figures"]["space"],
+        settings["candidate_order"],
+        settings["evaluation.protocols"],
+        settings["figures.space"],
     )
     folder = Path(snakemake.output[0])
     folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,8 @@ def read_versions():
 
 
 with job(snakemake):
-    given, config, settings = snakemake.input, snakemake.config, snakemake.params.settings
+    given, settings = snakemake.input, snakemake.params.settings
+    config = settings["config"]
     picks, table1, pick_counts = (
         store.read_table(path, text=TEXT) for path in (given.picks, given.table1, given.pick_counts)
     )
@@ -37,7 +38,7 @@ with job(snakemake):
     candidates = read_tables(given.candidates).query("selection == 'model'")
     candidates = candidates.drop(columns=["dataset", "selection"]).drop_duplicates("candidate")
     page = report.render(
-        config={key: value for key, value in config.items() if key != "runtime"},
+        config=config,
         picks=picks,
         table1=table1,
         pick_counts=pick_counts,

@@ -2,14 +2,13 @@ from swsa_core import datasets, store
 from swsa_core.errors import InputError
 from swsa_core.images import read_image
 from swsa_core.split_support import split_support
-from workflow_scripts._job import job
+from workflow_scripts._job import dataset_spec, job
 
 with job(snakemake):
-    config, dataset = snakemake.config, snakemake.wildcards.dataset
-    task = snakemake.params.settings["tasks.{dataset}.{task}"]
-    spec = config["datasets"][dataset]
+    dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
+    task, spec = settings["tasks.{dataset}.{task}"], dataset_spec(settings | snakemake.params.untracked)
     paths, skipped = {}, []
-    image_ids = datasets.support_images(spec, task, config["seed"], dataset)
+    image_ids = datasets.support_images(spec, task, settings["seed"], dataset)
     for image_id, path in datasets.paths(spec, image_ids).items():
         try:
             read_image(path)
@@ -23,7 +22,7 @@ with job(snakemake):
             f"task {task!r}: {skipped[0]['reason']};{others} to go on without them set "
             f"datasets.{dataset}.on_bad_image: skip"
         )
-    seeds, held_out = split_support(list(paths), spec["support"]["seeds"], config["seed"], dataset, task)
+    seeds, held_out = split_support(list(paths), spec["support"]["seeds"], settings["seed"], dataset, task)
     store.write_json(
         snakemake.output[0],
         {

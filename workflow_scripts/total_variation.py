@@ -1,12 +1,12 @@
 import time
 
 from swsa_core import evaluate, store, total_variation
-from workflow_scripts._job import job, progress
+from workflow_scripts._job import dataset_spec, job, progress
 from workflow_scripts._score import read_embeddings
 
 with job(snakemake):
     dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
-    spec, space = snakemake.config["datasets"][dataset], settings["figures.space"]
+    spec, space = dataset_spec(settings), settings["figures.space"]
     index = store.read_table(snakemake.input.images, text=["image_id", "path", "class", "split", "group"])
     auroc = store.read_table(snakemake.input.auroc, evaluate.COLUMNS, text=evaluate.TEXT)
     embeddings, _ = read_embeddings(snakemake.input)
