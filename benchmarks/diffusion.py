@@ -11,14 +11,16 @@ import argparse
 import time
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from swsa_core.diffusion import Inversion, build_adm, diffstyle, invert, timesteps
-from swsa_core.diffusion.adm import IMAGENET_256
+from swsa_core.devices import inference
+from swsa_core.diffusion import build_adm, diffstyle, invert, timesteps
 from swsa_core.diffusion.ddim import ddim_step, reverse_steps
 from swsa_core.diffusion.hspace import compile_network, decode, encode
+from swsa_core.diffusion_configs import IMAGENET_256
 
 GAMMA = 0.7
 # The block pattern of ADM-256 at 64 px: 8.7 M parameters.
@@ -40,7 +42,7 @@ def hooked(module, hook):
         handle.remove()
 
 
-@torch.no_grad()
+@inference
 def plain_way(unet, style, content, steps):
     """Two full hooked network calls a step, inversion anew for every pair, batch 1: (n_style, n_content, 3, H, W)."""
     h = {}  # the mid block's output, by timestep
@@ -69,7 +71,7 @@ def plain_way(unet, style, content, steps):
     return torch.stack([torch.cat([pair(s, c) for c in content.split(1)]) for s in style.split(1)])
 
 
-@torch.no_grad()
+@inference
 def original_way(unet, style, content, steps):
     """As the InjectFusion repository: inversion once an image, encoder shared by two decoder passes, batch 1."""
     styles, contents = ([invert(unet, x, steps) for x in images.split(1)] for images in (style, content))
@@ -88,50 +90,66 @@ def original_way(unet, style, content, steps):
 
 def our_way(unet, style, content, steps):
     """Inversion of all images together, then `diffstyle`, both with automatic batches."""
-    both = invert(unet, torch.cat([style, content]), steps)
-    n = len(style)
-    pick = [Inversion(both.x_T[rows], both.h[:, rows], both.timesteps) for rows in (slice(0, n), slice(n, None))]
-    return diffstyle(unet, *pick, gamma=GAMMA)
+    both, n = invert(unet, torch.cat([style, content]), steps), len(style)
+    return diffstyle(unet, both.pick(slice(n)), both.pick(slice(n, None)), gamma=GAMMA)
+
+
+class Run(NamedTuple):
+    """A way's result and cost; passes are counted in images."""
+
+    images: torch.Tensor
+    seconds: float
+    cpu_seconds: float  # of all threads: where other programs run, nearer to the work than the wall's
+    encoder: int
+    decoder: int
 
 
 def measured(way, unet, *arguments):
-    """(result, wall seconds, encoder passes, decoder passes), passes counted in images."""
     counts, cuda = [0, 0], arguments[0].is_cuda
-    clock, synchronize = time.perf_counter, torch.cuda.synchronize if cuda else (lambda: None)
+    synchronize = torch.cuda.synchronize if cuda else (lambda: None)
 
     def counter(part):
         return lambda module, inputs, out: counts.__setitem__(part, counts[part] + len(out))
 
     with hooked(unet.conv_in, counter(0)), hooked(unet.conv_out, counter(1)):
         synchronize()
-        start = clock()
-        result = way(unet, *arguments)
+        start, cpu_start = time.perf_counter(), time.process_time()
+        images = way(unet, *arguments)
         synchronize()
-        return result, clock() - start, *counts
+        return Run(images, time.perf_counter() - start, time.process_time() - cpu_start, *counts)
 
 
 def compare(unet, images, grid, steps, repeat):
     """Print the three ways side by side on a `grid` x `grid` grid; the fastest of `repeat` interleaved runs counts."""
     ways = {"plain": plain_way, "original": original_way, "ours": our_way}
     style, content = images[:grid], images[grid : 2 * grid]
+    if images.is_cuda or hasattr(unet, "compiled"):
+        for way in ways.values():
+            way(unet, style, content, 3)  # first, middle and last step: kernels are chosen and compiled for every shape
     runs = {name: [] for name in ways}
     for _ in range(repeat):
         for name, way in ways.items():
             runs[name].append(measured(way, unet, style, content, steps))
-    best = {name: min(results, key=lambda result: result[1]) for name, results in runs.items()}
-    ours, seconds = best["ours"][:2]
+    best = {
+        name: min(results, key=lambda run: run.seconds)._replace(cpu_seconds=min(run.cpu_seconds for run in results))
+        for name, results in runs.items()
+    }
+    ours = best["ours"]
     print(f"{grid} x {grid} pairs, {steps} steps, {repeat} run(s)")
-    print(f"{'':10}{'seconds':>10}{'ratio':>8}{'encoder':>10}{'decoder':>10}{'difference':>12}  (of the range)")
-    for name, (result, took, encoder, decoder) in best.items():
-        difference = (result - ours).abs().max() / (ours.max() - ours.min())
-        print(f"{name:10}{took:10.2f}{took / seconds:8.2f}{encoder:10}{decoder:10}{difference:12.1e}", flush=True)
+    heads = ("seconds", "ratio", "CPU s", "ratio", "encoder", "decoder")
+    print(f"{'':10}" + "".join(f"{head:>10}" for head in heads) + "  difference (of the range)")
+    for name, run in best.items():
+        difference = (run.images - ours.images).abs().max() / (ours.images.max() - ours.images.min())
+        times = (run.seconds, run.seconds / ours.seconds, run.cpu_seconds, run.cpu_seconds / ours.cpu_seconds)
+        row = "".join(f"{value:10.2f}" for value in times)
+        print(f"{name:10}{row}{run.encoder:10}{run.decoder:10}  {difference:.1e}", flush=True)
 
 
 def full_grid(unet, images, grid, steps):
     """Print seconds and the share of the card's matrix peak that ours reaches on a large grid."""
     style, content = images[:grid], images[grid : 2 * grid]
-    our_way(unet, style, content, 2)  # libraries are loaded, kernels chosen and compiled
-    _, seconds, encoder, decoder = measured(our_way, unet, style, content, steps)
+    our_way(unet, style, content, 3)  # as in `compare`
+    _, seconds, _, encoder, decoder = measured(our_way, unet, style, content, steps)
     x = images[:1]
     with FlopCounterMode(display=False) as encoding:
         parts = encode(unet, x, 500)

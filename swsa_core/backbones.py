@@ -13,8 +13,6 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from hashlib import file_digest, sha256
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +22,7 @@ from swsa_core.descriptors import DESCRIPTORS
 from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
 from swsa_core.networks import LOADERS, MINI_WEIGHTS, load_weights, loading
+from swsa_core.provenance import file_sha256, library_versions, parameters_sha256
 from swsa_core.transforms import Transform
 
 
@@ -165,7 +164,7 @@ def _load_descriptor(candidate, model):
         transform=transform,
         features=lambda batch: np.asarray(batch, np.float32),
         weights_sha256="",
-        versions=_versions("scikit-image"),
+        versions=library_versions("scikit-image"),
     )
 
 
@@ -200,7 +199,7 @@ def _load_network(candidate, family, model, device, precision):
         transform=transform,
         features=features,
         weights_sha256=file_sha256(network.weights) if network.weights else parameters_sha256(module, head),
-        versions=_versions("torch", *network.packages),
+        versions=library_versions("torch", *network.packages),
         device=device.split(":")[0],
         precision=str(dtype).removeprefix("torch."),
     )
@@ -248,25 +247,3 @@ def _override(transform, candidate):
 def _key(candidate):
     """The config key that an error names: the candidate's, or the section of a backbone that is no candidate."""
     return candidate.get("section") or f"candidates.{candidate['name']}"
-
-
-def file_sha256(path):
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
-def parameters_sha256(module, head=()):
-    """SHA-256 over names and bytes of a module's parameters and buffers without the head, in order of the names."""
-    import torch
-
-    digest = sha256()
-    for name, value in sorted(module.state_dict().items()):
-        if not name.startswith(head):
-            digest.update(name.encode())
-            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def _versions(*packages):
-    return ", ".join(f"{package} {version(package)}" for package in ("numpy", "pillow", *packages))

@@ -344,7 +344,8 @@ class Preparation(Section):
 
 
 class Runtime(Section):
-    """Settings that change no number beyond rounding, so that editing them computes nothing again."""
+    """Settings whose edit computes nothing again. They change no number beyond rounding, but for `device` with
+    `precision: auto`, which decides between bfloat16 and float32."""
 
     device: str = "auto"
     """auto, cpu, cuda or cuda:<index>."""

@@ -1,6 +1,5 @@
 """What one pass of a network costs, counted on shapes alone without its weights, and how fast this machine does it."""
 
-import json
 import logging
 import time
 from contextlib import contextmanager, nullcontext
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from swsa_core.backbones import check_model, load_backbone
+from swsa_core.diffusion_configs import read_diffusers_config
 from swsa_core.embed import BATCH_SIZE
 
 # FLOPs of a batch whose time is measured, where the stage itself would take a larger one.
@@ -121,9 +121,7 @@ def _unet(weights, flags):
     folder = Path(weights)
     with torch.device("meta"):
         if folder.is_dir():
-            path = folder / "unet" / "config.json"
-            path = path if path.exists() else folder / "config.json"
-            unet = UNet2DModel.from_config(json.loads(path.read_text(encoding="utf-8")))
+            unet = UNet2DModel.from_config(read_diffusers_config(folder)[1])
         else:
             unet = build_adm(flags)
         size = unet.config.sample_size

@@ -1,6 +1,7 @@
 """Published files: resumable downloads whose size and digest are checked, and one sentence when they fail."""
 
 import os
+import re
 import time
 from hashlib import file_digest
 from http.client import HTTPException
@@ -24,6 +25,12 @@ class Published(NamedTuple):
     def name(self):
         return self.url.rpartition("/")[2]
 
+    @property
+    def content(self):
+        """Size and digest, as a sentence names them."""
+        digest = f" with SHA-256 {self.sha256}" if self.sha256 else f" with MD5 {self.md5}" if self.md5 else ""
+        return f"{self.size:,} bytes{digest}"
+
 
 PUBLISHED = {
     # Size and MD5 are those of the publisher's server; the SHA-256 is of the file with that MD5.
@@ -35,6 +42,24 @@ PUBLISHED = {
 }
 
 
+PLACE = "resources/weights/{name}.pt"  # of a published model, below the working directory
+
+
+def published_at(path):
+    """The `Published` file whose place `path` is, None for any other path."""
+    parts = Path(path).parts[-3:]
+    return next((file for name, file in PUBLISHED.items() if parts == Path(PLACE.format(name=name)).parts), None)
+
+
+def check_file(path, published):
+    """Raise InputError unless the file at `path` has the size and the digest of the published one."""
+    if problem := difference(Path(path), published):
+        raise InputError(
+            f"{path} is not the file of {published.url}, {problem}; expected at {path}: {published.content}: delete it and "
+            "run again"
+        )
+
+
 def download(url, path, size, sha256=None, attempts=3, pause=1.0, timeout=60, progress=None, md5=None):
     """Fetch `url` to `path`, unless it is there, and return the path; `size` (bytes) and the digests given must agree.
 
@@ -43,11 +68,9 @@ def download(url, path, size, sha256=None, attempts=3, pause=1.0, timeout=60, pr
     Raises InputError with the address, the expected place, size and digest.
     """
     path, published = Path(path), Published(url, size, sha256, md5)
-    expected = f"expected at {path}: {size:,} bytes"
-    expected += f" with SHA-256 {sha256}" if sha256 else f" with MD5 {md5}" if md5 else ""
+    expected = f"expected at {path}: {published.content}"
     if path.exists():
-        if problem := difference(path, published):
-            raise InputError(f"{path} is not the file of {url}, {problem}; {expected}: delete it and run again")
+        check_file(path, published)
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -59,7 +82,13 @@ def download(url, path, size, sha256=None, attempts=3, pause=1.0, timeout=60, pr
             _fetch(url, partial, size, timeout, progress)
             reason = "the connection broke off"
         except HTTPError as error:
-            reason, failures = f"HTTP status {error.code}", attempts if error.code < 500 else failures
+            reason = f"HTTP status {error.code}"
+            if error.code == 416:  # the bytes asked for are not there: begin anew
+                partial.unlink(missing_ok=True)
+            elif error.code < 500 and error.code not in (408, 429):
+                failures = attempts
+        except InputError as error:
+            reason, failures = str(error), attempts
         except (OSError, HTTPException) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
         have = _length(partial)
@@ -96,17 +125,24 @@ def difference(path, published):
 
 
 def _fetch(url, partial, size, timeout, progress):
-    """Append the missing bytes of `url` to `partial`, or write it anew where the server cannot resume."""
+    """Append the missing bytes of `url` to `partial`, or write it anew where the server cannot resume.
+
+    Raises InputError that says what the server offers, where that is another file.
+    """
     start = _length(partial)
     # some servers refuse the name that Python gives by itself
     request = Request(url, headers={"User-Agent": "swsa"} | ({"Range": f"bytes={start}-"} if start else {}))
     with urlopen(request, timeout=timeout) as response:
-        resumed = response.status == 206
-        total = int(response.headers.get("Content-Length", size)) + (start if resumed else 0)
-        if total != size:
-            raise InputError(f"{url} offers {total:,} bytes, expected {size:,} for {partial.with_suffix('')}")
-        with open(partial, "ab" if resumed else "wb") as file:
-            done = start if resumed else 0
+        first, total = _offered(response)
+        if response.headers.get_content_type() == "text/html":
+            raise InputError("the server answers with a page of HTML")
+        if total not in (size, None):
+            raise InputError(f"the server offers {total:,} bytes")
+        if first not in (0, start):
+            partial.unlink(missing_ok=True)
+            raise HTTPException(f"asked for the bytes from {start:,} on, the server sends others")
+        with open(partial, "ab" if first else "wb") as file:
+            done = first
             while chunk := response.read(1 << 20):
                 file.write(chunk)
                 done += len(chunk)
@@ -114,6 +150,18 @@ def _fetch(url, partial, size, timeout, progress):
                     progress(done, size)
                 if done > size:
                     return
+
+
+def _offered(response):
+    """(first byte that an answer holds, size of the whole file), None for what its header does not say."""
+    if response.status != 206:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdecimal() else None
+    content = re.fullmatch(r"bytes (\d+)-\d*/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if content is None:
+        return None, None
+    first, total = content.groups()
+    return int(first), None if total == "*" else int(total)
 
 
 def _length(path):

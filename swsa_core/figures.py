@@ -106,7 +106,7 @@ def strategies(table1):
     settings = list(dict.fromkeys(table1["setting"]))
     n_bars = table1.groupby("setting").size().max()
     figure = Figure(figsize=(WIDTH, len(settings) * (0.95 + 0.27 * n_bars)))
-    figure.get_layout_engine().set(hspace=0.06, wspace=0.05)
+    figure.get_layout_engine().set(h_pad=0.12, hspace=0, wspace=0.05)  # h_pad in inches, the others shares
     axes = figure.subplots(len(settings), 2, squeeze=False, width_ratios=[1, 1.1])
     for (left, right), setting in zip(axes, settings, strict=True):
         rows = table1[table1["setting"] == setting].iloc[::-1]

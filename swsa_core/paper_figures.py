@@ -186,7 +186,8 @@ def _draw_comparison(ax, synthetic, real, style, by_candidate):
     ax.axline((0.5, 0.5), slope=1, **REFERENCE)
     for (source, name), x in synthetic.items():
         colour, marker = style[name]
-        ax.plot(x, real[name], **_marker(colour if by_candidate else SOURCE_LOOKS[source][0], marker, 7.5))
+        shown = _marker(colour, marker, 7.5) if by_candidate else _marker(SOURCE_LOOKS[source][0], marker, 7.5)
+        ax.plot(x, real[name], **shown, alpha=1 if by_candidate else 0.7)  # sources that saturate lie on each other
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.set_xlabel("synthetic AUROC")

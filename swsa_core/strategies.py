@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 
 from swsa_core import consensus
 from swsa_core.seeding import rng
+from swsa_core.wording import words
 
 SUPPORT = "support only"
 TRANSDUCTIVE = "transductive, unlabelled test scores"
@@ -158,7 +159,7 @@ def markdown(table):
             figures = [_interval(row, "pick_rate"), _interval(row, "regret")]
             cells = [f"`{row.strategy}`", row.protocol, row.sees, str(row.n_tasks), *figures]
             lines.append(f"| {' | '.join(cells)} |")
-        blocks += [f"## {dataset}, {selection} selection, {setting}", "\n".join(lines)]
+        blocks += [f"## {dataset}, {selection} selection, {words(setting)}", "\n".join(lines)]
     if table.empty:
         blocks.append("No task has labelled test images.")
     return "\n\n".join(blocks) + "\n"

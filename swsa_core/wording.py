@@ -6,12 +6,23 @@ import math
 def words(name):
     """A name of the config as it is written for people.
 
-    >>> words("swsa_cutpaste"), words("one_vs_rest"), words("leave_one_out")
-    ('SWSA with cutpaste', 'one-vs-rest', 'leave one out')
+    >>> words("swsa_cutpaste"), words("one_vs_rest"), words("leave_one_out"), words("fixed_best_tiny_imagenet")
+    ('SWSA with CutPaste', 'one-vs-rest', 'leave one out', 'fixed best by Tiny-ImageNet')
     """
-    known = {"random": "random pick (expected)", "best": "best possible", "tiny_imagenet": "Tiny-ImageNet"}
-    if name.startswith("swsa_"):
-        return f"SWSA with {words(name.removeprefix('swsa_'))}"
+    known = {
+        "random": "random pick (expected)",
+        "best": "best possible",
+        "cutpaste": "CutPaste",
+        "tiny_imagenet": "Tiny-ImageNet",
+        "swsa_combined": "SWSA with all sources",
+        "hits": "HITS",
+        "hits_anomalous": "HITS, anomalous first",
+        "xie_beni": "Xie-Beni",
+    }
+    if name not in known:
+        for beginning, written in (("swsa_", "SWSA with"), ("fixed_best_", "fixed best by")):
+            if name.startswith(beginning):
+                return f"{written} {words(name.removeprefix(beginning))}"
     return known.get(name) or name.replace("_", "-" if "_vs_" in name else " ")
 
 

@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import random
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,12 @@ from diffusers import DDPMScheduler, UNet2DModel
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+from swsa_core import downloads
 from swsa_core.diffusion import build_adm, load_adm
-from swsa_core.diffusion.adm import adm_arguments, original_parameters
+from swsa_core.diffusion import weights as weights_files
+from swsa_core.diffusion.adm import original_parameters
 from swsa_core.diffusion.hspace import decode, encode
+from swsa_core.diffusion_configs import adm_arguments
 from swsa_core.errors import InputError
 
 GOLDEN = Path(__file__).parents[1].parent / "shared" / "golden" / "adm"
@@ -217,6 +222,52 @@ def test_converted_weights_are_kept_and_renewed_when_the_checkpoint_or_its_confi
     assert sorted(os.listdir(tmp_path)) == [path.name, kept.name]
 
 
+def test_a_kept_file_that_is_not_ours_or_not_whole_is_made_again(tmp_path):
+    path, kept = tmp_path / "weights.pt", tmp_path / "weights.pt.converted.safetensors"
+    torch.save(random_checkpoint(SMALL), path)
+    expected = load_adm(path, SMALL).state_dict()
+    with weights_files.safe_open(kept, "pt") as file:
+        origin = file.metadata()
+    state = load_file(kept)
+    lacking = {name: tensor for name, tensor in state.items() if name != "conv_in.bias"}
+    other_shape = state | {"conv_in.bias": torch.zeros(3)}
+    for content, metadata in ((lacking, origin), (other_shape, origin), (state, {"by": "somebody"}), (state, None)):
+        save_file({name: torch.zeros_like(tensor) for name, tensor in content.items()}, kept, metadata)
+        loaded = load_adm(path, SMALL).state_dict()
+        assert all(torch.equal(tensor, loaded[name]) for name, tensor in expected.items())
+
+
+def test_where_nothing_can_be_written_the_weights_are_converted_each_time(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(weights_files, "save_file", full)
+    torch.save(random_checkpoint(SMALL), tmp_path / "weights.pt")
+    with pytest.warns(UserWarning, match=r"cannot be kept beside .*weights.pt \(No space left"):
+        load_adm(tmp_path / "weights.pt", SMALL)
+    assert os.listdir(tmp_path) == ["weights.pt"]
+
+
+def test_at_the_place_of_a_published_file_only_that_file_is_converted(tmp_path, monkeypatch):
+    path = tmp_path / downloads.PLACE.format(name="small")
+    path.parent.mkdir(parents=True)
+    torch.save(random_checkpoint(SMALL), path)
+    digest = sha256(path.read_bytes()).hexdigest()
+    published = downloads.Published("https://somewhere/small.pt", path.stat().st_size, digest)
+    monkeypatch.setitem(downloads.PUBLISHED, "small", published)
+    load_adm(path, SMALL)
+    checks = []
+    monkeypatch.setattr(weights_files, "check_file", lambda *args: checks.append(args))
+    load_adm(path, SMALL)
+    assert not checks, "the kept weights are those of a checked file"
+    monkeypatch.undo()
+    monkeypatch.setitem(downloads.PUBLISHED, "small", published)
+    torch.save(random_checkpoint(SMALL, seed=1), path)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(InputError, match=rf"not the file of https://somewhere/small\.pt.*{digest}: delete it"):
+        load_adm(path, SMALL)
+
+
 def test_precision_of_the_network(tmp_path):
     save_file({k: v.half() for k, v in random_checkpoint(SMALL).items()}, tmp_path / "half.safetensors")
     assert load_adm(tmp_path / "half.safetensors", SMALL).dtype == torch.float32
@@ -229,9 +280,15 @@ BAD_STATES = {
     "unexpected": (lambda s: s.update(extra=torch.zeros(1)), r"unexpected 1 .*extra"),
     "shape": (lambda s: s.update({"out.0.bias": torch.zeros(7)}), r"out\.0\.bias is \(7,\), expected \(32,\)"),
     "class-conditional": (lambda s: s.update({"label_emb.weight": torch.zeros(10, 128)}), "class-conditional"),
+    "name": (lambda s: s.update({5: torch.zeros(1)}), "unexpected 1 .*5"),
+    "nan": (lambda s: s["out.2.bias"].fill_(torch.nan), r"out\.2\.bias holds NaN or infinite"),
+    "integers": (lambda s: s.update({"out.2.bias": torch.zeros(6).long()}), r"out\.2\.bias is strided int64"),
+    "sparse": (lambda s: s.update({"out.2.bias": torch.ones(6).to_sparse()}), r"out\.2\.bias is sparse_coo"),
+    "no data": (lambda s: s.update({"out.2.bias": torch.ones(6, device="meta")}), r"out\.2\.bias is without data"),
 }
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")
 @pytest.mark.parametrize("change, message", BAD_STATES.values(), ids=BAD_STATES)
 def test_a_checkpoint_that_differs_from_its_config_is_refused_by_name(change, message, tmp_path):
     state = random_checkpoint(SMALL)
@@ -255,6 +312,22 @@ def test_a_checkpoint_that_differs_from_its_config_is_refused_by_name(change, me
         ({"num_head_channels": -1, "attention_resolutions": "16,8"}, r"4\] attention heads at widths \[32, 64\]"),
         ({"num_head_channels": -1, "num_heads_upsample": 2}, r"\[2, 4\] attention heads"),
         ({"num_chanels": 32}, "did you mean 'num_channels'"),
+        ({"image_size": "32"}, "image_size .* expected a whole number.*'32'"),
+        ({"image_size": 17}, "image_size 17 cannot be halved"),
+        ({"num_channels": 32.0}, "num_channels .*whole number"),
+        ({"num_res_blocks": "1"}, "num_res_blocks .*whole number"),
+        ({"num_res_blocks": True}, "num_res_blocks .*whole number"),
+        ({"num_head_channels": 0}, "num_head_channels .*at least 1, or -1"),
+        ({"num_head_channels": 48}, "num_head_channels 48 does not divide the 64"),
+        ({"num_head_channels": -1, "num_heads": 3}, "num_heads 3 does not divide the 64"),
+        ({"num_head_channels": -1, "num_heads": -1}, "num_heads .*at least 1, received -1"),
+        ({"attention_resolutions": "0"}, "attention_resolutions .*whole numbers.*'0'"),
+        ({"attention_resolutions": 0.5}, "attention_resolutions .*whole numbers"),
+        ({"channel_mult": "0.5,1"}, "channel_mult .*whole numbers"),
+        ({"dropout": "x"}, "dropout .*a number from 0 to 1.*'x'"),
+        ({"learn_sigma": "False"}, "learn_sigma .*true or false.*'False'"),
+        ({"resblock_updown": 1}, "resblock_updown .*true or false"),
+        ({"class_cond": "False"}, "class_cond='False'"),
     ],
 )
 def test_a_config_that_cannot_be_represented_is_refused_by_name(change, message):
@@ -275,6 +348,28 @@ def test_a_checkpoint_with_code_is_refused_and_the_code_is_not_run(tmp_path, mon
         with pytest.raises(InputError, match=f"{path} is refused, it holds code"):
             load_adm(path, SMALL)
     assert not Path("was_run").exists()
+
+
+def test_a_single_number_stands_for_a_list_of_one():
+    assert adm_arguments(SMALL | {"attention_resolutions": 8}) == adm_arguments(SMALL) | {"attention_resolutions": 8}
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_whatever_bytes_a_file_has_it_is_read_or_refused(tmp_path):
+    rng, path, refused = random.Random(0), tmp_path / "bytes.pt", 0
+    torch.save({"weight": torch.zeros(3), "bias": torch.zeros(2)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for _ in range(500):
+        changed = bytearray(whole)
+        for _ in range(4):
+            changed[rng.randrange(len(changed))] = rng.randrange(256)
+        path.write_bytes(changed)
+        try:
+            weights_files.read_state(path)
+        except InputError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > 100
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path):
@@ -334,13 +429,103 @@ def test_unsuitable_diffusers_folders_are_refused_by_name(tmp_path):
     for name, message in cases.items():
         with pytest.raises(InputError, match=message):
             load_adm(tmp_path / name)
-    file = tmp_path / "lacks" / "unet" / "diffusion_pytorch_model.safetensors"
-    diffusers_folder(tmp_path / "lacks")
-    save_file({name: t for name, t in load_file(file).items() if name != "conv_in.bias"}, file, {"format": "pt"})
-    with pytest.raises(InputError, match=r"missing keys: conv_in\.bias"):
-        load_adm(tmp_path / "lacks")
-    file.write_bytes(file.read_bytes()[:-8])
-    with pytest.raises(InputError, match="cannot be loaded"):
-        load_adm(tmp_path / "lacks")
     with pytest.raises(InputError, match=r"expected config\.json"):
         load_adm(tmp_path)
+
+
+SUPPORTED = {
+    "residual blocks between levels": {"downsample_type": "resnet", "upsample_type": "resnet"},
+    "blocks of residual sampling": {
+        "down_block_types": ("ResnetDownsampleBlock2D", "AttnDownBlock2D"),
+        "up_block_types": ("AttnUpBlock2D", "ResnetUpsampleBlock2D"),
+    },
+    "timestep scaled": {"resnet_time_scale_shift": "scale_shift"},
+    "fewer groups": {"norm_num_groups": 8, "attn_norm_num_groups": 16},
+    "as google/ddpm-cat-256": {"downsample_padding": 0, "flip_sin_to_cos": False, "freq_shift": 1, "norm_eps": 1e-6},
+    "own width of the timestep": {"time_embedding_dim": 48},
+    "variances, dropout, swish": {"out_channels": 6, "dropout": 0.3, "act_fn": "swish"},
+    "uneven levels": {"block_out_channels": (32, 96), "layers_per_block": 2},
+}
+UNSUPPORTED = {
+    "act_fn='gelu'": {"act_fn": "gelu"},
+    "act_fn='relu'": {"act_fn": "relu"},
+    "act_fn='mish'": {"act_fn": "mish"},
+    "mid_block_scale_factor=1.4": {"mid_block_scale_factor": 2**0.5},
+    "mid_block_type=None": {"mid_block_type": None},
+    "add_attention=False": {"add_attention": False},
+    "center_input_sample=True": {"center_input_sample": True},
+    "time_embedding_type='fourier'": {"time_embedding_type": "fourier"},
+    "down_block_types='AttnSkipDownBlock2D'": {
+        "down_block_types": ("DownBlock2D", "AttnSkipDownBlock2D"),
+        "up_block_types": ("AttnSkipUpBlock2D", "UpBlock2D"),
+    },
+    "down_block_types='KDownBlock2D'": {"down_block_types": ("KDownBlock2D", "AttnDownBlock2D")},
+    "up_block_types='SkipUpBlock2D'": {"up_block_types": ("AttnUpBlock2D", "SkipUpBlock2D")},
+    "num_train_timesteps=500": {"num_train_timesteps": 500},
+}
+
+
+@pytest.mark.parametrize("change", SUPPORTED.values(), ids=SUPPORTED)
+def test_a_supported_diffusers_model_cut_in_two_computes_what_it_does_whole(change, tmp_path):
+    whole = diffusers_folder(tmp_path, **change).eval()
+    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected, unet = whole(x, 300).sample[:, :3], load_adm(tmp_path)
+        torch.testing.assert_close(decode(unet, *encode(unet, x, 300)), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("message", "change"), UNSUPPORTED.items(), ids=UNSUPPORTED)
+def test_an_unsupported_diffusers_model_is_refused_by_name(message, change, tmp_path):
+    diffusers_folder(tmp_path, **change)
+    with pytest.raises(InputError, match=rf"config\.json has {message}.*not supported: expected"):
+        load_adm(tmp_path)
+
+
+def test_a_diffusers_model_that_would_be_computed_wrongly_is_refused(tmp_path, monkeypatch):
+    """Whatever the names say: as if the next diffusers had another default."""
+    diffusers_folder(tmp_path)
+    monkeypatch.setattr(weights_files, "decode", lambda *args: 1.01 * decode(*args))
+    with pytest.raises(InputError, match="cut at its mid block it computes something else"):
+        load_adm(tmp_path)
+
+
+DAMAGED_FOLDERS = {
+    "missing": (lambda s: s.pop("conv_in.bias"), r"lacks 1 \(conv_in\.bias\)"),
+    "unexpected": (lambda s: s.update(extra=torch.zeros(1)), r"has, unexpected, 1 \(extra\)"),
+    "shape": (
+        lambda s: s.update({"conv_out.bias": torch.zeros(7)}),
+        r"in another shape 1 \(conv_out\.bias \(7,\) instead of \(3,\)\)",
+    ),
+    "nan": (lambda s: s["conv_in.bias"].fill_(torch.nan), r"conv_in\.bias holds NaN"),
+}
+
+
+@pytest.mark.parametrize("change, message", DAMAGED_FOLDERS.values(), ids=DAMAGED_FOLDERS)
+def test_weights_of_a_diffusers_folder_that_do_not_fit_are_told_by_name(change, message, tmp_path):
+    diffusers_folder(tmp_path)
+    file = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
+    state = load_file(file)
+    change(state)
+    save_file(state, file, {"format": "pt"})
+    with pytest.raises(InputError, match=message):
+        load_adm(tmp_path)
+
+
+def test_damaged_diffusers_folders_are_refused(tmp_path):
+    diffusers_folder(tmp_path)
+    config, file = (tmp_path / "unet" / name for name in ("config.json", "diffusion_pytorch_model.safetensors"))
+    whole, description = file.read_bytes(), config.read_text()
+    file.write_bytes(whole[:-8])
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_adm(tmp_path)
+    file.unlink()
+    with pytest.raises(InputError, match=r"holds no weights: expected diffusion_pytorch_model\.safetensors"):
+        load_adm(tmp_path)
+    file.write_bytes(whole)
+    config.write_text(description.replace('"norm_num_groups": 32', '"norm_num_groups": 7'))
+    with pytest.raises(InputError, match=r"cannot be loaded .*divisible by num_groups"):
+        load_adm(tmp_path)
+    for content, message in (("{", "is not JSON"), ("[1]", r"holds \[1\]"), ("{}", "is of a None")):
+        config.write_text(content)
+        with pytest.raises(InputError, match=rf"config\.json {message}"):
+            load_adm(tmp_path)

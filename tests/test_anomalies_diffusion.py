@@ -1,25 +1,34 @@
 """The diffusion source of a task: halves, models, sizes; and the rule, resumed after a kill."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import torch
 from workflow import ROOT, dry_run, snakemake
 
 from swsa_core import store
 from swsa_core.anomalies.diffusion import check_size, find_model, from_network, halves, to_network
+from swsa_core.anomalies.files import check_one_precision
 from swsa_core.config import validate
 from swsa_core.contact_sheets import cross_sheet
+from swsa_core.diffusion import build_adm
 from swsa_core.errors import InputError
+from swsa_core.versions import stage_version
 
 IDS = [f"{i}.png" for i in range(10)]
+ONE_HEAD = {"num_heads": 1}
 SOURCE = {"model": "adm_imagenet_256", "flags": None}
 
 
@@ -35,15 +44,95 @@ def test_models_are_found_by_name_or_path(tmp_path):
     assert find_model(SOURCE) == ("resources/weights/adm_imagenet_256.pt", None, 256)
     own = tmp_path / "own.pt"
     own.touch()
-    assert find_model(SOURCE | {"model": str(own), "flags": {"image_size": 64}})[2] == 64
-    (tmp_path / "config.json").write_text('{"sample_size": 32}')
-    assert find_model(SOURCE | {"model": str(tmp_path)})[2] == 32
+    assert find_model(SOURCE | {"model": str(own)}) == (str(own), None, 256)
     with pytest.raises(
         InputError, match=r"sources\.diffusion\.model: 'adm_imagenet' .* did you mean 'adm_imagenet_256'"
     ):
         find_model(SOURCE | {"model": "adm_imagenet"})
     with pytest.raises(InputError, match="'mini:adm_64' is not in models/mini"):
         find_model(SOURCE | {"model": "mini:adm_64"})
+
+
+@pytest.mark.parametrize("flags", [{"image_size": 128}, {"num_channels": 64, "resblock_updown": True}, {}])
+def test_the_size_is_that_of_the_model_which_is_built(flags, tmp_path):
+    own = tmp_path / "own.pt"
+    own.touch()
+    with torch.device("meta"):
+        unet = build_adm(flags | ONE_HEAD)
+    assert find_model({"model": str(own), "flags": flags | ONE_HEAD}).side == unet.config.sample_size
+
+
+def diffusers_model(folder, **change):
+    described = {"_class_name": "UNet2DModel", "sample_size": 32} | change
+    (folder / "unet").mkdir(parents=True)
+    (folder / "unet" / "config.json").write_text(json.dumps(described))
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").touch()
+    return folder
+
+
+def test_all_files_that_say_what_a_model_computes_are_named(tmp_path):
+    folder = diffusers_model(tmp_path / "hub")
+    (folder / "unet" / "diffusion_pytorch_model.safetensors.index.json").touch()
+    model = find_model(SOURCE | {"model": str(folder)})
+    assert (model.path, model.side) == (str(folder), 32)
+    names = ("config.json", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json")
+    assert model.files == [str(folder / "unet" / name) for name in names]
+    mini = find_model(SOURCE | {"model": "mini:adm_32"}).files
+    assert [Path(path).name for path in mini] == ["adm_32.safetensors", "adm_32.json"]
+    assert find_model(SOURCE).files == ["resources/weights/adm_imagenet_256.pt"]
+
+
+def test_diffusers_models_are_checked_before_any_job(tmp_path):
+    cases = {
+        "act_fn='gelu'": {"act_fn": "gelu"},
+        "sample_size=None": {"sample_size": None},
+        r"sample_size=\[32, 48\]": {"sample_size": [32, 48]},
+        "is of a UNet2DConditionModel": {"_class_name": "UNet2DConditionModel"},
+    }
+    for number, (message, change) in enumerate(cases.items()):
+        folder = diffusers_model(tmp_path / str(number), **change)
+        with pytest.raises(InputError, match=rf"^sources\.diffusion\.model: .*config\.json .*{message}"):
+            find_model(SOURCE | {"model": str(folder)})
+    with pytest.raises(InputError, match=r"sources\.diffusion\.model: .* is no diffusers model"):
+        find_model(SOURCE | {"model": str(tmp_path)})
+
+
+def test_flags_of_a_model_that_brings_its_own_are_refused(tmp_path):
+    for model in ("adm_imagenet_256", "mini:adm_32", str(diffusers_model(tmp_path / "hub"))):
+        with pytest.raises(InputError, match=r"^sources\.diffusion\.flags: .* brings its own"):
+            find_model({"model": model, "flags": {"image_size": 64}})
+
+
+def test_mistakes_in_flags_and_path_are_told_with_the_config(tmp_path, monkeypatch):
+    def model_of(**diffusion):
+        return validate(config(**diffusion))["sources"]["diffusion"]["model"]
+
+    for flags, message in (
+        ({"num_chanels": 32}, r"^sources\.diffusion\.flags: .*did you mean 'num_channels'"),
+        ({"image_size": "32"}, r"^sources\.diffusion\.flags: image_size .*a whole number.* received '32'"),
+        ({"learn_sigma": "False"}, r"^sources\.diffusion\.flags: learn_sigma .*true or false.* received 'False'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            model_of(model="own.pt", flags=flags)
+    assert model_of(model="own.pt", flags={"attention_resolutions": 8, "channel_mult": "1,2", "dropout": 0.1})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert model_of(model="~/own.pt") == f"{tmp_path}/own.pt"
+    for model in ("a{b}.pt", "<results>.pt"):
+        with pytest.raises(InputError, match=r"^sources\.diffusion\.model: .*without braces and angle brackets"):
+            model_of(model=model)
+
+
+def test_reading_configs_imports_no_torch():
+    script = """
+import sys
+from swsa_core.anomalies.diffusion import find_model
+from swsa_core.anomalies.files import check_one_precision
+from swsa_core.config import validate
+find_model({"model": "mini:adm_32", "flags": None})
+print({"torch", "diffusers"} & set(sys.modules))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout == "set()\n"
 
 
 def config(**diffusion):
@@ -74,6 +163,16 @@ def test_pixels_round_trip():
     assert from_network(np.array([-9.0, 9.0, 0.0]).reshape(1, 3, 1, 1)).ravel().tolist() == [0, 255, 128]
 
 
+def test_anomalies_of_two_precisions_are_not_embedded_together():
+    check_one_precision({"a.h5": None, "b.h5": None})
+    check_one_precision({"a.h5": "float32", "b.h5": "float32"})
+    with pytest.raises(
+        InputError,
+        match=r"1 of 3 files of anomalies were generated in float32, the others in bfloat16, .* delete b\.h5 and run again",
+    ):
+        check_one_precision({"a.h5": "bfloat16", "b.h5": "float32", "c.h5": "bfloat16"})
+
+
 def test_cross_sheet_has_styles_on_top_and_contents_at_the_left():
     def tile(value):
         return np.full((8, 8, 3), value, np.uint8)
@@ -91,10 +190,18 @@ needs_model = pytest.mark.skipif(
 
 @needs_model
 def test_rule_makes_all_pairs_and_an_edit_reruns_what_depends_on_it(tmp_path):
+    planned = snakemake(tmp_path, config(), "--dry-run")
+    assert re.search(r"^rule diffusion:\n +input: .*adm_32\.safetensors, .*adm_32\.json$", planned, re.M)
     snakemake(tmp_path, config())
     arrays, attributes = store.read(tmp_path / "results" / "digits" / "anomalies" / "diffusion" / "3.h5")
     assert arrays["images"].shape == (4, 32, 32, 3)
     assert attributes["source"] == "diffusion"
+    weights = ROOT / "models" / "mini" / "adm_32.safetensors"
+    assert attributes["weights_sha256"] == sha256(weights.read_bytes()).hexdigest()
+    assert (attributes["precision"], attributes["stage_version"]) == ("float32", stage_version("diffusion"))
+    assert f"torch {version('torch')}" in attributes["versions"]
+    log = (tmp_path / "results" / "logs" / "diffusion" / "digits" / "3.log").read_text()
+    assert "1 of 2 styles are done" in log and "2 of 2 styles are done" in log
     support = store.read_json(tmp_path / "results" / "digits" / "support" / "3.json")
     style, content = halves(support["seed_ids"], 0, "digits", "3")
     assert arrays["parents"].tolist() == [[s, c] for s in style for c in content]

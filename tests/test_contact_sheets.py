@@ -80,4 +80,4 @@ def test_contact_sheet_figures_for_any_number_of_parents():
         figure = figures.contact_sheet(sheet_of(pick, boxes=n_parents == 1, n_parents=n_parents))
         assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["seeds", *labels, "hardest"]
         assert len(figure.axes) == (2 + n_parents) * contact_sheets.N_SEEDS
-        assert "$t$: cutpaste" in figure_style.svg(figure)
+        assert "$t$: CutPaste" in figure_style.svg(figure)

@@ -1,26 +1,25 @@
 """Inversion, reconstruction, DiffStyle and Asyrp: the golden arrays of the original network, and what holds for any network."""
 
 import json
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from swsa_core.diffusion import Inversion, asyrp, build_adm, diffstyle, invert, load_adm, reconstruct, timesteps
+from swsa_core.diffusion import Inversion, asyrp, build_adm, diffstyle, hspace, invert, load_adm, reconstruct, timesteps
 from swsa_core.diffusion import with_reconstruction as reconstruction_of
-from swsa_core.diffusion.batches import in_batches
-from swsa_core.diffusion.ddim import ALPHA_BAR
+from swsa_core.diffusion.batches import BatchSize, automatic_batch_size, in_batches
+from swsa_core.diffusion.ddim import ALPHA_BAR, inversion_on_device
 from swsa_core.diffusion.diffstyle import slerp
+from swsa_core.diffusion.generate import generate, invert_halves, made_by, style_groups
 from swsa_core.diffusion.hspace import compile_network
 
 GOLDEN = Path(__file__).parents[1].parent / "shared" / "golden" / "adm"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="needs ../shared/golden, outputs of the original network")
 STEPS = 5
-
-
-def pick(inversion, rows):
-    return Inversion(inversion.x_T[rows], inversion.h[:, rows], inversion.timesteps)
 
 
 def spread(array):
@@ -70,7 +69,7 @@ def inversion(unet):
 
 @pytest.fixture(scope="module")
 def grid(unet, inversion):
-    return diffstyle(unet, pick(inversion, slice(0, 2)), pick(inversion, slice(2, 5)))
+    return diffstyle(unet, inversion.pick(slice(0, 2)), inversion.pick(slice(2, 5)))
 
 
 @pytest.fixture
@@ -109,7 +108,7 @@ GOLDEN_VARIANTS = {
 @needs_golden
 @pytest.mark.parametrize("name", GOLDEN_VARIANTS)
 def test_golden_variants_of_diffstyle(name, golden_unet, golden, golden_inversion):
-    style, content = pick(golden_inversion, slice(0, 2)), pick(golden_inversion, slice(2, 4))
+    style, content = golden_inversion.pick(slice(0, 2)), golden_inversion.pick(slice(2, 4))
     images = diffstyle(golden_unet, style, content, **GOLDEN_VARIANTS[name])
     assert (images.flatten(0, 1) - golden[name]).abs().max() < 5e-3
 
@@ -117,7 +116,7 @@ def test_golden_variants_of_diffstyle(name, golden_unet, golden, golden_inversio
 @needs_golden
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
 def test_golden_diffstyle_at_any_batch_size(batch_size, golden_unet, golden, golden_inversion):
-    style, content = pick(golden_inversion, slice(0, 2)), pick(golden_inversion, slice(2, 4))
+    style, content = golden_inversion.pick(slice(0, 2)), golden_inversion.pick(slice(2, 4))
     images = diffstyle(golden_unet, style, content, batch_size=batch_size)
     assert (images.flatten(0, 1) - golden["gen_lerp_inv"]).abs().max() < 5e-3
 
@@ -166,7 +165,7 @@ def test_reconstruction_undoes_inversion_where_the_prediction_is_constant(unet):
 def test_without_content_a_pair_is_the_style_reconstructed(unet, inversion):
     images, _ = reconstruct(unet, inversion.x_T, STEPS)
     for choice in ({"gamma": 0.0}, {"gamma": 0.0, "interpolation": "slerp"}, {"t_edit": 1000}):
-        pairs = diffstyle(unet, pick(inversion, slice(0, 2)), pick(inversion, slice(2, 5)), **choice)
+        pairs = diffstyle(unet, inversion.pick(slice(0, 2)), inversion.pick(slice(2, 5)), **choice)
         assert pairs.shape == (2, 3, 3, 16, 16)
         for style in range(2):
             assert (pairs[style] - images[style]).abs().max() < 1e-4 * spread(images)
@@ -175,7 +174,7 @@ def test_without_content_a_pair_is_the_style_reconstructed(unet, inversion):
 
 
 def test_a_content_changes_the_image_more_with_gamma(unet, inversion):
-    style, content = pick(inversion, slice(0, 1)), pick(inversion, slice(1, 2))
+    style, content = inversion.pick(slice(0, 1)), inversion.pick(slice(1, 2))
     plain, some, more = (diffstyle(unet, style, content, gamma=gamma) for gamma in (0.0, 0.3, 0.9))
     assert 0 < (some - plain).abs().mean() < (more - plain).abs().mean()
 
@@ -183,20 +182,18 @@ def test_a_content_changes_the_image_more_with_gamma(unet, inversion):
 def test_a_pair_depends_on_its_own_images_alone(unet, inversion, grid):
     tolerance = 1e-4 * spread(grid)
     order = torch.tensor([4, 2, 3])
-    permuted = diffstyle(unet, pick(inversion, torch.tensor([1, 0])), pick(inversion, order))
+    permuted = diffstyle(unet, inversion.pick(torch.tensor([1, 0])), inversion.pick(order))
     assert (permuted - grid[[1, 0]][:, order - 2]).abs().max() < tolerance
-    single = diffstyle(unet, pick(inversion, slice(1, 2)), pick(inversion, slice(3, 4)))
+    single = diffstyle(unet, inversion.pick(slice(1, 2)), inversion.pick(slice(3, 4)))
     assert (single[0, 0] - grid[1, 1]).abs().max() < tolerance
     for batch_size in (1, 3, 16):
-        again = diffstyle(unet, pick(inversion, slice(0, 2)), pick(inversion, slice(2, 5)), batch_size=batch_size)
+        again = diffstyle(unet, inversion.pick(slice(0, 2)), inversion.pick(slice(2, 5)), batch_size=batch_size)
         assert (again - grid).abs().max() < tolerance
 
 
 def test_identical_style_and_content_stay_finite(unet, inversion):
     for interpolation in ("linear", "slerp"):
-        images = diffstyle(
-            unet, pick(inversion, slice(0, 2)), pick(inversion, slice(0, 2)), interpolation=interpolation
-        )
+        images = diffstyle(unet, inversion.pick(slice(0, 2)), inversion.pick(slice(0, 2)), interpolation=interpolation)
         assert images.isfinite().all()
     h = inversion.h[0]
     torch.testing.assert_close(slerp(h, h, 0.7), h)
@@ -214,7 +211,7 @@ def test_slerp_keeps_the_norm_and_its_ends():
 
 
 def test_content_h_of_the_reconstruction_can_be_computed_once(unet, inversion):
-    style, content = pick(inversion, slice(0, 1)), pick(inversion, slice(1, 3))
+    style, content = inversion.pick(slice(0, 1)), inversion.pick(slice(1, 3))
     images = diffstyle(unet, style, content, content_h="reconstruction")
     once = reconstruction_of(unet, content)
     assert len(once.h) == STEPS
@@ -239,24 +236,113 @@ def test_asyrp_takes_a_tensor_for_all_or_each_image_or_a_function(unet, inversio
     assert (each[4:] - asyrp(unet, inversion.x_T[4:], delta[4:], 0.5, STEPS)).abs().max() < tolerance
 
 
-def test_work_is_done_once(unet, inversion, passes):
+@pytest.mark.parametrize("batch_size", [None, 1, 2])
+def test_work_is_done_once(batch_size, unet, inversion, passes):
     n, m, later = 2, 3, STEPS - 1
-    style, content = pick(inversion, slice(0, n)), pick(inversion, slice(2, 2 + m))
-    diffstyle(unet, style, content)
+    style, content = inversion.pick(slice(0, n)), inversion.pick(slice(2, 2 + m))
+    diffstyle(unet, style, content, batch_size=batch_size)
     # The first step's encoder and plain decoder run once a style; the last step has no plain decoder pass.
     assert passes == {"encoder": n + n * m * later, "decoder": n + n * m + n * m * (2 * later - 1)}
     passes.update(encoder=0, decoder=0)
-    diffstyle(unet, style, content, t_edit=500)  # t = 999, 749 are edited; 499, 249, 0 are plain
+    diffstyle(unet, style, content, t_edit=500, batch_size=batch_size)  # t = 999, 749 are edited; 499, 249, 0 are plain
     assert passes == {"encoder": n + n * m * later, "decoder": n + n * m + n * m * (2 + 3)}
     passes.update(encoder=0, decoder=0)
-    invert(unet, torch.zeros(3, 3, 16, 16), STEPS)
+    invert(unet, torch.zeros(3, 3, 16, 16), STEPS, batch_size)
     assert passes == {"encoder": 3 * later, "decoder": 3 * later}
 
 
-def test_progress_counts_finished_images(unet, inversion):
-    done = []
-    diffstyle(unet, pick(inversion, slice(0, 2)), pick(inversion, slice(2, 5)), batch_size=4, progress=done.append)
-    assert done == [3, 6]
+def test_progress_counts_images_and_shares_of_them(unet, inversion):
+    style, content = inversion.pick(slice(0, 2)), inversion.pick(slice(2, 5))
+    for function, images in (
+        (lambda progress: diffstyle(unet, style, content, batch_size=4, progress=progress), 6),
+        (lambda progress: invert(unet, torch.zeros(3, 3, 16, 16), STEPS, 2, progress), 3),
+        (lambda progress: reconstruct(unet, inversion.x_T, STEPS, 2, progress), 5),
+    ):
+        done = []
+        function(done.append)
+        assert 0 < done[0] < 1 and done == sorted(done) and done[-1] == images
+
+
+def test_a_task_is_generated_style_by_style_and_goes_on_where_it_stopped(unet):
+    images = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    source = {"steps": STEPS, "gamma": 0.7, "interpolation": "linear", "t_edit": 0, "dt_lambda": 1.0}
+    for content_h in ("inversion", "reconstruction"):
+        source["content_h"], inverting, generating = content_h, [], []
+        style, content = invert_halves(unet, images, 2, source, progress=lambda *at, to=inverting: to.append(at))
+        assert (len(style.x_T), len(content.x_T)) == (2, 3)
+        assert inverting[-1] == ((5, 5) if content_h == "inversion" else (8, 8))
+        pairs = list(generate(unet, style, content, source, progress=lambda *at, to=generating: to.append(at)))
+        assert [len(images) for images in pairs] == [3, 3]
+        assert generating[0] == (0, 6) and generating[-1] == (6, 6) and generating == sorted(generating)
+        both = diffstyle(unet, style, content, content_h=content_h)
+        assert (torch.cat(pairs) - both.flatten(0, 1)).abs().max() < 1e-4 * spread(both)
+        [rest] = generate(unet, style, content, source, done=1)
+        assert torch.equal(rest, pairs[1])
+
+
+def test_style_groups_are_even_and_have_fixed_ends():
+    assert style_groups(10, 6) == [slice(0, 5), slice(5, 10)]
+    assert style_groups(10, 4) == [slice(0, 4), slice(4, 8), slice(8, 10)]
+    assert style_groups(10, 4, done=5) == [slice(5, 8), slice(8, 10)]
+    assert style_groups(5, 100) == [slice(0, 5)]
+    assert style_groups(3, 1) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert style_groups(3, 1, done=3) == []
+
+
+def test_files_say_which_network_made_them(tmp_path):
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(b"abc")
+    made = made_by("w", [str(weights), str(weights.with_suffix(".json"))], torch.bfloat16)
+    assert made["precision"] == "bfloat16" and made["model"] == "w"
+    assert made["weights_sha256"].startswith("ba7816bf")
+    assert "torch " in made["versions"] and "diffusers " in made["versions"]
+    assert made_by("adm_imagenet_256", ["absent.pt"], torch.float32)["weights_sha256"].startswith("a37c32ff")
+
+
+def test_float32_means_float32_and_runs_are_repeatable(unet, inversion):
+    """On a GPU convolutions would be TF32 by default. The switches are there without a GPU."""
+    seen = set()
+    cudnn = torch.backends.cudnn
+    hook = unet.conv_in.register_forward_pre_hook(
+        lambda *_: seen.add((cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, torch.is_grad_enabled()))
+    )
+    before = cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark
+    try:
+        for run in (
+            lambda: invert(unet, torch.zeros(1, 3, 16, 16), STEPS),
+            lambda: reconstruct(unet, inversion.x_T, STEPS),
+            lambda: diffstyle(unet, inversion, inversion),
+            lambda: asyrp(unet, inversion.x_T, inversion.h[0], 0.5, STEPS),
+        ):
+            seen.clear()
+            run()
+            assert seen == {(False, True, False, False)}
+    finally:
+        hook.remove()
+    assert before == (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
+
+
+def test_inversions_follow_the_network_to_its_device(inversion):
+    elsewhere = SimpleNamespace(conv_in=SimpleNamespace(weight=torch.empty(1, device="meta")))
+    moved = inversion_on_device(elsewhere, inversion)
+    assert moved.x_T.device.type == moved.h.device.type == "meta"
+    assert moved.h.shape == inversion.h.shape and moved.timesteps == inversion.timesteps
+
+
+def test_memory_that_pytorch_holds_unused_counts_as_free(unet, monkeypatch):
+    weight = SimpleNamespace(device=torch.device("cuda:0"), element_size=lambda: 2)
+    weight = type("Weight", (SimpleNamespace,), {"__len__": lambda self: 256})(**vars(weight))
+    network = SimpleNamespace(conv_in=SimpleNamespace(weight=weight))  # ADM-256 in bfloat16
+    x = torch.empty(1, 3, 256, 256, device="meta")
+    memory = {"mem_get_info": (2**30, 2**35), "memory_reserved": 2**34, "memory_allocated": 0}
+    for name in memory:
+        monkeypatch.setattr(torch.cuda, name, lambda device, name=name: memory[name])
+    rows = automatic_batch_size(network, x)
+    assert 20 < rows < 64
+    memory["memory_allocated"] = 2**34  # all that is held is in use
+    assert automatic_batch_size(network, x) == 1
+    memory["mem_get_info"] = (2**34 + 2**30, 2**35)
+    assert automatic_batch_size(network, x) == rows
 
 
 def test_the_batch_is_halved_when_memory_runs_out(unet, inversion, grid):
@@ -266,7 +352,7 @@ def test_the_batch_is_halved_when_memory_runs_out(unet, inversion, grid):
 
     hook = unet.conv_out.register_forward_pre_hook(limited)
     try:
-        images = diffstyle(unet, pick(inversion, slice(0, 2)), pick(inversion, slice(2, 5)))
+        images = diffstyle(unet, inversion.pick(slice(0, 2)), inversion.pick(slice(2, 5)))
     finally:
         hook.remove()
     assert (images - grid).abs().max() < 1e-4 * spread(grid)
@@ -276,6 +362,22 @@ def test_the_batch_is_halved_when_memory_runs_out(unet, inversion, grid):
 
     with pytest.raises(torch.OutOfMemoryError):
         list(in_batches(never, unet, inversion.x_T))
+
+
+def test_later_calls_take_the_batch_size_that_was_found(unet):
+    tried = []
+
+    def run(rows):
+        tried.append(rows.stop - rows.start)
+        if tried[-1] > 3:
+            raise torch.OutOfMemoryError
+        return rows
+
+    size = BatchSize()
+    list(in_batches(run, unet, torch.zeros(6, 3, 16, 16), size))
+    assert tried == [6, 3, 3] and size.rows == 3
+    list(in_batches(run, unet, torch.zeros(6, 3, 16, 16), size))
+    assert tried == [6, 3, 3, 3, 3]
 
 
 def test_batches_are_even_and_cover_all_rows(unet):
@@ -291,7 +393,7 @@ def test_a_network_of_16_bits_stays_near_float32(dtype, tolerance, unet, inversi
     expected, result = (invert(network, images, STEPS) for network in (unet, half))
     assert result.x_T.dtype == result.h.dtype == torch.float32
     assert 0 < (result.x_T - expected.x_T).norm() < tolerance * expected.x_T.norm()
-    style, content = pick(inversion, slice(0, 1)), pick(inversion, slice(1, 3))
+    style, content = inversion.pick(slice(0, 1)), inversion.pick(slice(1, 3))
     expected, result = (diffstyle(network, style, content) for network in (unet, half))
     assert result.dtype == torch.float32
     assert 0 < (result - expected).norm() < tolerance * expected.norm()
@@ -311,8 +413,23 @@ def test_wrong_inputs_are_refused(unet, inversion):
         diffstyle(unet, overflow, inversion)
 
 
+def test_shapes_beyond_the_limit_of_torch_are_compiled_too(monkeypatch):
+    shapes = []
+
+    def count(graph, inputs):
+        shapes.append(inputs)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=count))
+    monkeypatch.setattr(hspace, "_encoder", lambda unet, x, embedding: (2 * x, []))
+    network = compile_network(SimpleNamespace())
+    for n in range(1, 13):
+        network.compiled[0](None, torch.zeros(n), None)
+    assert len(shapes) == 12
+
+
 @pytest.mark.slow
 def test_compiled_blocks_compute_the_same(unet, inversion, grid):
     compiled = compile_network(copy_of(unet))
-    images = diffstyle(compiled, pick(inversion, slice(0, 2)), pick(inversion, slice(2, 5)))
+    images = diffstyle(compiled, inversion.pick(slice(0, 2)), inversion.pick(slice(2, 5)))
     assert (images - grid).abs().max() < 1e-4 * spread(grid)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from local_server import serving
 
-from swsa_core.downloads import PUBLISHED, download
+from swsa_core.downloads import PLACE, PUBLISHED, check_file, download, published_at
 from swsa_core.errors import InputError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -62,13 +62,58 @@ def test_a_server_that_breaks_off_for_good_is_told_with_what_is_here(server, tmp
     assert not (tmp_path / "weights.pt").exists()
 
 
+def test_a_server_that_tells_no_length_is_resumed(server, tmp_path):
+    server.length, server.limit = False, 1_300_000
+    assert fetch(server, tmp_path / "weights.pt").read_bytes() == CONTENT
+    assert server.requests == [None, "bytes=1300000-", "bytes=2600000-"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Range": None}, {"Content-Range": "bytes nonsense"}])
+def test_other_bytes_than_those_asked_for_are_not_appended(headers, server, tmp_path):
+    server.headers, server.rewind = headers, 500
+    (tmp_path / "weights.pt.partial").write_bytes(CONTENT[:1000])
+    assert fetch(server, tmp_path / "weights.pt").read_bytes() == CONTENT
+    assert server.requests == ["bytes=1000-", None]
+
+
+def test_a_whole_file_in_place_of_the_rest_is_taken(server, tmp_path):
+    server.rewind = 1000
+    (tmp_path / "weights.pt.partial").write_bytes(b"x" * 1000)
+    assert fetch(server, tmp_path / "weights.pt").read_bytes() == CONTENT
+    assert server.requests == ["bytes=1000-"]
+
+
+def test_a_length_that_is_no_number_says_nothing(server, tmp_path):
+    server.headers = {"Content-Length": "abc"}
+    assert fetch(server, tmp_path / "weights.pt").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_page_in_place_of_the_file_leaves_what_is_here(length, server, tmp_path):
+    partial = tmp_path / "weights.pt.partial"
+    partial.write_bytes(CONTENT[:1000])
+    server.content, server.length, server.ranges = b"<html>log in</html>", length, False
+    server.headers = {"Content-Type": "text/html; charset=utf-8"}
+    with pytest.raises(InputError, match=f"page of HTML; 1,000 of .* expected at {tmp_path}.*{DIGEST}"):
+        fetch(server, tmp_path / "weights.pt")
+    assert partial.read_bytes() == CONTENT[:1000] and len(server.requests) == 1
+
+
+def test_a_range_that_the_server_does_not_have_begins_anew(server, tmp_path):
+    (tmp_path / "weights.pt.partial").write_bytes(CONTENT[:1000])
+    server.status = 416
+    with pytest.raises(InputError, match="HTTP status 416"):
+        fetch(server, tmp_path / "weights.pt")
+    assert server.requests == ["bytes=1000-", None, None]
+
+
 @pytest.mark.parametrize("content", [CONTENT[:-5], CONTENT + b"more"])
 @pytest.mark.parametrize("length", [True, False])
 def test_too_few_or_too_many_bytes_are_refused(content, length, server, tmp_path):
     server.content, server.length = content, length
     with pytest.raises(InputError, match=r"3,000,000") as error:
         fetch(server, tmp_path / "weights.pt")
-    assert server.url in str(error.value) and str(tmp_path / "weights.pt") in str(error.value)
+    assert all(part in str(error.value) for part in (server.url, str(tmp_path / "weights.pt"), DIGEST))
     assert not (tmp_path / "weights.pt").exists()
 
 
@@ -101,10 +146,11 @@ def test_an_address_that_does_not_serve_it(server, tmp_path):
     with pytest.raises(InputError, match=r"cannot be fetched \(HTTP status 404"):
         fetch(server, tmp_path / "weights.pt")
     assert len(server.requests) == 1
-    server.status = 503
-    with pytest.raises(InputError, match="HTTP status 503"):
-        fetch(server, tmp_path / "weights.pt")
-    assert len(server.requests) == 4
+    for status in (503, 429):
+        server.requests, server.status = [], status
+        with pytest.raises(InputError, match=f"HTTP status {status}"):
+            fetch(server, tmp_path / "weights.pt")
+        assert len(server.requests) == 3, "perhaps it is only busy"
 
 
 def test_offline(tmp_path):
@@ -121,3 +167,14 @@ def test_published_weights_have_a_size_and_a_digest():
     for published in PUBLISHED.values():
         assert published.url.startswith("https://") and published.size > 0
         assert published.sha256 is None or len(bytes.fromhex(published.sha256)) == 32
+
+
+def test_a_file_at_the_place_of_a_published_one_is_known(tmp_path):
+    name, published = next(iter(PUBLISHED.items()))
+    path = tmp_path / PLACE.format(name=name)
+    assert published_at(path) is published_at(PLACE.format(name=name)) is published
+    assert published_at(tmp_path / path.name) is None
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"junk")
+    with pytest.raises(InputError, match=f"it has 4 bytes; expected at {path}: .*{published.sha256}"):
+        check_file(path, published)

@@ -72,7 +72,7 @@ def test_the_scatter_holds_every_candidate_at_its_place():
     ranking = tables.ranking(made["auroc"])
     figure = figures.real_vs_synthetic(ranking, CANDIDATES, "paired")
     ranking = ranking[ranking["n_anomalies"] == "all"]
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["cutpaste, one-vs-closest", "cutpaste, one-vs-rest"]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["CutPaste, one-vs-closest", "CutPaste, one-vs-rest"]
     for ax, setting in zip(figure.axes, SETTINGS, strict=True):
         points = {
             line.get_marker(): line.get_xydata()[0] for line in ax.lines if line.get_marker() in figure_style.MARKERS

@@ -140,7 +140,7 @@ def test_tsne_shows_every_image_and_names_task_and_class():
     assert sorted(map(tuple, shown)) == sorted(map(tuple, table[["x", "y"]].to_numpy()))
     svg = text_of(figure_style.svg(figure))
     assert all(
-        text in svg for text in ("closest: 6", "t-SNE of the features of vit", "normal, as prepared", "cutpaste")
+        text in svg for text in ("closest: 6", "t-SNE of the features of vit", "normal, as prepared", "CutPaste")
     )
 
 

@@ -87,7 +87,7 @@ def test_the_picks_come_first_and_say_how_sure_they_are(page):
     assert re.search(
         r"For 0 deploy \w+ P\(best\) [\d.<> ]+ Synthetic AUROC 0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]", page.text
     )
-    assert "Decided by 100 cutpaste anomalies against 20 normal images of each task" in page.text
+    assert "Decided by 100 CutPaste anomalies against 20 normal images of each task" in page.text
     assert "it is about the synthetic AUROC, not the real one" in page.text
 
 
@@ -172,7 +172,7 @@ def test_all_pairs_stand_in_their_task_only():
     )
     assert "All pairs" not in plain.text
     assert crossed.text.count("All pairs") == 1
-    assert crossed.text.rindex("b cutpaste anomalies") < crossed.text.index("All pairs")
+    assert crossed.text.rindex("b CutPaste anomalies") < crossed.text.index("All pairs")
     assert contact_sheets.cross_uri(cross) in crossed.links
 
 

@@ -147,7 +147,7 @@ def test_markdown():
         pd.concat([selection_table([1, 0], [0, 0.5]), selection_table([1], [np.nan], dataset="bottle")]), seed=0
     )
     text = markdown(table)
-    assert "## flowers, model selection, one_vs_rest\n" in text
+    assert "## flowers, model selection, one-vs-rest\n" in text
     assert f"| `hits` |  | {TRANSDUCTIVE} | 2 | 0.500 (0.000 to 1.000) | 0.250 (0.000 to 0.500) |\n" in text
     assert f"| `hits` |  | {TRANSDUCTIVE} | 1 | 1.000 | undefined |\n" in text
 

@@ -5,12 +5,12 @@ from swsa_core.config import clip_backbone
 from swsa_core.costs import backbone_cost, backbone_speed, diffusion_cost, diffusion_speed
 from swsa_core.embed import share_threads
 from swsa_core.fetch_dataset import is_absent
+from swsa_core.library_weights import of_libraries
 from swsa_core.names import unique_slugs
 from swsa_core.plan import FLOAT32, device_seconds, downloads, jobs, official_size, size_on_disk, to_do
 from swsa_core.plan_table import scaled, table, totals
 from workflow_scripts._job import job
 
-LIBRARIES = ("torchvision:", "timm:", "open_clip:")
 NOTES = """
 jobs: those to do. done: those whose output is there; `snakemake -n` says which of them are out of date.
 passes: of images through a network. device: how long jobs hold one, their start included; {reading}.
@@ -98,7 +98,7 @@ with job(snakemake):
     if to_fetch := downloads(config):
         listed = ", ".join(f"{name} {scaled(size, 'B')}" for name, size in to_fetch.items())
         print(f"downloads: {listed} (`snakemake datasets weights`)")
-    fetched = [slug for slug, model in models.items() if model["model"].startswith(LIBRARIES) and not model["weights"]]
-    if fetched:
-        size = scaled(sum(costs[slug].parameters for slug in fetched) * FLOAT32, "B")
-        print(f"weights of backbones, which their libraries fetch once: {size}")
+    if fetched := of_libraries(models.values()):
+        slugs = [slug for slug, model in models.items() if model in fetched]
+        size = scaled(sum(costs[slug].parameters for slug in slugs) * FLOAT32, "B")
+        print(f"weights of backbones, which their libraries fetch once: {size} (`snakemake weights`)")

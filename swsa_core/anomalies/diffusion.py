@@ -5,16 +5,39 @@ The algorithm itself is `swsa_core.diffusion`; nothing here imports torch.
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from swsa_core.downloads import PUBLISHED
+from swsa_core.diffusion_configs import adm_arguments, diffusers_weights, read_diffusers_config
+from swsa_core.downloads import PLACE, PUBLISHED
 from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
 from swsa_core.seeding import rng
 
 MINI = Path(__file__).parents[2] / "models" / "mini"
-PUBLISHED_SIZE = {"adm_imagenet_256": 256}  # side of the images, in pixels
+
+
+class DiffusionModel(NamedTuple):
+    """Where a diffusion source's model is, and what it is.
+
+    path: its checkpoint, or the directory of a diffusers model or pipeline; a published one may not be there yet.
+    flags: guided-diffusion's, None for those of the ImageNet 256 model and for a diffusers directory.
+    side: of its images, in pixels.
+    """
+
+    path: str
+    flags: dict | None
+    side: int
+
+    @property
+    def files(self):
+        """Paths of all files that say what it computes."""
+        path = Path(self.path)
+        if path.is_dir():
+            root, _ = read_diffusers_config(path)
+            return [str(file) for file in (root / "config.json", *diffusers_weights(root))]
+        return [self.path, str(path.with_suffix(".json"))] if path.parent == MINI else [self.path]
 
 
 def halves(seed_ids, seed, dataset, task):
@@ -27,31 +50,48 @@ def halves(seed_ids, seed, dataset, task):
 
 
 def find_model(source):
-    """(path of the weights, flags of guided-diffusion or None, side of its images) of a diffusion source's `model`.
+    """The `DiffusionModel` of a diffusion source's `model` and `flags`.
 
-    The side is None where only the loaded model can tell. Raises InputError for a name or path that does not exist.
+    Raises InputError for a name or path that does not exist, for flags of a model that brings its own, and for a diffusers
+    model that is not supported.
     """
     model, flags = source["model"], source["flags"]
+    if flags is not None and (model in PUBLISHED or model.startswith("mini:") or Path(model).is_dir()):
+        raise InputError(
+            f"sources.diffusion.flags: {model!r} brings its own, they are for the checkpoint of another guided-diffusion "
+            "model: remove them"
+        )
     if model in PUBLISHED:
-        return f"resources/weights/{model}.pt", flags, PUBLISHED_SIZE[model]
+        return DiffusionModel(PLACE.format(name=model), None, adm_arguments()["image_size"])
     if model.startswith("mini:"):
         record = MINI / f"{model.removeprefix('mini:')}.json"
         known = sorted(f"mini:{path.stem}" for path in MINI.glob("adm_*.json"))
         if f"mini:{record.stem}" not in known:
             raise InputError(f"sources.diffusion.model: {model!r} is not in models/mini, {did_you_mean(model, known)}")
         flags = json.loads(record.read_text())["config"]
-        return str(record.with_suffix(".safetensors")), flags, flags["image_size"]
+        return DiffusionModel(str(record.with_suffix(".safetensors")), flags, flags["image_size"])
     if not Path(model).exists():
         raise InputError(
             f"sources.diffusion.model: {model!r} is neither a file or directory nor a known model, "
             f"{did_you_mean(model, [*PUBLISHED, 'mini:adm_32'])}"
         )
-    config = Path(model) / "unet" / "config.json"
-    config = config if config.exists() else Path(model) / "config.json"
-    side = (
-        json.loads(config.read_text()).get("sample_size") if config.exists() else (flags or {}).get("image_size", 256)
-    )
-    return model, flags, side
+    if Path(model).is_dir():
+        return DiffusionModel(model, None, _diffusers_side(model))
+    return DiffusionModel(model, flags, adm_arguments(flags)["image_size"])
+
+
+def _diffusers_side(folder):
+    try:
+        root, config = read_diffusers_config(folder)
+    except InputError as error:
+        raise InputError(f"sources.diffusion.model: {error}") from None
+    side = config.get("sample_size")
+    if not isinstance(side, int) or side < 1:
+        raise InputError(
+            f"sources.diffusion.model: {root / 'config.json'} has sample_size={side!r}, expected the side of its square "
+            "images in pixels"
+        )
+    return side
 
 
 def check_size(config):
@@ -59,8 +99,8 @@ def check_size(config):
     source = config["sources"].get("diffusion")
     if source is None:
         return
-    _, _, side = find_model(source)
-    if side is not None and side != config["preparation"]["size"]:
+    side = find_model(source).side
+    if side != config["preparation"]["size"]:
         raise InputError(
             f"preparation.size: received {config['preparation']['size']}, but the diffusion model {source['model']!r} "
             f"makes images of {side} pixels: set preparation.size: {side} or take another model"

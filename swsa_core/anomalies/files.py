@@ -6,6 +6,7 @@ Their images are read by `swsa_core.image_stream.RowReader`.
 import numpy as np
 
 from swsa_core import store
+from swsa_core.errors import InputError
 
 
 def write_anomalies(path, images, parents, attributes, **columns):
@@ -25,3 +26,21 @@ def write_anomalies(path, images, parents, attributes, **columns):
 def read_origins(path):
     """Everything but the images: ({"parents": (n, P) image ids, "sizes", "boxes", …}, attributes)."""
     return store.read(path, without=["images"])
+
+
+def check_one_precision(precisions):
+    """Raise InputError unless the anomalies of all files were generated in one precision; rounding may be told apart.
+
+    precisions: {path: precision of that file}, the attribute; None for a source without one.
+    """
+    files = {}
+    for path, precision in precisions.items():
+        files.setdefault(precision, []).append(str(path))
+    if len(files) > 1:
+        fewest = min(files, key=lambda precision: len(files[precision]))
+        others = " and ".join(sorted(str(precision) for precision in files if precision != fewest))
+        raise InputError(
+            f"{len(files[fewest])} of {len(precisions)} files of anomalies were generated in {fewest}, the others in {others}, "
+            f"as with `precision: auto` it follows the device: delete {', '.join(files[fewest])} and run again, on a device "
+            f"as the others' or with `precision: {others}`"
+        )

@@ -5,47 +5,9 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DModel
 
-from swsa_core.diffusion.weights import first_names, kept_beside, read_diffusers, read_state
+from swsa_core.diffusion.weights import check_tensors, first_names, kept_beside, read_diffusers, read_state
+from swsa_core.diffusion_configs import adm_arguments
 from swsa_core.errors import InputError
-from swsa_core.names import did_you_mean
-
-# guided-diffusion's own defaults (model_and_diffusion_defaults), for arguments that a given config leaves out.
-DEFAULTS = {
-    "image_size": 64,
-    "num_channels": 128,
-    "num_res_blocks": 2,
-    "channel_mult": "",
-    "num_heads": 4,
-    "num_head_channels": -1,
-    "num_heads_upsample": -1,
-    "attention_resolutions": "16,8",
-    "dropout": 0.0,
-    "learn_sigma": False,
-    "use_scale_shift_norm": True,
-    "resblock_updown": False,
-    "use_new_attention_order": False,
-}
-# The unconditional ImageNet model, 256x256_diffusion_uncond.pt, as guided-diffusion's README gives its flags.
-IMAGENET_256 = DEFAULTS | {
-    "image_size": 256,
-    "num_channels": 256,
-    "num_head_channels": 64,
-    "attention_resolutions": "32,16,8",
-    "learn_sigma": True,
-    "resblock_updown": True,
-}
-# Arguments of guided-diffusion that must have one value here: unconditional, and the schedule of `ddim.ALPHA_BAR`.
-REQUIRED = {
-    "class_cond": False,
-    "diffusion_steps": 1000,
-    "noise_schedule": "linear",
-    "predict_xstart": False,
-    "rescale_timesteps": False,
-}
-# Arguments that change how the original trains or samples, but not what the network computes.
-UNUSED = ("use_checkpoint", "use_fp16", "use_kl", "rescale_learned_sigmas", "timestep_respacing")
-# create_model's table for an empty channel_mult.
-CHANNEL_MULT = {512: (0.5, 1, 1, 2, 2, 4, 4), 256: (1, 1, 2, 2, 4, 4), 128: (1, 1, 2, 3, 4), 64: (1, 2, 3, 4)}
 
 RESNET = {
     "norm1": "in_layers.0",
@@ -65,24 +27,28 @@ def load_adm(weights, config=None, device="cpu", dtype=torch.float32):
     diffusers `UNet2DModel` or pipeline.
     config: the checkpoint's flags under guided-diffusion's names, absent ones at guided-diffusion's defaults;
     None: the unconditional ImageNet 256 model. A diffusers directory brings its own.
-    The converted weights of a torch file are kept beside it as safetensors, which later calls memory-map.
+    The converted weights of a torch file are kept beside it as safetensors, which later calls memory-map. At the place of
+    a published file its size and digest are checked before.
     Raises InputError for a checkpoint that is damaged, holds code, differs from the config or cannot be represented.
     """
     weights = Path(weights)
     if not weights.exists():
         raise InputError(f"{weights}: no such diffusion weights, expected a checkpoint file or a diffusers directory")
     if weights.is_dir():
-        unet = read_diffusers(weights, dtype)
+        unet = read_diffusers(weights)
     else:
         arguments = adm_arguments(config)
         with torch.device("meta"):
             unet = build_adm(config)
-        state = kept_beside(weights, arguments, lambda: convert(read_state(weights), unet, arguments, weights))
+        shapes = {name: tensor.shape for name, tensor in unet.state_dict().items()}
+        state = kept_beside(weights, arguments, shapes, lambda: convert(read_state(weights), unet, arguments, weights))
         state = {name: tensor.to(device, dtype) for name, tensor in state.items()}
         unet.load_state_dict(state, strict=True, assign=True)
+    # On a GPU channels-last pays where GroupNorm keeps it, as in PyTorch 2.15 (pytorch#191945); older ones copy at each norm.
     # On a CPU, PyTorch's channels-last GroupNorm takes E[x^2] - E[x]^2 for the variance: cancellation costs digits.
     layout = torch.contiguous_format if torch.device(device).type == "cpu" else torch.channels_last
-    return unet.to(device).to(memory_format=layout).requires_grad_(False).eval()
+    unet = torch.nn.Module.to(unet, device, dtype)  # diffusers' own `to` would warn
+    return unet.to(memory_format=layout).requires_grad_(False).eval()
 
 
 def build_adm(config=None):
@@ -105,67 +71,6 @@ def build_adm(config=None):
         resnet_time_scale_shift="scale_shift" if arguments["use_scale_shift_norm"] else "default",
         attn_norm_num_groups=32,  # None would drop the norm of the mid attention where scale_shift is used
     )
-
-
-def adm_arguments(config=None):
-    """A guided-diffusion config, complete and checked: `channel_mult` a tuple, `attention` per level, `head_channels`.
-
-    Raises InputError for an unknown argument and for what `UNet2DModel` or the fixed noise schedule cannot represent.
-    """
-    config = IMAGENET_256 if config is None else config
-    known = [*DEFAULTS, *REQUIRED, *UNUSED]
-    for name, value in config.items():
-        if name not in known:
-            raise InputError(
-                f"unknown argument {name!r} in the config of an ADM checkpoint: {did_you_mean(name, known)}"
-            )
-        if REQUIRED.get(name, value) != value:
-            raise InputError(f"ADM checkpoints with {name}={value!r} are not supported, expected {REQUIRED[name]!r}")
-    arguments = DEFAULTS | {name: value for name, value in config.items() if name in DEFAULTS}
-    size, channels = arguments["image_size"], arguments["num_channels"]
-    multipliers = _numbers(arguments["channel_mult"]) or CHANNEL_MULT.get(size)
-    if multipliers is None:
-        raise InputError(f"channel_mult is empty, and guided-diffusion has no default for image_size {size}: give it")
-    if multipliers[0] != 1:
-        raise InputError(
-            f"ADM checkpoints with channel_mult {multipliers} are not supported: the first value must be 1, because "
-            "diffusers' UNet2DModel takes the width of the timestep embedding from the first level"
-        )
-    if channels % 32:
-        raise InputError(f"num_channels must be a multiple of 32, the groups of every norm; received {channels}")
-    factors = [size // resolution for resolution in _numbers(arguments["attention_resolutions"])]
-    attention = [2**level in factors for level in range(len(multipliers))]
-    attended = {channels * multiplier for multiplier, here in zip(multipliers, attention, strict=True) if here}
-    attended |= {channels * multipliers[-1]}  # the mid block's
-    return arguments | {
-        "channel_mult": multipliers,
-        "attention": attention,
-        "head_channels": _head_channels(arguments, sorted(attended)),
-    }
-
-
-def _head_channels(arguments, widths):
-    """Channels per attention head at all `widths`; None: one head. UNet2DModel has one such number for all levels."""
-    if arguments["num_head_channels"] != -1:
-        return arguments["num_head_channels"]
-    heads = {arguments["num_heads"], arguments["num_heads_upsample"]} - {-1}
-    if heads == {1}:
-        return None
-    if len(heads) > 1 or len(widths) > 1:
-        raise InputError(
-            f"ADM checkpoints with {sorted(heads)} attention heads at widths {widths} are not supported: diffusers' "
-            "UNet2DModel has one number of channels per head for all levels (num_head_channels)"
-        )
-    return widths[0] // heads.pop()
-
-
-def _numbers(value):
-    """(1, 2) of "1,2", [1, 2] or (1, 2); () of ""."""
-    parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
-    try:
-        return tuple(int(part) for part in parts)
-    except (TypeError, ValueError):
-        raise InputError(f"expected whole numbers such as '1,2,4' in an ADM config, received {value!r}") from None
 
 
 def original_names(arguments):
@@ -204,7 +109,7 @@ def original_names(arguments):
 def convert(state, unet, arguments, source="the checkpoint"):
     """State dict of `unet` (on any device, meta too) from guided-diffusion's `state`; strict in names and shapes.
 
-    Raises InputError that names missing, unexpected and misshapen keys of `source`.
+    Raises InputError that names missing, unexpected and misshapen keys of `source`, and what is not a finite number.
     """
     wanted = original_parameters(unet, arguments)
     shapes = dict(wanted.values())
@@ -222,6 +127,7 @@ def convert(state, unet, arguments, source="the checkpoint"):
             f"{source} has {len(wrong)} parameters of another shape than its config says ({first_names(wrong)}; "
             f"{first} is {tuple(state[first].shape)}, expected {shapes[first]}): check the checkpoint's flags"
         )
+    check_tensors(state, source)
     modules = dict(unet.named_modules())
     converted = {}
     for name, (key, _) in wanted.items():

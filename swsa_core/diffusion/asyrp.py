@@ -2,11 +2,12 @@
 
 import torch
 
+from swsa_core.devices import inference
 from swsa_core.diffusion.batches import in_batches
 from swsa_core.diffusion.ddim import asymmetric_step, on_device, reverse_steps
 
 
-@torch.no_grad()
+@inference
 def asyrp(unet, x_T, delta_h, alpha, steps, batch_size=None):
     """Images (n, 3, H, W) float32, not clipped, generated from x_T (n, 3, H, W) with h + alpha * delta_h at every step.
 

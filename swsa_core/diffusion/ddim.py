@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from swsa_core.diffusion.batches import in_batches
+from swsa_core.devices import inference
+from swsa_core.diffusion.batches import counted, in_batches
 from swsa_core.diffusion.hspace import decode, encode
 
 # Products of 1 - beta_t, t = 0 .. 999; the appended 1 is the clean image's, reached as index -1.
@@ -24,6 +25,10 @@ class Inversion(NamedTuple):
     x_T: torch.Tensor  # (n, 3, H, W) float32
     h: torch.Tensor  # (steps - 1, n, C, h, w) float32; h[k] belongs to timesteps[k]
     timesteps: list  # of int, increasing, `steps` many; the last has no h
+
+    def pick(self, rows):
+        """The inversion of some of the images: a slice or row numbers."""
+        return self._replace(x_T=self.x_T[rows], h=self.h[:, rows])
 
 
 def timesteps(steps):
@@ -71,18 +76,19 @@ def asymmetric_step(unet, x, t, t_next, edit=None, dt_lambda=1.0):
     return ddim_step(x, eps, t, t_next, eps_edited, dt_lambda)
 
 
-@torch.no_grad()
-def invert(unet, images, steps, batch_size=None):
+@inference
+def invert(unet, images, steps, batch_size=None, progress=None):
     """DDIM inversion of images (n, 3, H, W) in [-1, 1]: an `Inversion`, with h from the same `steps` - 1 network calls.
 
     The prediction is taken at the current, less noisy step, and an image counts as x at timestep 0 (Jeong et al. 2024).
+    progress: called with the number of images done, see `counted`.
     """
     sequence = timesteps(steps)
     images = on_device(unet, images)
 
     def run(rows):
         x, hs = images[rows], []
-        for t, t_next in pairwise(sequence):
+        for t, t_next in counted(list(pairwise(sequence)), rows, progress):
             h, skips, embedding = encode(unet, x, t)
             x = ddim_step(x, decode(unet, h, skips, embedding), t, t_next)
             hs.append(h.float())
@@ -92,14 +98,17 @@ def invert(unet, images, steps, batch_size=None):
     return Inversion(torch.cat(x), torch.cat(h, dim=1), sequence)
 
 
-@torch.no_grad()
-def reconstruct(unet, x_T, steps, batch_size=None):
-    """Plain DDIM generation from x_T (n, 3, H, W): images (n, 3, H, W), and h (steps, n, C, h, w) in decreasing t."""
+@inference
+def reconstruct(unet, x_T, steps, batch_size=None, progress=None):
+    """Plain DDIM generation from x_T (n, 3, H, W): images (n, 3, H, W), and h (steps, n, C, h, w) in decreasing t.
+
+    progress: as in `invert`.
+    """
     x_T = on_device(unet, x_T)
 
     def run(rows):
         x, hs = x_T[rows], []
-        for t, t_next in reverse_steps(steps):
+        for t, t_next in counted(reverse_steps(steps), rows, progress):
             h, skips, embedding = encode(unet, x, t)
             x = ddim_step(x, decode(unet, h, skips, embedding), t, t_next)
             hs.append(h.float())
@@ -117,3 +126,9 @@ def on_device(unet, images):
             f"expected a batch of float images (n, 3, H, W), received {tuple(images.shape)} of {images.dtype}"
         )
     return images.to(unet.conv_in.weight.device, torch.float32)
+
+
+def inversion_on_device(unet, inversion):
+    """`inversion` on the network's device."""
+    x_T = on_device(unet, inversion.x_T)
+    return inversion._replace(x_T=x_T, h=inversion.h.to(x_T))

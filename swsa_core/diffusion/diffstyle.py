@@ -1,9 +1,13 @@
 """DiffStyle (Jeong et al. 2024, "InjectFusion"), the paper's Eq. 2: the content's h enters the style's generation."""
 
+from functools import partial
+
 import torch
 
-from swsa_core.diffusion.batches import in_batches
-from swsa_core.diffusion.ddim import asymmetric_step, reconstruct, reverse_steps
+from swsa_core.devices import inference
+from swsa_core.diffusion.batches import counted, in_batches
+from swsa_core.diffusion.ddim import asymmetric_step, ddim_step, inversion_on_device, reconstruct, reverse_steps
+from swsa_core.diffusion.hspace import decode, encode
 
 
 def lerp(h, content, gamma):
@@ -29,7 +33,7 @@ def slerp(h, content, gamma):
 INTERPOLATIONS = {"linear": lerp, "slerp": slerp}
 
 
-@torch.no_grad()
+@inference
 def diffstyle(
     unet,
     style,
@@ -48,7 +52,7 @@ def diffstyle(
     h of that timestep, gamma being the weight of the content. dt_lambda: see `ddim_step`.
     content_h: "inversion", where the last h serves t = 999 too, or "reconstruction" (pass `with_reconstruction` of
     the content to several calls to do that work once).
-    progress: called with the number of finished images after each batch.
+    batch_size: see `in_batches`. progress: called with the number of images done, see `counted`.
     Raises ValueError for unknown choices and for inversions of different steps, FloatingPointError for an overflow.
     """
     if interpolation not in INTERPOLATIONS or content_h not in ("inversion", "reconstruction"):
@@ -56,52 +60,63 @@ def diffstyle(
             f"expected interpolation 'linear' or 'slerp' and content_h 'inversion' or 'reconstruction', received "
             f"{interpolation!r} and {content_h!r}"
         )
-    steps = len(style.timesteps)
+    steps, n, m = len(style.timesteps), len(style.x_T), len(content.x_T)
     if steps != len(content.timesteps):
         raise ValueError(f"style was inverted in {steps} steps and content in {len(content.timesteps)}")
     if content_h == "reconstruction" and len(content.h) < steps:
         content = with_reconstruction(unet, content, batch_size)
-    n, m = len(style.x_T), len(content.x_T)
-    content_of = torch.arange(m, device=content.h.device).repeat(n)  # (n * m,), style by style
-
-    def step(x, t, t_next, rows):
-        """`asymmetric_step` towards the contents in `rows`."""
-        if t < t_edit:
-            return asymmetric_step(unet, x, t, t_next, dt_lambda=dt_lambda)
-        target = content.h[min(style.timesteps.index(t), len(content.h) - 1), rows]  # (b, C, h, w)
-        return asymmetric_step(
-            unet, x, t, t_next, lambda h, t: INTERPOLATIONS[interpolation](h, target, gamma), dt_lambda
-        )
-
+    style, content = inversion_on_device(unet, style), inversion_on_device(unet, content)
+    edit_to = partial(content_edit, content, partial(INTERPOLATIONS[interpolation], gamma=gamma), t_edit)
     first, *later = reverse_steps(steps)
-
-    def start(x_T):
-        """The first step of one style's pairs, which share x_T (1, 3, H, W), its encoding and its plain prediction."""
-
-        def run(rows):
-            return step(x_T, *first, rows).expand(rows.stop - rows.start, -1, -1, -1)
-
-        return torch.cat(list(in_batches(run, unet, content.x_T, batch_size)))
+    x_second = torch.cat(
+        [first_step(unet, x_T, *first, edit_to, content.x_T, dt_lambda, batch_size) for x_T in style.x_T.split(1)]
+    )  # (n * m, 3, H, W), style by style
+    content_of = torch.arange(m, device=content.h.device).repeat(n)  # (n * m,)
 
     def finish(rows):
         x = x_second[rows]
-        for t, t_next in later:
-            x = step(x, t, t_next, content_of[rows])
+        for t, t_next in counted(later, rows, progress):
+            x = asymmetric_step(unet, x, t, t_next, edit_to(t, content_of[rows]), dt_lambda)
         return x
 
-    x_second = torch.cat([start(x_T) for x_T in style.x_T.split(1)])  # (n * m, 3, H, W)
-    images = []
-    for batch in in_batches(finish, unet, x_second, batch_size):
-        images.extend(batch)
-        if progress:
-            progress(len(images))
-    images = torch.stack(images).unflatten(0, (n, m))
+    images = torch.cat(list(in_batches(finish, unet, x_second, batch_size))).unflatten(0, (n, m))
     if not images.isfinite().all():
         raise FloatingPointError(f"the network's values overflow in {unet.conv_in.weight.dtype}: use float32")
     return images
 
 
-def with_reconstruction(unet, inversion, batch_size=None):
+def content_edit(content, mix, t_edit, t, rows):
+    """`asymmetric_step`'s edit at timestep t towards the h of the contents `rows` (b rows); None below t_edit."""
+    if t < t_edit:
+        return None
+    target = content.h[min(content.timesteps.index(t), len(content.h) - 1), rows]  # (b, C, h, w)
+    return lambda h, t: mix(h, target)
+
+
+def first_step(unet, x_T, t, t_next, edit_to, contents, dt_lambda=1.0, batch_size=None):
+    """`asymmetric_step` of one style's x_T (1, 3, H, W) towards each of m `contents` (m, 3, H, W): (m, 3, H, W).
+
+    The pairs share the encoding of x_T and its plain prediction, which is decoded in one batch with the first edits.
+    """
+    h, skips, embedding = encode(unet, x_T, t)
+    if edit_to(t, slice(None)) is None:
+        x = ddim_step(x_T, decode(unet, h, skips, embedding), t, t_next, dt_lambda=dt_lambda)
+        return x.expand(len(contents), -1, -1, -1)
+    plain = []
+
+    def run(rows):
+        edited = edit_to(t, rows)(h.float(), t).to(h.dtype)  # (b, C, h, w)
+        if plain:
+            eps_edited = decode(unet, edited, skips, embedding)
+        else:
+            eps, eps_edited = decode(unet, torch.cat([h, edited]), skips, embedding).split([1, len(edited)])
+            plain.append(eps)
+        return ddim_step(x_T, plain[0], t, t_next, eps_edited, dt_lambda)
+
+    return torch.cat(list(in_batches(run, unet, contents, batch_size)))
+
+
+def with_reconstruction(unet, inversion, batch_size=None, progress=None):
     """`inversion` with the h of its reconstruction, which has one for every timestep, 999 included."""
-    _, h = reconstruct(unet, inversion.x_T, len(inversion.timesteps), batch_size)
+    _, h = reconstruct(unet, inversion.x_T, len(inversion.timesteps), batch_size, progress)
     return inversion._replace(h=h.flip(0))  # increasing t

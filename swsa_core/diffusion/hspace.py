@@ -10,6 +10,8 @@ import torch
 from diffusers.models.resnet import ResnetBlock2D
 from torch.nn import functional as F
 
+SHAPES = 64  # that `compile_network` compiles of each half, at most
+
 
 def encode(unet, x, t):
     """Encoder and mid block: (h, skips, embedding) of the images x (n, 3, H, W) at timestep t, an int.
@@ -41,8 +43,14 @@ def compile_network(unet):
     Every batch size is compiled anew, which takes minutes; PyTorch keeps the results for later processes in the
     directory that the environment variable TORCHINDUCTOR_CACHE_DIR names.
     """
-    unet.compiled = (torch.compile(_encoder, dynamic=False), torch.compile(_decoder, dynamic=False))
+    unet.compiled = tuple(_compiled(function) for function in (_encoder, _decoder))
     return unet
+
+
+def _compiled(function):
+    # At its own limit of 8, torch.compile would go on without compiling: batches and shares of skips make more shapes.
+    with_limit = torch._dynamo.config.patch(recompile_limit=SHAPES)
+    return with_limit(torch.compile(function, dynamic=False))
 
 
 def _encoder(unet, x, embedding):

@@ -5,32 +5,20 @@ import os
 import pickle
 import warnings
 import zipfile
+from contextlib import suppress
 
+import diffusers
 import torch
 from diffusers import UNet2DModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from swsa_core.diffusion.hspace import decode, encode
+from swsa_core.diffusion_configs import read_diffusers_config
+from swsa_core.downloads import check_file, published_at
 from swsa_core.errors import InputError
 
-# What a diffusers model and its scheduler must have: an unconditional pixel DDPM with the schedule of `ddim.ALPHA_BAR`.
-MODEL = {
-    "in_channels": (3,),
-    "out_channels": (3, 6),
-    "center_input_sample": (False,),
-    "time_embedding_type": ("positional",),
-    "class_embed_type": (None,),
-    "num_class_embeds": (None,),
-    "mid_block_type": ("UNetMidBlock2D",),
-}
-SCHEDULER = {
-    "num_train_timesteps": (1000,),
-    "beta_schedule": ("linear",),
-    "beta_start": (1e-4,),
-    "beta_end": (0.02,),
-    "trained_betas": (None,),
-    "prediction_type": ("epsilon",),
-}
+TOLERANCE = 1e-3  # of the largest output, between the two orders in which a diffusers model's layers can be run
 
 
 def read_state(path):
@@ -48,7 +36,7 @@ def read_state(path):
         if "operand" in reason:  # bytes that are no pickle at all
             raise InputError(f"{path} is damaged, truncated or no torch file ({reason}), {again}") from error
         raise InputError(f"{path} is refused, it holds code or objects beside tensors ({reason}), {again}") from error
-    except (RuntimeError, EOFError, OSError, SafetensorError) as error:
+    except Exception as error:  # of a damaged file, whatever its bytes happen to ask for
         reason = str(error).split("\n")[0] or type(error).__name__
         raise InputError(f"{path} is damaged or truncated ({reason}), {again}") from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -57,74 +45,109 @@ def read_state(path):
     return state
 
 
-def kept_beside(path, arguments, convert):
-    """convert(), a state dict; a torch file's is kept beside `path`, memory-mapped, until file or `arguments` change."""
+def kept_beside(path, arguments, shapes, convert):
+    """convert(), a state dict; a torch file's is kept beside `path`, memory-mapped, until file or `arguments` change.
+
+    shapes: {name: shape} that the state dict has. Before a file at the place of a published one is converted, its size and
+    digest are checked.
+    """
     if path.suffix == ".safetensors":
         return convert()
     kept = path.with_name(path.name + ".converted.safetensors")
-    stat = path.stat()
-    origin = json.dumps([stat.st_size, stat.st_mtime_ns, arguments], sort_keys=True)
-    if _origin(kept) == origin:
-        return load_file(kept)
-    state = convert()
-    if not os.access(path.parent, os.W_OK):
-        warnings.warn(f"{path.parent} is read-only: the converted weights are not kept there", stacklevel=3)
+    stat, published = path.stat(), published_at(path)
+    origin = {"size": stat.st_size, "time": stat.st_mtime_ns, "arguments": arguments, "file": published}
+    origin = json.dumps(origin, sort_keys=True)
+    if (state := _kept(kept, origin, shapes)) is not None:
         return state
+    if published:
+        check_file(path, published)
+    state = convert()
     temporary = kept.with_name(f"{kept.name}.{os.getpid()}.tmp")
     try:
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, {"origin": origin})
         os.replace(temporary, kept)
+    except (OSError, SafetensorError) as error:  # a directory that is read-only, or a full disk
+        warnings.warn(f"the converted weights cannot be kept beside {path} ({error})", stacklevel=3)
+        return state
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
     return load_file(kept)
 
 
-def _origin(kept):
+def _kept(path, origin, shapes):
+    """The state dict kept at `path`, None where it is absent, damaged, of another origin or not of `shapes`."""
     try:
-        with safe_open(kept, "pt") as file:
-            return file.metadata()["origin"]
-    except (OSError, SafetensorError):  # absent or damaged: converted again
+        with safe_open(path, "pt") as file:
+            if (file.metadata() or {}).get("origin") != origin:
+                return None
+        state = load_file(path)
+    except (OSError, SafetensorError):
         return None
+    return state if {name: tensor.shape for name, tensor in state.items()} == shapes else None
 
 
-def read_diffusers(folder, dtype):
-    """The `UNet2DModel` of a diffusers model or pipeline directory, strict. Raises InputError for any other model."""
-    root = folder / "unet" if (folder / "unet" / "config.json").exists() else folder
-    if not (root / "config.json").exists():
-        raise InputError(f"{folder} is no diffusers model: expected config.json or unet/config.json in it")
-    config = _json(root / "config.json")
-    if config.get("_class_name") != "UNet2DModel":
-        raise InputError(f"{root / 'config.json'} is of a {config.get('_class_name')}, expected a UNet2DModel")
-    _check(root / "config.json", config, MODEL)
-    for schedule in (folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json"):
-        if schedule.exists():
-            _check(schedule, _json(schedule), SCHEDULER)
+def check_tensors(state, source):
+    """Raise InputError that names a tensor of `state` which is sparse, without data, not of floating point or not finite."""
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_meta or not tensor.is_floating_point():
+            kind = "without data" if tensor.is_meta else f"{tensor.layout} {tensor.dtype}".replace("torch.", "")
+            raise InputError(f"{source}: {name} is {kind}, expected a dense tensor of floating-point numbers")
+        if not tensor.float().isfinite().all():
+            raise InputError(
+                f"{source}: {name} holds NaN or infinite numbers, the checkpoint is damaged: fetch it again"
+            )
+
+
+def read_diffusers(folder):
+    """The `UNet2DModel` of a diffusers model or pipeline directory, float32, strict. Raises InputError for any other model."""
+    root, _ = read_diffusers_config(folder)
+    verbosity = diffusers.logging.get_verbosity()
+    diffusers.logging.set_verbosity_error()  # what it would warn of is refused below, by name
     try:
         unet, found = UNet2DModel.from_pretrained(
-            root, torch_dtype=dtype, output_loading_info=True, local_files_only=True, low_cpu_mem_usage=False
+            root,
+            torch_dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            local_files_only=True,
+            low_cpu_mem_usage=False,
         )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise InputError(f"{root} cannot be loaded as a diffusers model: {str(error).splitlines()[0]}") from error
-    for problem in ("missing_keys", "unexpected_keys"):
-        if found[problem]:
-            raise InputError(f"{root} has {problem.replace('_', ' ')}: {first_names(found[problem])}")
+    except Exception as error:  # of a damaged file, whatever its bytes happen to ask for
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{root} cannot be loaded as a diffusers model: {reason:.300}") from error
+    finally:
+        diffusers.logging.set_verbosity(verbosity)
+    mismatched = [
+        f"{name} {tuple(given)} instead of {tuple(wanted)}" for name, given, wanted in found["mismatched_keys"]
+    ]
+    problems = {
+        "lacks": found["missing_keys"],
+        "has, unexpected,": found["unexpected_keys"],
+        "has in another shape": mismatched,
+    }
+    if told := [f"{what} {len(names)} ({first_names(names)})" for what, names in problems.items() if names]:
+        raise InputError(f"the weights in {root} do not fit its config.json: of the parameters it {'; it '.join(told)}")
+    check_tensors(unet.state_dict(), root)
+    _check_halves(unet, root)
     return unet
 
 
-def _json(path):
+def _check_halves(unet, root):
+    """Raise InputError unless `hspace`, which runs the layers itself, computes what the model's own `forward` does."""
+    side = 2 ** len(unet.down_blocks)  # the smallest images: 2 x 2 in the mid block
+    images = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}): fetch it again") from error
-
-
-def _check(path, config, expected):
-    for name, values in expected.items():
-        if name in config and config[name] not in values:
-            raise InputError(
-                f"{path} has {name}={config[name]!r}, which is not supported: expected "
-                f"{' or '.join(map(repr, values))} (an unconditional pixel DDPM with the linear noise schedule)"
-            )
+        with torch.no_grad():
+            expected = unet(images, 500).sample[:, :3]
+            difference = (decode(unet, *encode(unet, images, 500)) - expected).abs().max()
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"the diffusers model in {root} cannot be run ({error}): check its config.json") from error
+    if not difference <= TOLERANCE * expected.abs().max():
+        raise InputError(
+            f"the diffusers model in {root} is not supported: cut at its mid block it computes something else "
+            f"(difference {difference:.2g}); expected a UNet2DModel of plain residual and attention blocks"
+        )
 
 
 def first_names(names, n=3):

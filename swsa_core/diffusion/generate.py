@@ -1,0 +1,73 @@
+"""The anomalies of a task: its seed images are inverted, and all pairs of style and content generated, as far as missing."""
+
+from math import ceil
+
+from swsa_core.diffusion.batches import decided
+from swsa_core.diffusion.ddim import invert
+from swsa_core.diffusion.diffstyle import diffstyle, with_reconstruction
+from swsa_core.downloads import PUBLISHED
+from swsa_core.provenance import file_sha256, library_versions
+
+PAIR_OPTIONS = ("gamma", "interpolation", "t_edit", "dt_lambda", "content_h")
+
+
+def invert_halves(unet, images, n_styles, source, batch_size=None, progress=None):
+    """(styles, contents), two `Inversion`s of images (n, 3, H, W) in [-1, 1], the first `n_styles` being the styles.
+
+    source: the section `sources.diffusion`; its `content_h` decides on the contents' h.
+    progress: called with (images done, their number); a content that is also reconstructed counts twice.
+    """
+    n, again = len(images), source["content_h"] == "reconstruction"
+    n_contents = n - n_styles
+
+    def tell(before):
+        return (lambda done: progress(before + done, n + again * n_contents)) if progress else None
+
+    inversion = invert(unet, images, source["steps"], batch_size, tell(0))
+    style, content = inversion.pick(slice(n_styles)), inversion.pick(slice(n_styles, None))
+    return style, with_reconstruction(unet, content, batch_size, tell(n)) if again else content
+
+
+def generate(unet, style, content, source, done=0, batch_size=None, progress=None):
+    """Yield the pairs of some whole styles with all contents, (k * n_contents, 3, H, W) float32, style by style.
+
+    style, content: of `invert_halves`; source: the section `sources.diffusion`; done: styles that are not generated again.
+    batch_size: see `in_batches`. progress: called with (pairs done, their number).
+    """
+    n, m = len(style.x_T), len(content.x_T)
+    if progress:
+        progress(done * m, n * m)  # so that the time left is that of the others
+    options = {name: source[name] for name in PAIR_OPTIONS}
+    size = decided(batch_size, unet, style.x_T)
+    # A GPU gains from as many styles as fit into one batch, a CPU nothing from more than one.
+    at_most = max(size.rows // m, 1) if unet.conv_in.weight.device.type == "cuda" else 1
+    for styles in style_groups(n, at_most, done):
+        before = styles.start * m
+        tell = (lambda done, before=before: progress(before + done, n * m)) if progress else None
+        yield diffstyle(unet, style.pick(styles), content, **options, batch_size=size, progress=tell).flatten(0, 1)
+
+
+def style_groups(n_styles, at_most, done=0):
+    """Slices of the styles from `done` on, `at_most` in each, of even size; their ends do not depend on `done`.
+
+    >>> style_groups(10, 6), style_groups(10, 6, done=5)
+    ([slice(0, 5, None), slice(5, 10, None)], [slice(5, 10, None)])
+    """
+    each = ceil(n_styles / ceil(n_styles / at_most))
+    starts = range(0, n_styles, each)
+    return [slice(max(start, done), min(start + each, n_styles)) for start in starts if start + each > done]
+
+
+def made_by(model, files, dtype):
+    """{name: str}: what a file of anomalies says about its network.
+
+    model: its name in the config; files: its files, of which the digest is that of the weights, comma-separated if several.
+    """
+    weights = [path for path in files if not path.endswith(".json")]
+    published = PUBLISHED[model].sha256 if model in PUBLISHED else None  # compared when it was fetched
+    return {
+        "model": model,
+        "weights_sha256": published or ", ".join(map(file_sha256, weights)),
+        "precision": str(dtype).removeprefix("torch."),
+        "versions": library_versions("torch", "diffusers"),
+    }

@@ -1,0 +1,27 @@
+"""What a file of results says about its making: digests of weights and versions of libraries."""
+
+from hashlib import file_digest, sha256
+from importlib.metadata import version
+
+
+def file_sha256(path):
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def parameters_sha256(module, head=()):
+    """SHA-256 over names and bytes of a module's parameters and buffers without the head, in order of the names."""
+    import torch
+
+    digest = sha256()
+    for name, value in sorted(module.state_dict().items()):
+        if not name.startswith(head):
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def library_versions(*packages):
+    """The installed versions of NumPy, Pillow and `packages`, as a text."""
+    return ", ".join(f"{package} {version(package)}" for package in ("numpy", "pillow", *packages))

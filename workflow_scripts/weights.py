@@ -1,0 +1,13 @@
+from swsa_core.downloads import check_file, published_at
+from swsa_core.library_weights import fetch, of_libraries
+from workflow_scripts._job import job
+
+with job(snakemake):
+    for path in snakemake.input:
+        published = published_at(path)
+        check_file(path, published)
+        print(f"{path}: {published.size:,} bytes, as published")
+    for model in of_libraries(snakemake.params.settings["candidates"].values()):
+        size = fetch(model)
+        print(f"{model['name']}: {f'fetched {size:,} bytes' if size else 'already there'}", flush=True)
+    print("all weights that this config needs are here")
