@@ -10,6 +10,7 @@ ours alone, with TFLOP/s as a share of the card's measured matrix peak. Model bu
 import argparse
 import time
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -104,14 +105,39 @@ class Run(NamedTuple):
     decoder: int
 
 
+@contextmanager
+def counted(unet):
+    """A block whose passes through encoder and decoder are counted, in images: [encoder, decoder]."""
+    counts, compiled = [0, 0], getattr(unet, "compiled", None)
+
+    def hook(part):
+        def count(module, inputs, out):
+            if not torch.compiler.is_compiling():
+                counts[part] += len(out)
+
+        return count
+
+    def around(part):
+        def count(unet, images, *rest):
+            counts[part] += len(images)
+            return compiled[part](unet, images, *rest)
+
+        return count
+
+    try:
+        if compiled:  # code that was compiled before a hook came does not run it
+            unet.compiled = around(0), around(1)
+        with hooked(unet.conv_in, hook(0)), hooked(unet.conv_out, hook(1)):
+            yield counts
+    finally:
+        if compiled:
+            unet.compiled = compiled
+
+
 def measured(way, unet, *arguments):
-    counts, cuda = [0, 0], arguments[0].is_cuda
-    synchronize = torch.cuda.synchronize if cuda else (lambda: None)
-
-    def counter(part):
-        return lambda module, inputs, out: counts.__setitem__(part, counts[part] + len(out))
-
-    with hooked(unet.conv_in, counter(0)), hooked(unet.conv_out, counter(1)):
+    device = arguments[0].device
+    synchronize = partial(torch.cuda.synchronize, device) if device.type == "cuda" else (lambda: None)
+    with counted(unet) as counts:
         synchronize()
         start, cpu_start = time.perf_counter(), time.process_time()
         images = way(unet, *arguments)
@@ -166,13 +192,13 @@ def full_grid(unet, images, grid, steps):
 def matrix_peak(device, dtype, size=8192):
     """TFLOP/s of a square matrix product, the best of ten rounds."""
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    best = float("inf")
+    best, stream = float("inf"), torch.cuda.current_stream(device)
     for _ in range(10):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
+        start.record(stream)
         for _ in range(10):
             a @ b
-        end.record()
+        end.record(stream)
         end.synchronize()
         best = min(best, start.elapsed_time(end) / 10)
     return 2 * size**3 / best / 1e9
@@ -205,7 +231,7 @@ def main():
         compile_network(unet)
     size, n = unet.config.sample_size, max(options.compare, options.grid)
     images = torch.rand(2 * n, 3, size, size, device=options.device) * 2 - 1
-    name = torch.cuda.get_device_name() if gpu else f"CPU, {options.threads} thread(s)"
+    name = torch.cuda.get_device_name(images.device) if gpu else f"CPU, {options.threads} thread(s)"
     print(f"{unet.num_parameters():,} parameters at {size} px, {options.dtype}, {name}, torch {torch.__version__}")
     if options.compare:
         compare(unet, images, options.compare, options.steps, options.repeat)

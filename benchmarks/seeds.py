@@ -1,8 +1,8 @@
 """The same study with several seeds: what another draw of the support sets changes in its tables.
 
-    python benchmarks/seeds.py --configfile my.yaml config/variants/more_strategies.yaml --seeds 0 1 2 --cores 2
+    python benchmarks/seeds.py --configfile benchmarks/real_images.yaml --seeds 0 1 2 --cores 2
 
-runs the workflow up to its selection once a seed, in the config's own results (what a seed does not change is computed
+runs the workflow up to its selection once a seed, in one directory of results (what a seed does not change is computed
 once), keeps each seed's picks in <results>/seeds/, and prints two Markdown tables for each data set and setting: the share of
 right picks and the mean real AUROC with the lowest and highest seed; and tables/strategies.md of the means over the seeds,
 whose intervals are over tasks.
@@ -20,10 +20,10 @@ from snakemake.utils import update_config
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from swsa_core import strategies, tables  # noqa: E402
+from swsa_core import store, strategies, tables  # noqa: E402
 from swsa_core.config import validate  # noqa: E402
+from swsa_core.select import TEXT  # noqa: E402
 
-TEXT = ["selection", "task", "strategy", "source", "protocol", "setting", "candidate", "warning"]
 KEYS = ["selection", "dataset", "setting", "strategy", "protocol"]
 
 
@@ -31,10 +31,9 @@ def picks_of_seed(config, arguments, seed):
     """Rows of selection.csv of all data sets, after a run with this seed."""
     files = {name: f"{config['results']}/{name}/selection.csv" for name in config["datasets"]}
     command = ["snakemake", "--quiet", "--cores", str(arguments.cores), "--configfile", *arguments.configfile]
-    command += ["--snakefile", str(ROOT / "Snakefile"), "--config", f"seed={seed}"]
+    command += ["--snakefile", str(ROOT / "Snakefile"), "--config", f"seed={seed}", f"results={config['results']}"]
     subprocess.run([sys.executable, "-m", *command, "--", *files.values()], check=True)
-    read = {name: pd.read_csv(path, dtype=dict.fromkeys(TEXT, str)) for name, path in files.items()}
-    return tables.stack(read).fillna(dict.fromkeys(TEXT, ""))
+    return tables.stack({name: store.read_table(path, text=["selection", *TEXT]) for name, path in files.items()})
 
 
 def over_seeds(picks):
@@ -67,12 +66,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--configfile", nargs="+", required=True, help="a complete config, and variants after it")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--results", help="directory of the results, instead of the config's")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     merged = {}
     for path in arguments.configfile:
-        update_config(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    config = validate(merged)
+        update_config(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    config = validate(merged | ({"results": arguments.results} if arguments.results else {}))
     kept = Path(config["results"]) / "seeds"
     found = []
     for seed in arguments.seeds:

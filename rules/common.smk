@@ -40,7 +40,7 @@ def of_dataset(name, function, *args):
 
 
 CONFIG = checked(validate, config)
-config.update(CONFIG)  # where scripts find `runtime`, which changes no number
+config.update(CONFIG)  # where scripts find `runtime`, which is not tracked
 DATASETS = CONFIG["datasets"]
 # Those that `snakemake datasets` would fetch have no tasks yet; their index says so to whatever else is asked for.
 PRESENT = {name: spec for name, spec in DATASETS.items() if not is_absent(spec)}
@@ -105,7 +105,7 @@ if workflow.is_main_process:
 
 
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone
-# What may change a result: the config without `runtime` and those keys.
+# What is tracked: the config without `runtime` and those keys.
 STUDY = {key: value for key, value in CONFIG.items() if key != "runtime"} | {
     section: {
         name: {key: value for key, value in entry.items() if key not in FETCHING}

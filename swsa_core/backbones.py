@@ -133,7 +133,7 @@ def most_words(candidate):
 
 
 def load_backbone(candidate, device="auto", precision="auto"):
-    """Backbone of a candidate (DESIGN §6), ready to use.
+    """Backbone of a candidate, ready to use.
 
     candidate: {"name", "model"} and, where the defaults shall not hold, "weights", "args", "mean", "std", "resize",
     "crop", "interpolation".
@@ -175,10 +175,7 @@ def _load_network(candidate, family, model, device, precision):
     dtype = find_dtype(precision, device)
     weights = candidate.get("weights")
     with loading(_key(candidate), family, model):
-        try:
-            network = LOADERS[family](model, weights, dict(candidate.get("args") or {}))
-        except TypeError as error:
-            raise InputError(f"{model} does not take args {candidate.get('args')}: {error}") from error
+        network = LOADERS[family](model, weights, dict(candidate.get("args") or {}))
         if network.weights:
             load_weights(network.module, network.weights, network.head)
     transform = _override(network.transform, candidate)

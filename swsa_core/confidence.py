@@ -1,4 +1,4 @@
-"""How sure a synthetic AUROC and the pick are: a bootstrap over the support images (DESIGN "Confidence").
+"""How sure a synthetic AUROC and the pick are: a bootstrap over the support images.
 
 A hundred anomalies made from a 10 × 10 cross of 20 images are not a hundred independent ones, so it is the support
 images that are resampled: the pigeonhole bootstrap (Owen 2007). The interval is about the synthetic AUROC, not the real

@@ -46,23 +46,31 @@ COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
 
 class Config(Section):
     seed: Annotated[int, Field(ge=0)] = 0
+    """Of every random draw, together with the names of what is drawn for."""
     results: PlainPath = Path("results")
     """Directory of everything that is computed; several studies live side by side."""
     datasets: Annotated[dict[str, AnyDataset], Field(min_length=1), Removable]
+    """Data sets by a name of your own, each with its `kind`."""
     support: Support = Support()
+    """The normal images that a task may use."""
     sources: Annotated[Sources, Removable]
     """Sources of synthetic anomalies; leave one out to skip it."""
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     """Detectors to choose from; on a tie the one listed first is picked, so list the largest first."""
     knn: KNN = KNN()
+    """The anomaly score of every candidate."""
     clip: Clip | None = None
     """CLIP model whose prompts are chosen among; left out, no prompt is selected."""
     preparation: Preparation | Literal["original"] = Preparation()
+    """How images are prepared for the generators, and with them a synthetic validation set; original: not at all."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the networks: auto is bfloat16 on a GPU and float32 on a CPU."""
     runtime: Runtime = Runtime()
+    """How jobs run; nothing is computed again after an edit."""
     evaluation: Evaluation = Evaluation()
+    """How candidates are compared."""
     figures: Figures = Figures()
+    """Which tasks the paper's figures show, and how many images."""
     strategies: Annotated[list[str], *Several] | None = None
     """How a candidate is picked: largest_model, random, swsa_<source>, with `clip` also default_prompt and prompt_ensemble;
     all that sources and `clip` allow when left out. The first swsa_<source> makes the recommendation. Beyond the paper,

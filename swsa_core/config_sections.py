@@ -150,6 +150,7 @@ class Folder(Dataset):
 class Digits(Dataset):
     kind: Literal["digits"]
     root: None = None
+    """None: scikit-learn ships the images."""
 
 
 AnyDataset = Annotated[
@@ -162,9 +163,9 @@ class CutPaste(Section):
     form: Literal["patch", "scar"] = "patch"
     """What is pasted elsewhere: a rectangle, or a thin one that is rotated (CutPaste-Scar)."""
     area: Range = [0.02, 0.15]
-    """Area of the pasted patch as a share of the image, drawn uniformly."""
+    """Area of the pasted patch as a share of the image, drawn uniformly; of form patch, without effect for scars."""
     aspect: Range = [0.3, 3.3]
-    """Width over height of the patch, drawn log-uniformly."""
+    """Width over height of the patch, drawn log-uniformly; of form patch, without effect for scars."""
     scar_width: Range = [2, 16]
     """Width of a scar in pixels of an image of 256, drawn uniformly and scaled to other sizes."""
     scar_length: Range = [10, 25]
@@ -225,6 +226,7 @@ class Diffusion(Section):
     steps: Annotated[int, Field(ge=2, le=1000)] = 50
     """Diffusion steps of inversion and generation."""
     interpolation: Literal["linear", "slerp"] = "linear"
+    """Path from one h to the other: Eq. 2's straight line, or along the sphere at equal norms."""
     t_edit: Annotated[int, Field(ge=0, le=999)] = 0
     """Lowest timestep at which the content's h enters."""
     dt_lambda: Annotated[float, Field(gt=0)] = 1.0
@@ -250,9 +252,13 @@ class Diffusion(Section):
 
 class Sources(Section):
     diffusion: Diffusion | None = None
+    """Pairs of seed images mixed by a diffusion model (DiffStyle)."""
     cutpaste: CutPaste | None = None
+    """A part of a seed image pasted elsewhere (Li et al. 2021)."""
     tiny_imagenet: TinyImageNet | None = None
+    """Unrelated photographs."""
     procedural: Procedural | None = None
+    """Procedurally drawn letters, as unrelated images without a download."""
 
 
 class Candidate(Section):
@@ -265,10 +271,15 @@ class Candidate(Section):
     args: dict[str, str | int | float | bool | None] = {}
     """Arguments for the library's model constructor."""
     mean: Annotated[list[float], Field(min_length=3, max_length=3)] | None = None
+    """Mean of red, green and blue that is subtracted, of pixels in 0..1; the library's own when left out, as all below."""
     std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)] | None = None
+    """Standard deviation of red, green and blue that is divided by."""
     resize: PositiveInt | None = None
+    """Pixels of the short side before the crop."""
     crop: PositiveInt | None = None
+    """Side in pixels of the central crop that the network sees."""
     interpolation: Literal["bilinear", "bicubic"] | None = None
+    """Of the resizing."""
 
     @model_validator(mode="before")
     @classmethod
@@ -341,6 +352,7 @@ class Preparation(Section):
     size: Annotated[int, Field(ge=16)] = 256
     """Side in pixels of the images that synthetic anomalies are made from and compared with."""
     crop: Literal["center"] = "center"
+    """The central square, as large as the short side allows."""
 
 
 class Runtime(Section):
@@ -350,12 +362,13 @@ class Runtime(Section):
     device: str = "auto"
     """auto, cpu, cuda or cuda:<index>."""
     batch_size: Literal["auto"] | PositiveInt = "auto"
+    """Images that go through a network at a time."""
     threads: PositiveInt = 4
     """CPU cores of one embedding job: decoding workers and the network together."""
     workers: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
     """Processes that decode images, out of `threads`."""
     compile: bool = False
-    """Compile the diffusion network with torch.compile: minutes at first, then faster on a GPU."""
+    """Compile the diffusion network with torch.compile: minutes at first; whether that pays was not measured."""
     tflops: Annotated[float, Field(gt=0)] | None = None
     """TFLOP/s that one GPU sustains, for the estimate of `snakemake plan`; measured on this machine when left out."""
 
@@ -378,6 +391,7 @@ class Evaluation(Section):
         "one_vs_closest",
         "one_vs_rest",
     ]
+    """What a task's normal test images stand against: the out-class (defect type) that is hardest, all, or each on average."""
     hardest: Annotated[list[Literal["all"] | PositiveInt], *Several] = ["all", 10, 5]
     """Sizes of the synthetic validation set: all anomalies, or the n with the lowest scores."""
     hardest_by: Literal["candidate", "mean_rank"] = "candidate"

@@ -25,9 +25,8 @@ class Sheet:
     anomalies: list  # of (H, W, 3) uint8, the hardest first
     n_anomalies: int
     parents: list  # a list of (H, W, 3) uint8 for each anomaly, all of one length: 0, 1, or 2 for style and content
-    boxes: (
-        np.ndarray | None
-    )  # (len(anomalies), 6 or 8) int: width, height, x, y, to_x, to_y, of a scar to_width, to_height
+    # (len(anomalies), 6 or 8) int: width, height, x, y, to_x, to_y, of a scar to_width, to_height
+    boxes: np.ndarray | None
 
 
 def collect(pick, seed_ids, read, scores, anomaly, parents=None, boxes=None, n_seeds=N_SEEDS, n_hardest=N_HARDEST):

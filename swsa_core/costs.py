@@ -71,25 +71,29 @@ def backbone_speed(candidate, flops, device, dtype):
     """FLOPs a second of a candidate's network on `device`; `flops` of one image, from `backbone_cost`."""
     import torch
 
+    from swsa_core.devices import inference
+
     network, image = _backbone(candidate)
     _materialise(network.module, device)
     images = torch.rand(_batch(BATCH_SIZE[device.split(":")[0]], flops, device), *image.shape[1:], device=device)
-    with torch.inference_mode(), torch.autocast(device.split(":")[0], dtype, enabled=dtype != torch.float32):
-        return flops * len(images) / _seconds(lambda: network.forward(images), device)
+    run = inference(lambda: network.forward(images))
+    with torch.autocast(device.split(":")[0], dtype, enabled=dtype != torch.float32):
+        return flops * len(images) / _seconds(run, device)
 
 
 def diffusion_speed(weights, flags, flops, device, dtype):
     """FLOPs a second of a diffusion network on `device`; `flops` of one image, encoder and decoder together."""
     import torch
 
+    from swsa_core.devices import inference
     from swsa_core.diffusion.batches import automatic_batch_size
     from swsa_core.diffusion.hspace import decode, encode
 
     unet, image = _unet(weights, flags)
     unet = torch.nn.Module.to(_materialise(unet, device), dtype)  # diffusers' own `to` would warn
     images = torch.rand(_batch(automatic_batch_size(unet, image), flops, device), *image.shape[1:], device=device)
-    with torch.inference_mode():
-        return flops * len(images) / _seconds(lambda: decode(unet, *encode(unet, images, 500)), device)
+    run = inference(lambda: decode(unet, *encode(unet, images, 500)))
+    return flops * len(images) / _seconds(run, device)
 
 
 def _backbone(candidate):
@@ -152,7 +156,7 @@ def _seconds(run, device):
         start = time.perf_counter()
         run()
         if device.startswith("cuda"):
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         return time.perf_counter() - start
 
     first, seconds = timed(), []

@@ -64,6 +64,10 @@ BLOCKS = {
     "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"),
     "up_block_types": ("UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"),
 }
+# Where a diffusers model says them: the types of its lists' elements, and its numbers that are whole and at least 1.
+LISTS = {"down_block_types": str, "up_block_types": str, "block_out_channels": int}
+COUNTS = ("layers_per_block", "norm_num_groups")
+COUNTS_OR_NULL = ("attention_head_dim", "attn_norm_num_groups", "time_embedding_dim")
 SCHEDULER = {
     "num_train_timesteps": (1000,),
     "beta_schedule": ("linear",),
@@ -184,20 +188,47 @@ def read_diffusers_config(folder):
     if config.get("_class_name") != "UNet2DModel":
         raise InputError(f"{path} is of a {config.get('_class_name')}, expected a UNet2DModel")
     _check_keys(path, config, MODEL)
+    _check_types(path, config)
     for name, blocks in BLOCKS.items():
         for block in config.get(name, ()):
             _check_keys(path, {name: block}, {name: blocks})
     for schedule in (folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json"):
         if schedule.exists():
             _check_keys(schedule, _read_json(schedule), SCHEDULER)
-    if not diffusers_weights(root):
-        raise InputError(f"{root} holds no weights: expected diffusion_pytorch_model.safetensors in it")
+    diffusers_weights(root)
     return root, config
 
 
 def diffusers_weights(root):
-    """Paths of the files of weights in the directory of a diffusers network, with the index of those in several files."""
-    return sorted(root.glob("diffusion_pytorch_model*"))
+    """Paths of the files of weights that diffusers loads from the directory of a network, without a variant.
+
+    Those in several files come after their index. Raises InputError where there are none, and for an index that names
+    files which are not there.
+    """
+    for kind in ("safetensors", "bin"):  # the order in which diffusers takes them, an index before a single file
+        single = root / f"diffusion_pytorch_model.{kind}"
+        index = root / f"{single.name}.index.json"
+        if index.is_file():
+            return [index, *_shards(index)]
+        if single.is_file():
+            return [single]
+    raise InputError(f"{root} holds no weights: expected diffusion_pytorch_model.safetensors in it")
+
+
+def _shards(index):
+    """Paths of the files that an index of weights names."""
+    value = _read_json(index)
+    shards = value.get("weight_map")
+    shards = list(shards.values()) if isinstance(shards, dict) else []
+    plain = all(isinstance(name, str) and Path(name).name == name for name in shards)
+    if not (shards and plain and isinstance(value.get("metadata"), dict)):
+        raise InputError(
+            f"{index} is no index of weights: expected metadata and a weight_map to file names; fetch it again"
+        )
+    paths = [index.with_name(name) for name in sorted(set(shards))]
+    if absent := [path.name for path in paths if not path.is_file()]:
+        raise InputError(f"{index} names {absent[0]}, which is not beside it: fetch it")
+    return paths
 
 
 def _read_json(path):
@@ -213,7 +244,25 @@ def _read_json(path):
 def _check_keys(path, config, expected):
     for name, values in expected.items():
         if name in config and config[name] not in values:
-            raise InputError(
-                f"{path} has {name}={config[name]!r}, which is not supported: expected "
-                f"{' or '.join(map(repr, values))} (an unconditional pixel DDPM with the linear noise schedule)"
-            )
+            _refuse(path, name, config[name], " or ".join(map(repr, values)))
+
+
+def _check_types(path, config):
+    """Raise InputError for a list or number of a model's config that is none."""
+    for name, kind in LISTS.items():
+        value = config.get(name)
+        right = isinstance(value, list) and value and all(type(element) is kind for element in value)
+        if name in config and not right:
+            _refuse(path, name, value, f"a list of {'names' if kind is str else 'whole numbers'}")
+    for name in (*COUNTS, *COUNTS_OR_NULL):
+        value = config.get(name)
+        right = (type(value) is int and value >= 1) or (value is None and name in COUNTS_OR_NULL)
+        if name in config and not right:
+            _refuse(path, name, value, f"a whole number, at least 1{', or null' if name in COUNTS_OR_NULL else ''}")
+
+
+def _refuse(path, name, value, expected):
+    raise InputError(
+        f"{path} has {name}={value!r}, which is not supported: expected {expected} (an unconditional pixel DDPM with the "
+        "linear noise schedule)"
+    )

@@ -16,13 +16,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from swsa_core import store
-from swsa_core.errors import InputError
+from swsa_core.errors import InputError, is_out_of_memory
 from swsa_core.image_stream import image_stream
 
 CHUNK = 256  # rows between two points of resuming, and the largest batch
 BATCH_SIZE = {"": CHUNK, "cpu": 32, "cuda": CHUNK}  # by `Backbone.device`
 REASON_BYTES = 500
-MEMORY_MESSAGES = ("out of memory", "DefaultCPUAllocator", "can't allocate memory", "ALLOC_FAILED")
 
 
 def embed(
@@ -39,7 +38,7 @@ def embed(
     progress=None,
     log=print,
 ):
-    """Write the features of n images to the embeddings file `path` (DESIGN §4).
+    """Write the features of n images to the embeddings file `path`.
 
     read: row -> image (H, W, 3) uint8, in any process, InputError when it cannot be read; see image_stream.py.
     constants: {"image_id": n ids, and e.g. "task", "parents"}, the other columns of the file.
@@ -165,7 +164,7 @@ def _features(backbone, images, size, log):
         try:
             parts.append(backbone.features(np.stack(images[done : done + size])))
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             message = f"{type(error).__name__}: {error}".splitlines()[0]
         else:
@@ -180,12 +179,6 @@ def _features(backbone, images, size, log):
         log(f"{backbone.name}: out of memory with {tried} images a batch, going on with {size} ({message})")
         _free_gpu_memory()
     return np.concatenate(parts), size
-
-
-def _is_out_of_memory(error):
-    """Whether an error tells of memory: torch.OutOfMemoryError, and the RuntimeErrors of cuBLAS, cuDNN and the CPU."""
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or any(message in str(error) for message in MEMORY_MESSAGES)
 
 
 def _free_gpu_memory():

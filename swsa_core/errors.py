@@ -1,5 +1,11 @@
 """The one exception that stands for a mistake in the user's input."""
 
+# Of the CPU's allocator, CUDA, cuBLAS and cuDNN; the last one is cuDNN's without memory for its workspace.
+MEMORY_MESSAGES = (
+    *("out of memory", "DefaultCPUAllocator", "can't allocate memory", "ALLOC_FAILED"),
+    "unable to find an engine",
+)
+
 
 class InputError(ValueError):
     """A wrong config value, file or image, told in one sentence.
@@ -7,3 +13,9 @@ class InputError(ValueError):
     The message says what was received, what was expected, which file or config key it concerns and what to do.
     Rules print it alone, without a stack of frames.
     """
+
+
+def is_out_of_memory(error):
+    """Whether an error tells of memory: torch.OutOfMemoryError, and RuntimeErrors of libraries and the CPU."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(message in str(error) for message in MEMORY_MESSAGES)

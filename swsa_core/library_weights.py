@@ -2,6 +2,7 @@
 
 import gc
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from swsa_core.backbones import check_model
@@ -39,4 +40,8 @@ def cached():
 
     folders = (torch.hub.get_dir(), HF_HUB_CACHE, Path.home() / ".cache" / "clip")
     found = (Path(folder, name) for top in folders for folder, _, names in os.walk(top) for name in names)
-    return {path: path.stat().st_size for path in found if not path.is_symlink()}
+    sizes = {}
+    for path in (path for path in found if not path.is_symlink()):
+        with suppress(FileNotFoundError):  # another process may just have finished a download
+            sizes[path] = path.lstat().st_size
+    return sizes

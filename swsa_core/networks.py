@@ -183,6 +183,8 @@ def loading(key, family, model):
         raise InputError(
             f"{key}: {family} {model!r} needs a package that is not installed ({error}): install it, or take another model"
         ) from error
+    except TypeError as error:
+        raise InputError(f"{key}: {family} {model!r} does not take these `args` ({error})") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"{key}: {family} cannot load {model!r} ({error}); without a network, download its weights elsewhere and name "

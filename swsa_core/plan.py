@@ -128,7 +128,7 @@ def _anomalies(config, sizes, cost):
     side = ORIGINAL_SIDE if preparation == "original" else preparation["size"]
     model = sources.get("diffusion", {}).get("model")
     if model in PUBLISHED:
-        yield Job("fetch_weights", find_model(sources["diffusion"])[0])
+        yield Job("fetch_weights", find_model(sources["diffusion"]).path)
     for source in _generated(config):
         for dataset, task in _tasks(sizes):
             spec = config["datasets"][dataset]
@@ -248,10 +248,10 @@ def to_do(planned, is_done):
 def device_seconds(job, speed, device, threads, workers="auto"):
     """Seconds that a job with a network holds its device: the start, then the network and the reading of images.
 
-    The two go on at the same time where threads are left for reading; see `share_threads`, also for `workers`.
+    The two go on at the same time where a job that reads leaves threads for it; see `share_threads`, also for `workers`.
     speed: FLOPs a second, on a CPU of all `threads` together; device: cpu or cuda.
     """
-    processes, compute = share_threads(threads, workers, device)
+    processes, compute = share_threads(threads, workers, device) if job.reading else (0, threads)
     network = job.flops / speed * (threads / compute if device == "cpu" else 1)
     return job.start + (max(network, job.reading / processes) if processes else network + job.reading)
 
@@ -261,6 +261,6 @@ def downloads(config):
     missing = {spec["kind"] for spec in published(config).values() if is_absent(spec) and not spec["archive"]}
     sizes = {kind: sum(file.size for file in official.OFFICIAL[kind].files) for kind in sorted(missing)}
     source = config["sources"].get("diffusion")
-    if source and source["model"] in PUBLISHED and not Path(find_model(source)[0]).exists():
+    if source and source["model"] in PUBLISHED and not Path(find_model(source).path).exists():
         sizes[source["model"]] = PUBLISHED[source["model"]].size
     return sizes

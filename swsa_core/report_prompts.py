@@ -28,7 +28,8 @@ def prompt_parts(config, auroc, picks, class_names):
         aurocs = rows.set_index(["task", "validation", "protocol", "setting", "candidate"])["auroc"].sort_index()
         settings = [setting for setting in dict.fromkeys(rows["setting"]) if setting]
         dataset = config["datasets"][name]
-        untaught = config["clip"]["model"] == "mini:clip" and dataset["kind"] != "digits"
+        clip = config["clip"]
+        untaught = clip["model"] == "mini:clip" and not clip["weights"] and dataset["kind"] != "digits"
         parts.append(
             {
                 "name": name,

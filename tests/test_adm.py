@@ -4,6 +4,8 @@ import json
 import os
 import pickle
 import random
+import sys
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,9 +20,13 @@ from swsa_core import downloads
 from swsa_core.diffusion import build_adm, load_adm
 from swsa_core.diffusion import weights as weights_files
 from swsa_core.diffusion.adm import original_parameters
-from swsa_core.diffusion.hspace import decode, encode
-from swsa_core.diffusion_configs import adm_arguments
+from swsa_core.diffusion.hspace import compile_network, decode, encode
+from swsa_core.diffusion_configs import adm_arguments, diffusers_weights, read_diffusers_config
 from swsa_core.errors import InputError
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+import diffusion as benchmark
 
 GOLDEN = Path(__file__).parents[1].parent / "shared" / "golden" / "adm"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="needs ../shared/golden, outputs of the original network")
@@ -237,6 +243,36 @@ def test_a_kept_file_that_is_not_ours_or_not_whole_is_made_again(tmp_path):
         assert all(torch.equal(tensor, loaded[name]) for name, tensor in expected.items())
 
 
+def test_kept_weights_of_another_format_are_made_again(tmp_path, monkeypatch):
+    path, kept = tmp_path / "weights.pt", tmp_path / "weights.pt.converted.safetensors"
+    torch.save(random_checkpoint(SMALL), path)
+    expected = load_adm(path, SMALL).state_dict()
+    with weights_files.safe_open(kept, "pt") as file:
+        origin = file.metadata()
+    save_file({name: torch.zeros_like(tensor) for name, tensor in load_file(kept).items()}, kept, origin)
+    monkeypatch.setattr(weights_files, "FORMAT", weights_files.FORMAT + 1)
+    loaded = load_adm(path, SMALL).state_dict()
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in expected.items())
+
+
+def test_kept_weights_are_written_where_no_other_process_writes(tmp_path, monkeypatch):
+    """Not even one of the same number on another machine."""
+    paths = []
+
+    def recorded(state, path, metadata):
+        paths.append(path)
+        save_file(state, path, metadata)
+
+    monkeypatch.setattr(weights_files, "save_file", recorded)
+    path, kept = tmp_path / "weights.pt", tmp_path / "weights.pt.converted.safetensors"
+    torch.save(random_checkpoint(SMALL), path)
+    for _ in range(2):
+        load_adm(path, SMALL)
+        kept.unlink()
+    assert len(set(paths)) == 2
+    assert os.listdir(tmp_path) == [path.name]
+
+
 def test_where_nothing_can_be_written_the_weights_are_converted_each_time(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("No space left on device")
@@ -417,6 +453,66 @@ def test_diffusers_folders_load(tmp_path, old_names):
     assert load_adm(tmp_path, dtype=torch.bfloat16).dtype == torch.bfloat16
 
 
+def test_the_files_of_weights_are_those_that_diffusers_loads(tmp_path):
+    """Of a folder with everything that hubs hold: what is not named can be damaged, and what is named cannot."""
+    unet, root = diffusers_folder(tmp_path), tmp_path / "unet"
+    single = root / "diffusion_pytorch_model.safetensors"
+    unet.save_pretrained(root, max_shard_size="1MB")  # removes the single file
+    shards = sorted(root.glob("*-of-*.safetensors"))
+    unet.save_pretrained(tmp_path / "again", max_shard_size="1MB", safe_serialization=False)
+    pickled = sorted((tmp_path / "again").glob("diffusion*"))
+    for path in pickled:
+        path.rename(root / path.name)
+    torch.save(unet.state_dict(), root / "diffusion_pytorch_model.bin")
+    save_file(unet.state_dict(), single, {"format": "pt"})
+    for name in ("model.fp16.safetensors", "model.fp16.bin", "model.msgpack", "model.safetensors.old"):
+        (root / f"diffusion_pytorch_{name}").write_text("of no use")
+    index = root / f"{single.name}.index.json"
+    bin_index = root / "diffusion_pytorch_model.bin.index.json"
+    bins = sorted(root.glob("*-of-*.bin"))
+    assert len(shards) > 1 and len(bins) > 1
+    for expected in ([index, *shards], [single], [bin_index, *bins], [root / "diffusion_pytorch_model.bin"]):
+        assert diffusers_weights(root) == expected
+        loaded = load_adm(tmp_path).state_dict()
+        assert all(torch.equal(tensor, loaded[name]) for name, tensor in unet.state_dict().items())
+        for path in expected:
+            whole = path.read_bytes()
+            path.write_bytes(whole[:-8])
+            with pytest.raises(InputError, match=r"cannot be loaded|is not JSON"):
+                load_adm(tmp_path)
+            path.write_bytes(whole)
+        expected[0].unlink()
+    with pytest.raises(InputError, match=r"holds no weights: expected diffusion_pytorch_model\.safetensors"):
+        read_diffusers_config(tmp_path)
+
+
+def test_an_index_of_weights_that_are_not_there_is_refused_before_any_job(tmp_path):
+    diffusers_folder(tmp_path)
+    index = tmp_path / "unet" / "diffusion_pytorch_model.safetensors.index.json"
+    for weight_map in (None, {}, [], {"a": 1}, {"a": "../a.safetensors"}):
+        index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+        with pytest.raises(InputError, match=r"index\.json is no index of weights: expected"):
+            read_diffusers_config(tmp_path)
+    index.write_text(json.dumps({"metadata": {}, "weight_map": {"a": "absent.safetensors"}}))
+    with pytest.raises(InputError, match=r"index\.json names absent\.safetensors, which is not beside it"):
+        read_diffusers_config(tmp_path)
+
+
+def test_values_of_a_wrong_type_are_refused_before_any_job(tmp_path):
+    diffusers_folder(tmp_path)
+    path = tmp_path / "unet" / "config.json"
+    config = json.loads(path.read_text())
+    cases = {name: (None, "DownBlock2D", 3, [], {}, [None], [["x"]]) for name in ("down_block_types", "up_block_types")}
+    cases |= {"block_out_channels": (None, "x", 32, [], [32.5, 32], ["32", "32"])}
+    cases |= {"layers_per_block": (None, "1", 0, 1.5, True, [1]), "norm_num_groups": (None, "32", 0, [32])}
+    cases |= {name: ("8", 0, [8]) for name in ("attention_head_dim", "attn_norm_num_groups", "time_embedding_dim")}
+    for name, values in cases.items():
+        for value in values:
+            path.write_text(json.dumps(config | {name: value}))
+            with pytest.raises(InputError, match=rf"config\.json has {name}=.*not supported: expected a "):
+                read_diffusers_config(tmp_path)
+
+
 def test_unsuitable_diffusers_folders_are_refused_by_name(tmp_path):
     diffusers_folder(tmp_path / "latent", in_channels=4)
     diffusers_folder(tmp_path / "classes", num_class_embeds=10)
@@ -529,3 +625,16 @@ def test_damaged_diffusers_folders_are_refused(tmp_path):
         config.write_text(content)
         with pytest.raises(InputError, match=rf"config\.json {message}"):
             load_adm(tmp_path)
+
+
+def test_the_benchmark_counts_the_passes_of_compiled_networks(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    plain, compiled = (build_adm(SMALL).eval().requires_grad_(False) for _ in range(2))
+    compile_network(compiled)
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for way in (benchmark.plain_way, benchmark.original_way):
+        expected = benchmark.measured(way, plain, images[:1], images[1:], 3)
+        for _ in range(2):  # while it is compiled, and after
+            run = benchmark.measured(way, compiled, images[:1], images[1:], 3)
+            assert (run.encoder, run.decoder) == (expected.encoder, expected.decoder)
+        assert run.encoder > 0 and run.decoder > 0

@@ -72,10 +72,10 @@ def diffusers_model(folder, **change):
 
 def test_all_files_that_say_what_a_model_computes_are_named(tmp_path):
     folder = diffusers_model(tmp_path / "hub")
-    (folder / "unet" / "diffusion_pytorch_model.safetensors.index.json").touch()
+    (folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").touch()
     model = find_model(SOURCE | {"model": str(folder)})
     assert (model.path, model.side) == (str(folder), 32)
-    names = ("config.json", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json")
+    names = ("config.json", "diffusion_pytorch_model.safetensors")
     assert model.files == [str(folder / "unet" / name) for name in names]
     mini = find_model(SOURCE | {"model": "mini:adm_32"}).files
     assert [Path(path).name for path in mini] == ["adm_32.safetensors", "adm_32.json"]

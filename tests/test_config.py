@@ -1,6 +1,7 @@
 """The config: defaults, one clear sentence per mistake, and a schema in step."""
 
 import copy
+import json
 import tomllib
 from pathlib import Path
 
@@ -23,6 +24,13 @@ def changed(path, value):
         section = section.setdefault(step, {})
     section[last] = value
     return config
+
+
+def test_every_key_is_described():
+    document = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    for name, section in {"config": document, **document["$defs"]}.items():
+        for key, value in section["properties"].items():
+            assert "description" in value or key == "kind", f"{name}.{key}"
 
 
 def test_defaults():

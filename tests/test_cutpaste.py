@@ -163,6 +163,15 @@ def test_jitter_changes_colours_and_no_place():
     assert np.array_equal(*again)
 
 
+@pytest.mark.parametrize("make", [cutpaste, cutpaste_scar])
+def test_jitter_changes_no_place_where_draws_are_rejected(make):
+    image = np.full((64, 64, 3), 120, np.uint8)
+    image[:16] = noise(16, 64)
+    plain, coloured = rng(0), rng(0)
+    boxes = [(make(image, plain)[1], make(image, coloured, jitter=0.1)[1]) for _ in range(30)]
+    assert all(box == other for box, other in boxes)
+
+
 def test_a_config_names_its_form():
     image = noise(128, 128)
     default = CutPaste().model_dump()
@@ -193,10 +202,11 @@ def test_settings_without_meaning_are_refused(section, message):
         )
 
 
+@pytest.mark.parametrize("jitter", [0, 0.1])
 @pytest.mark.parametrize("make", [cutpaste, cutpaste_scar])
-def test_an_image_of_one_colour_is_refused(make):
+def test_an_image_of_one_colour_is_refused(make, jitter):
     with pytest.raises(InputError, match=r"none of 100 CutPaste draws changed .* of a 32 x 32 image"):
-        make(np.full((32, 32, 3), 7, np.uint8), rng(0))
+        make(np.full((32, 32, 3), 120, np.uint8), rng(0), jitter=jitter)
 
 
 def test_image_of_one_colour_is_named():

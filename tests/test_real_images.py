@@ -1,8 +1,11 @@
 """The main job on real images: Flowers, CUB, MVTec-AD and Tiny-ImageNet with real ImageNet weights, in one config."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
+import yaml
 from layouts import SHARED
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
@@ -12,6 +15,7 @@ from swsa_core import store
 from swsa_core.detectors.prompts import prompt_names, read_set
 from swsa_core.names import unique_slugs
 
+ROOT = Path(__file__).parents[1]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the real images (../shared/data) are not here"),
@@ -22,47 +26,15 @@ AUROC_TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anoma
 
 
 def config():
-    half = [128 / 255] * 3
-    return {
-        "datasets": {
-            "flowers": {
-                "kind": "flowers",
-                "root": f"{SHARED}/data/flowers102",
-                "allow_missing": True,
-                "support": {"seeds": 10},
-            },
-            "cub": {"kind": "cub", "root": f"{SHARED}/data/CUB_200_2011", "allow_missing": True},
-            "mvtec_ad": {"kind": "mvtec_ad", "root": f"{SHARED}/data/mvtec_ad", "allow_missing": True},
-        },
-        "support": {"seeds": 20},
-        "sources": {
-            "cutpaste": {},
-            "tiny_imagenet": {"root": f"{SHARED}/data/tiny-imagenet-200", "pool": 300, "allow_missing": True},
-        },
-        "candidates": [
-            {
-                "name": "mobilenet",
-                "model": "timm:mobilenetv2_100",
-                "weights": f"{SHARED}/weights/mobilenetv2_100-imagenet.safetensors",
-                "args": {"pad_type": "same", "num_classes": 1001},
-                "mean": half,
-                "std": half,
-                "resize": 256,
-                "crop": 224,
-            },
-            {
-                "name": "squeezenet",
-                "model": "torchvision:squeezenet1_1",
-                "weights": f"{SHARED}/weights/squeezenet1_1-imagenet.safetensors",
-            },
-            "descriptor:hog",
-            "descriptor:lbp",
-            "descriptor:color_histogram",
-        ],
-        "clip": {"model": "mini:clip"},
-        "runtime": {"device": "cpu", "threads": 1},
-        "evaluation": {"settings": ["one_vs_closest", "one_vs_rest", "one_vs_one"]},
-    }
+    """benchmarks/real_images.yaml with the images in ../shared, prompts, and the paper's strategies."""
+    settings = yaml.safe_load((ROOT / "benchmarks" / "real_images.yaml").read_text(encoding="utf-8"))
+    for entry in (*settings["datasets"].values(), settings["sources"]["tiny_imagenet"]):
+        entry["root"] = str(SHARED / entry["root"])
+    for candidate in settings["candidates"]:
+        if isinstance(candidate, dict):
+            candidate["weights"] = str(SHARED / candidate["weights"])
+    del settings["strategies"]
+    return settings | {"results": "results", "clip": {"model": "mini:clip"}}
 
 
 @pytest.fixture(scope="module")

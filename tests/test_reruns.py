@@ -66,6 +66,9 @@ EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed
         ("runtime.threads", 2, {}),
         ("runtime.workers", 0, {}),
         ("runtime.device", "auto", {}),
+        ("knn.distance", "l2", {"score_knn": 2, **BELOW_SCORES}),
+        ("sources.cutpaste.form", "scar", {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
+        ("sources.cutpaste.jitter", 0.1, {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
         ("datasets.shapes.on_bad_image", "skip", BELOW_SCORES),  # evaluate tells of images that are left out
         (
             "seed",

@@ -33,9 +33,9 @@ def dataset_spec(settings, **others):
 def job(snakemake):
     """Run a rule's body with stderr and stdout copied to its log and numerical libraries held to its threads.
 
-    The body reads `snakemake.params` and `snakemake.config["runtime"]`, nothing else of the config: what the rule does
-    not track would not make it run again. An InputError ends the job with its sentence alone; any other error shows its
-    frames.
+    The body reads `snakemake.params` and `snakemake.config["runtime"]`, nothing else of the config (but for `plan` and
+    `fetch_dataset`, which make no results): what the rule does not track would not make it run again. An InputError ends
+    the job with its sentence alone; any other error shows its frames.
     """
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(snakemake.threads)

@@ -40,8 +40,8 @@ def speeds(config, left, models, costs, diffusion):
     found, told = {}, []
     if "diffusion" in stages:
         flops = diffusion.encoder + diffusion.decoder
-        weights, flags, _ = find_model(config["sources"]["diffusion"])
-        found["diffusion"] = diffusion_speed(weights, flags, flops, device, dtype)
+        model = find_model(config["sources"]["diffusion"])
+        found["diffusion"] = diffusion_speed(model.path, model.flags, flops, device, dtype)
         told.append(f"diffusion {scaled(found['diffusion'], 'FLOP/s')}")
     if embedding := stages - {"diffusion"}:
         dearest = max(models, key=lambda slug: costs[slug].flops)

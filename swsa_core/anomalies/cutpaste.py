@@ -19,13 +19,13 @@ def cutpaste(image, rng, area=(0.02, 0.15), aspect=(0.3, 3.3), jitter=0.0):
 
     image: (H, W, 3) uint8. area: share of the image that the patch covers, drawn uniformly. aspect: width over height of
     the patch, drawn log-uniformly. jitter: see `jittered`. Patch and target are drawn again until the patch fits, its
-    target is elsewhere, and at least 1 % of the pixels of the central 224/256 of each side change in some channel: a
-    backbone's central crop sees the anomaly.
+    target is elsewhere, and at least 1 % of the pixels of the central 224/256 of each side change in some channel before
+    jitter: a backbone's central crop sees the anomaly.
     Returns (anomaly (H, W, 3) uint8, box (w, h, x, y, to_x, to_y) in pixels).
     Raises InputError after 100 draws in vain, as for an image of one colour.
     """
     height, width = image.shape[:2]
-    colours = rng.spawn(1)[0]  # a stream of its own, so that jitter moves no patch
+    colours = rng.spawn(1)[0]  # a stream of its own, for the patch that is taken: jitter moves none
 
     def draw():
         w, h = _patch_size(height, width, rng, area, aspect)
@@ -33,12 +33,17 @@ def cutpaste(image, rng, area=(0.02, 0.15), aspect=(0.3, 3.3), jitter=0.0):
             return None
         x, to_x = rng.integers(0, width - w, size=2, endpoint=True)
         y, to_y = rng.integers(0, height - h, size=2, endpoint=True)
-        anomaly = image.copy()
-        anomaly[to_y : to_y + h, to_x : to_x + w] = jittered(image[y : y + h, x : x + w], colours, jitter)
-        return anomaly, (w, h, int(x), int(y), int(to_x), int(to_y)), MIN_CHANGED
+
+        def paste(patch):
+            anomaly = image.copy()
+            anomaly[to_y : to_y + h, to_x : to_x + w] = patch
+            return anomaly
+
+        return paste, (w, h, int(x), int(y), int(to_x), int(to_y)), MIN_CHANGED
 
     wanted = f"{MIN_CHANGED:.0%} of the central pixels"
-    return _first_that_shows(image, draw, wanted, f"area {list(area)} and aspect {list(aspect)}")
+    paste, patch, box = _first_that_shows(image, draw, wanted, f"area {list(area)} and aspect {list(aspect)}")
+    return paste(jittered(patch, colours, jitter)), box
 
 
 def cutpaste_scar(image, rng, width=(2, 16), length=(10, 25), rotation=(-45, 45), jitter=0.0):
@@ -47,7 +52,7 @@ def cutpaste_scar(image, rng, width=(2, 16), length=(10, 25), rotation=(-45, 45)
     image: (H, W, 3) uint8. width, length: of the upright rectangle, in pixels of an image whose shorter side has 256,
     scaled to this one, at least one pixel; rotation: in degrees; all drawn uniformly. jitter: see `jittered`.
     Drawn again until the scar's bounding box is elsewhere, and pixels change inside the central 224/256 of each side that
-    number at least half of the scar's own.
+    number at least half of the scar's own, before jitter.
     Returns (anomaly (H, W, 3) uint8, box (w, h, x, y, to_x, to_y, to_w, to_h) in pixels: the rectangle that was taken, and
     the bounding box of the scar). Raises InputError after 100 draws in vain, as for an image of one colour.
     """
@@ -61,18 +66,24 @@ def cutpaste_scar(image, rng, width=(2, 16), length=(10, 25), rotation=(-45, 45)
         if w > columns or h > rows:
             return None
         x, y = rng.integers(0, columns - w, endpoint=True), rng.integers(0, rows - h, endpoint=True)
-        scar, covered = _rotated(jittered(image[y : y + h, x : x + w], colours, jitter), rng.uniform(*rotation))
+        degrees = rng.uniform(*rotation)
+        _, covered = _rotated(image[y : y + h, x : x + w], degrees)
         to_h, to_w = covered.shape
         if to_w > columns or to_h > rows:
             return None
         to_x, to_y = rng.integers(0, columns - to_w, endpoint=True), rng.integers(0, rows - to_h, endpoint=True)
-        anomaly = image.copy()
-        anomaly[to_y : to_y + to_h, to_x : to_x + to_w][covered] = scar[covered]
+
+        def paste(patch):
+            anomaly = image.copy()
+            anomaly[to_y : to_y + to_h, to_x : to_x + to_w][covered] = _rotated(patch, degrees)[0][covered]
+            return anomaly
+
         box = w, h, int(x), int(y), int(to_x), int(to_y), to_w, to_h
-        return anomaly, box, MIN_OF_SCAR * covered.sum() / n_central
+        return paste, box, MIN_OF_SCAR * covered.sum() / n_central
 
     wanted = f"{MIN_OF_SCAR:.0%} of a scar's pixels inside the centre"
-    return _first_that_shows(image, draw, wanted, f"width {list(width)} and length {list(length)}")
+    paste, patch, box = _first_that_shows(image, draw, wanted, f"width {list(width)} and length {list(length)}")
+    return paste(jittered(patch, colours, jitter)), box
 
 
 def by_config(source):
@@ -138,16 +149,19 @@ def _rotated(patch, degrees):
 
 
 def _first_that_shows(image, draw, wanted, settings):
-    """(anomaly, box) of the first draw whose target is elsewhere and that changes enough of the central pixels.
+    """(paste, patch, box) of the first draw whose target is elsewhere and that changes enough of the central pixels.
 
-    draw: () -> (anomaly, box, least share of the central pixels), or None where the patch does not fit.
+    draw: () -> (paste, box (w, h, x, y, to_x, to_y, ...), least share of the central pixels), or None where the patch does
+    not fit; paste: patch (h, w, 3) -> anomaly.
     """
     for _ in range(MAX_DRAWS):
         if (drawn := draw()) is None:
             continue
-        anomaly, box, least = drawn
-        if box[2:4] != box[4:6] and _changed_centrally(image, anomaly) >= least:
-            return anomaly, box
+        paste, box, least = drawn
+        w, h, x, y, to_x, to_y = box[:6]
+        patch = image[y : y + h, x : x + w]
+        if (x, y) != (to_x, to_y) and _changed_centrally(image, paste(patch)) >= least:
+            return paste, patch, box
     height, width = image.shape[:2]
     raise InputError(
         f"none of {MAX_DRAWS} CutPaste draws changed {wanted} of a {width} x {height} image with {settings}: it is nearly of "

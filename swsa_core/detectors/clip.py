@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from swsa_core.backbones import check_model, file_sha256, parameters_sha256
+from swsa_core.backbones import check_model
 from swsa_core.detectors.knn import l2_normalized
 from swsa_core.errors import InputError
 from swsa_core.networks import MINI_WEIGHTS, create_open_clip, load_weights, loading
+from swsa_core.provenance import file_sha256, parameters_sha256
 
 TEXTS = 64  # at a time
 STEP = 2.0**-32  # of the logits: far below the precision of float32 features, far above the rounding of float64

@@ -5,6 +5,8 @@ from math import ceil
 
 import torch
 
+from swsa_core.errors import InputError, is_out_of_memory
+
 
 @dataclass
 class BatchSize:
@@ -17,7 +19,7 @@ def in_batches(run, unet, x, batch_size=None):
     """Yield run(rows) for slices `rows` that cover the rows of x (n, 3, H, W) in order, in batches of even size.
 
     batch_size: rows at most, an int; None: `automatic_batch_size`; a `BatchSize`: that of earlier calls, for later ones.
-    After an out-of-memory error the batch runs again at half the size.
+    After an out-of-memory error the batch runs again at half the size; InputError when one row is too much.
     """
     size = decided(batch_size, unet, x)
     start = 0
@@ -26,9 +28,11 @@ def in_batches(run, unet, x, batch_size=None):
         rows = slice(start, start + ceil(left / ceil(left / size.rows)))
         try:
             result = run(rows)
-        except torch.OutOfMemoryError:
-            if rows.stop - rows.start == 1:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
                 raise
+            if rows.stop - rows.start == 1:
+                raise InputError(f"sources.diffusion: memory is too small for one image ({error})") from error
             result = None
         if result is None:  # not in the handler, which keeps the failed run's tensors alive
             size.rows = (rows.stop - rows.start) // 2

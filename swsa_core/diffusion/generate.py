@@ -55,7 +55,9 @@ def style_groups(n_styles, at_most, done=0):
     """
     each = ceil(n_styles / ceil(n_styles / at_most))
     starts = range(0, n_styles, each)
-    return [slice(max(start, done), min(start + each, n_styles)) for start in starts if start + each > done]
+    return [
+        slice(max(start, done), min(start + each, n_styles)) for start in starts if min(start + each, n_styles) > done
+    ]
 
 
 def made_by(model, files, dtype):

@@ -3,9 +3,10 @@
 import json
 import os
 import pickle
+import tempfile
 import warnings
 import zipfile
-from contextlib import suppress
+from pathlib import Path
 
 import diffusers
 import torch
@@ -14,10 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from swsa_core.diffusion.hspace import decode, encode
-from swsa_core.diffusion_configs import read_diffusers_config
+from swsa_core.diffusion_configs import diffusers_weights, read_diffusers_config
 from swsa_core.downloads import check_file, published_at
 from swsa_core.errors import InputError
 
+FORMAT = 1  # of the weights that are kept: one more with every change to what they are converted to
 TOLERANCE = 1e-3  # of the largest output, between the two orders in which a diffusers model's layers can be run
 
 
@@ -46,7 +48,7 @@ def read_state(path):
 
 
 def kept_beside(path, arguments, shapes, convert):
-    """convert(), a state dict; a torch file's is kept beside `path`, memory-mapped, until file or `arguments` change.
+    """convert(), a state dict; a torch file's is kept beside `path`, memory-mapped, until file, `arguments` or FORMAT change.
 
     shapes: {name: shape} that the state dict has. Before a file at the place of a published one is converted, its size and
     digest are checked.
@@ -56,22 +58,23 @@ def kept_beside(path, arguments, shapes, convert):
     kept = path.with_name(path.name + ".converted.safetensors")
     stat, published = path.stat(), published_at(path)
     origin = {"size": stat.st_size, "time": stat.st_mtime_ns, "arguments": arguments, "file": published}
-    origin = json.dumps(origin, sort_keys=True)
+    origin = json.dumps(origin | {"format": FORMAT}, sort_keys=True)
     if (state := _kept(kept, origin, shapes)) is not None:
         return state
     if published:
         check_file(path, published)
     state = convert()
-    temporary = kept.with_name(f"{kept.name}.{os.getpid()}.tmp")
     try:
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, {"origin": origin})
-        os.replace(temporary, kept)
+        # In a directory of its own, where no other process writes, on whatever machine.
+        with tempfile.TemporaryDirectory(
+            dir=path.parent, prefix=f"{kept.name}.", ignore_cleanup_errors=True
+        ) as directory:
+            temporary = Path(directory) / kept.name
+            save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, {"origin": origin})
+            os.replace(temporary, kept)
     except (OSError, SafetensorError) as error:  # a directory that is read-only, or a full disk
         warnings.warn(f"the converted weights cannot be kept beside {path} ({error})", stacklevel=3)
         return state
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     return load_file(kept)
 
 
@@ -102,6 +105,7 @@ def check_tensors(state, source):
 def read_diffusers(folder):
     """The `UNet2DModel` of a diffusers model or pipeline directory, float32, strict. Raises InputError for any other model."""
     root, _ = read_diffusers_config(folder)
+    safe = ".safetensors" in diffusers_weights(root)[0].name
     verbosity = diffusers.logging.get_verbosity()
     diffusers.logging.set_verbosity_error()  # what it would warn of is refused below, by name
     try:
@@ -111,6 +115,7 @@ def read_diffusers(folder):
             output_loading_info=True,
             ignore_mismatched_sizes=True,
             local_files_only=True,
+            use_safetensors=safe,
             low_cpu_mem_usage=False,
         )
     except Exception as error:  # of a damaged file, whatever its bytes happen to ask for

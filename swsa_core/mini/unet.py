@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from swsa_core.diffusion.adm import adm_arguments, build_adm, original_parameters
+from swsa_core.diffusion.adm import build_adm, original_parameters
 from swsa_core.diffusion.ddim import ALPHA_BAR
+from swsa_core.diffusion_configs import adm_arguments
 from swsa_core.mini import training
 from swsa_core.mini.procedural import draw, draw_plain
 from swsa_core.mini.training import Training, as_input, descend
