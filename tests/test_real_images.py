@@ -12,7 +12,6 @@ from sklearn.neighbors import NearestNeighbors
 from workflow import snakemake
 
 from swsa_core import store
-from swsa_core.detectors.prompts import prompt_names, read_set
 from swsa_core.names import unique_slugs
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +25,7 @@ AUROC_TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anoma
 
 
 def config():
-    """benchmarks/real_images.yaml with the images in ../shared, prompts, and the paper's strategies."""
+    """benchmarks/real_images.yaml with the images in ../shared and the paper's strategies."""
     settings = yaml.safe_load((ROOT / "benchmarks" / "real_images.yaml").read_text(encoding="utf-8"))
     for entry in (*settings["datasets"].values(), settings["sources"]["tiny_imagenet"]):
         entry["root"] = str(SHARED / entry["root"])
@@ -34,7 +33,7 @@ def config():
         if isinstance(candidate, dict):
             candidate["weights"] = str(SHARED / candidate["weights"])
     del settings["strategies"]
-    return settings | {"results": "results", "clip": {"model": "mini:clip"}}
+    return settings | {"results": "results"}
 
 
 @pytest.fixture(scope="module")
@@ -95,24 +94,11 @@ def test_picks_make_sense(results):
         assert chosen.auroc <= rest.loc[(dataset, "best", "")].auroc
 
 
-def test_a_prompt_is_picked_for_every_task(results):
-    """The mini CLIP knows neither birds nor flowers: that its prompts are compared is all that can be asked."""
-    picks = store.read_table(results / "tables" / "picks.csv", text=["selection", "dataset", "task", "candidate"])
-    chosen = picks[(picks.selection == "prompt") & picks.recommended]
-    assert chosen.groupby("dataset").size().to_dict() == {"flowers": 16, "cub": 10, "mvtec_ad": 1}
-    sets = {"flowers": "flowers", "cub": "cub", "mvtec_ad": "industrial"}
-    for dataset, rows in chosen.groupby("dataset"):
-        assert set(rows.candidate) <= set(prompt_names(read_set(sets[dataset])))
-    table = store.read_table(results / "tables" / "table1.csv", text=TABLE1_TEXT)
-    strategies = set(table[table.selection == "prompt"].strategy)
-    assert strategies == {"default_prompt", "prompt_ensemble", "random", "swsa_cutpaste", "swsa_tiny_imagenet", "best"}
-
-
 def test_every_stage_left_its_files(results):
     for dataset in ("flowers", "cub", "mvtec_ad"):
         for source in ("cutpaste", "tiny_imagenet"):
             assert (results / dataset / "anomalies" / source).is_dir() or (
                 results / dataset / "anomalies" / f"{source}.csv"
             ).is_file()
-    assert len(list((results / "figures").glob("*/*.svg"))) > 20
+    assert len(list((results / "figures").glob("*/*.svg"))) == 3 * 6
     assert (results / "report.html").stat().st_size > 1_000_000

@@ -13,6 +13,7 @@ from PIL import Image
 from workflow import ROOT, snakemake
 
 from swsa_core import paper_tables, store, strategies
+from swsa_core.detectors.prompts import prompt_names, read_set
 from swsa_core.printed import printed
 
 pytestmark = [
@@ -109,6 +110,16 @@ def test_table1_stands_beside_the_printed_one(results):
     )
     assert table.loc[table.setting == "one_vs_one", "printed_auroc"].isna().all()
     assert table.pick_rate.between(0, 1).all() and table.auroc.between(0, 1).all()
+
+
+def test_a_prompt_is_picked_for_every_task(results):
+    """The mini CLIP knows neither birds nor flowers: that its prompts are compared is all that can be asked."""
+    picks = store.read_table(results / "tables" / "picks.csv", text=["selection", "dataset", "task", "candidate"])
+    chosen = picks[(picks.selection == "prompt") & picks.recommended]
+    assert chosen.groupby("dataset").size().to_dict() == {name: len(tasks) for name, tasks in TASKS.items()}
+    sets = {"flowers": "flowers", "cub": "cub", "mvtec_ad": "industrial"}
+    for dataset, rows in chosen.groupby("dataset"):
+        assert set(rows.candidate) <= set(prompt_names(read_set(sets[dataset])))
 
 
 def test_table2_compares_every_ranking(results):
