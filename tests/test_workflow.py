@@ -145,7 +145,7 @@ def test_snakemakes_own_report_works_offline(nasty):
     assert {"table1.csv", "picks.csv", "nasty/strategies.svg", "nasty/confidence.cutpaste.svg"} <= held
     categories = json.loads(re.search(r"var categories = ({.*?});", page)[1])
     assert set(categories["Figures"]) == {"nasty"}
-    assert "Data set nasty: synthetic AUROC of each candidate on the CutPaste anomalies" in page
+    assert "Data set nasty: synthetic AUROC of each candidate on the cutpaste anomalies" in page
 
 
 def break_image(path):
