@@ -2,11 +2,12 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN = .venv/bin
 
-.PHONY: help setup demo test lint lock bench install-mini schema
+.PHONY: help setup demo test test-all lint lock bench install-mini schema
 
 help:
 	@echo "make demo          install, run the embedded example, say where its report is"
-	@echo "make test          install, lint, run all tests"
+	@echo "make test          install, lint, run all tests but studies of real images"
+	@echo "make test-all      those too"
 	@echo "make setup         install into .venv from requirements.lock"
 	@echo "make lint          ruff, snakefmt, snakemake --lint"
 	@echo "make bench         print the benchmarks' ratios (precision.py and seeds.py need images: see their --help)"
@@ -28,6 +29,9 @@ demo: setup
 	@echo "The report: $$PWD/results/report.html"
 
 test: setup lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not study"
+
+test-all: setup lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup

@@ -16,7 +16,7 @@ from swsa_core.names import unique_slugs
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.study,
     pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the real images (../shared/data) are not here"),
 ]
 INDEX_TEXT = ["image_id", "path", "class", "split", "group"]

@@ -40,7 +40,7 @@ def parts(auroc, picks, config=CONFIG):
 
 
 def with_clip(model, kind):
-    return CONFIG | {"clip": {"model": model}, "datasets": {"d": CONFIG["datasets"]["d"] | {"kind": kind}}}
+    return CONFIG | {"clip": {"model": model, "weights": None}, "datasets": {"d": CONFIG["datasets"]["d"] | {"kind": kind}}}
 
 
 def page(tasks=("t",), labelled=True, config=CONFIG):

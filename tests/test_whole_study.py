@@ -17,7 +17,7 @@ from swsa_core.detectors.prompts import prompt_names, read_set
 from swsa_core.printed import printed
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.study,
     pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the real images (../shared/data) are not here"),
 ]
 STUDY = [ROOT / "config" / "paper.yaml", ROOT / "config" / "variants" / "more_strategies.yaml"]
