@@ -15,7 +15,7 @@ TEMPLATES = [["a {}", "no {}"], ["the {}", "something"]]
 NAMES = ["a {}", "the {}", "prompt_ensemble"]
 CONFIG = {
     "datasets": {"d": {"kind": "folder", "templates": TEMPLATES}},
-    "clip": {"model": "open_clip:ViT-B-16"},
+    "clip": {"model": "open_clip:ViT-B-16", "weights": "openai"},
     "evaluation": {"protocols": ["leave_one_out"]},
     "sources": {"cutpaste": {}},
 }
@@ -40,7 +40,10 @@ def parts(auroc, picks, config=CONFIG):
 
 
 def with_clip(model, kind):
-    return CONFIG | {"clip": {"model": model, "weights": None}, "datasets": {"d": CONFIG["datasets"]["d"] | {"kind": kind}}}
+    return CONFIG | {
+        "clip": {"model": model, "weights": None},
+        "datasets": {"d": CONFIG["datasets"]["d"] | {"kind": kind}},
+    }
 
 
 def page(tasks=("t",), labelled=True, config=CONFIG):
