@@ -206,10 +206,13 @@ def _features(network, transform, device, dtype):
     """Function from (n, crop, crop, 3) uint8 to (n, d) float32: normalisation, network, and back to NumPy."""
     import torch
 
+    from swsa_core.devices import inference
+
     network.module.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (transform.mean, transform.std))
     on_gpu = device.startswith("cuda")
     half = dtype == torch.bfloat16
+    forward = inference(network.forward)
 
     def features(batch):
         images = torch.from_numpy(batch)  # (n, h, w, 3) uint8
@@ -217,13 +220,8 @@ def _features(network, transform, device, dtype):
             images = images.pin_memory()
         images = images.to(device, non_blocking=True).permute(0, 3, 1, 2)  # (n, 3, h, w), channels last in memory
         images = images.float().div(255).sub(mean).div(std)
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.split(":")[0], torch.bfloat16, enabled=half),
-            # float32 means float32: a GPU would use TF32 in convolutions, and algorithms that differ between runs.
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-        ):
-            return network.forward(images).float().cpu().numpy()  # (n, d)
+        with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=half):
+            return forward(images).float().cpu().numpy()  # (n, d)
 
     return features
 

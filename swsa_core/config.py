@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from swsa_core.config_datasets import AnyDataset, Support
 from swsa_core.config_errors import sentences
 from swsa_core.config_sections import (
     KNN,
-    AnyDataset,
     Candidate,
     Clip,
     CutPaste,
@@ -29,7 +29,6 @@ from swsa_core.config_sections import (
     Section,
     Several,
     Sources,
-    Support,
     TinyImageNet,
     inconsistent,
     is_weights_file,

@@ -1,4 +1,4 @@
-"""The sections of a config: keys, types, defaults, and what must hold within each."""
+"""The sections of a config but its data sets: keys, types, defaults, and what must hold within each."""
 
 import os
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from swsa_core.backbones import families
 from swsa_core.detectors import prompts
 from swsa_core.diffusion_configs import adm_arguments
 from swsa_core.errors import InputError
 from swsa_core.names import did_you_mean
 
-FAMILIES = ("torchvision", "timm", "open_clip", "mini", "descriptor")
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -21,11 +21,6 @@ PositiveInt = Annotated[int, Field(ge=1)]
 def inconsistent(sentence):
     """Error between keys, whose sentence begins with the key."""
     return PydanticCustomError("consistency", "{sentence}", {"sentence": sentence})
-
-
-def is_weights_file(weights):
-    """Whether clip.weights is the path of a file, not a pretrained tag."""
-    return "/" in weights or weights.endswith(WEIGHTS_SUFFIXES)
 
 
 def _all_different(values):
@@ -45,20 +40,22 @@ Removable = BeforeValidator(_without_removed)
 Range = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
-def _plain(path):
+def plain(path):
+    """`path`, which holds nothing that Snakemake would read as more than a path."""
     if set(str(path)) & set("{}<>"):
         raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
     return path
 
 
-def _not_blank(text):
+def not_blank(text):
+    """`text` without spaces around it, of which something is left."""
     if not text.strip():
         raise ValueError("expected a text that is not blank")
     return text.strip()
 
 
 AnyPath = Annotated[Path, AfterValidator(Path.expanduser)]
-PlainPath = Annotated[AnyPath, AfterValidator(_plain)]
+PlainPath = Annotated[AnyPath, AfterValidator(plain)]
 
 
 def _usable_templates(value):
@@ -81,82 +78,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-class Support(Section):
-    seeds: Annotated[int, Field(ge=2, multiple_of=2)] = 20
-    """Images of the support set that synthetic anomalies are made from; (seeds / 2)² anomalies per source."""
-
-
-class Dataset(Section):
-    root: AnyPath
-    """Directory of the data set in its official layout, relative to the working directory."""
-    tasks: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
-    """Names of the classes or products that are tasks."""
-    support: Support | None = None
-    """Overrides the top-level `support` for this data set."""
-    on_bad_image: Literal["error", "skip"] = "error"
-    """What to do about an image that cannot be read: stop, or go on without it and list it in the report."""
-    allow_missing: bool = False
-    """Go on with what is on disk when official files name images that are not."""
-    templates: OwnTemplates = None
-    """Overrides clip.templates for this data set."""
-
-
-class Official(Dataset):
-    archive: PlainPath | None = None
-    """The official archive where `snakemake datasets` shall take a copy of your own, instead of a download."""
-
-
-class Licensed(Official):
-    accept_license: bool = False
-    """Accept the licence that `snakemake datasets` names."""
-
-
-class Cub(Official):
-    kind: Literal["cub"]
-
-
-class Flowers(Official):
-    kind: Literal["flowers"]
-    real_split: Literal["test", "val"] = "test"
-    """Official split that real evaluation uses."""
-
-
-class MVTecAD(Licensed):
-    kind: Literal["mvtec_ad"]
-
-
-class VisA(Licensed):
-    kind: Literal["visa"]
-    groups: Literal["exact", "atomic"] = "exact"
-    """Defect types: the exact label strings, or each of their comma-separated parts."""
-    min_group_size: PositiveInt = 1
-    """Defect types with fewer test images are left out of one-vs-closest and one-vs-one."""
-
-
-class Classes(Dataset):
-    kind: Literal["classes"]
-
-
-class Folder(Dataset):
-    kind: Literal["folder"]
-    normal: str | None = None
-    """Sub-directory that holds the normal images; the other sub-directories are defect types."""
-    train: PositiveInt | None = None
-    """Normal images drawn for the support set where there is no train/test split."""
-    class_name: Annotated[str, AfterValidator(_not_blank)] | None = None
-    """What the images show, for prompts; the directory's name when left out."""
-
-
-class Digits(Dataset):
-    kind: Literal["digits"]
-    root: None = None
-    """None: scikit-learn ships the images."""
-
-
-AnyDataset = Annotated[
-    Cub | Flowers | MVTecAD | VisA | Classes | Folder | Digits,
-    Field(discriminator="kind"),
-]
+def is_weights_file(weights):
+    """Whether clip.weights is the path of a file, not a pretrained tag."""
+    return "/" in weights or weights.endswith(WEIGHTS_SUFFIXES)
 
 
 class CutPaste(Section):
@@ -237,7 +161,7 @@ class Diffusion(Section):
     @field_validator("model")
     @classmethod
     def _plain_path(cls, value):
-        return _plain(os.path.expanduser(value))
+        return plain(os.path.expanduser(value))
 
     @field_validator("flags")
     @classmethod
@@ -290,8 +214,8 @@ class Candidate(Section):
     @classmethod
     def _known_family(cls, value):
         family, _, model = value.partition(":")
-        if not model or family not in FAMILIES:
-            raise ValueError(f"expected family:model, {did_you_mean(family, FAMILIES)}")
+        if not model or family not in families():
+            raise ValueError(f"expected family:model, {did_you_mean(family, families())}")
         return value
 
     @model_validator(mode="after")
@@ -324,7 +248,7 @@ class Clip(Section):
     @field_validator("weights")
     @classmethod
     def _plain_path(cls, value):
-        return _plain(os.path.expanduser(value)) if value and is_weights_file(value) else value
+        return plain(os.path.expanduser(value)) if value and is_weights_file(value) else value
 
     @model_validator(mode="after")
     def _with_weights(self):

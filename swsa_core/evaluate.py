@@ -1,7 +1,6 @@
 """AUROC of every candidate on every validation set: the real test images and the synthetic anomalies (§3.1, §4.2)."""
 
 import json
-import math
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from swsa_core.consensus import RANK_ENSEMBLE, rank_ensemble
 from swsa_core.datasets import real_validation
 from swsa_core.detectors.prompts import ENSEMBLE
 from swsa_core.errors import InputError
-from swsa_core.metrics import pair_counts
+from swsa_core.metrics import exact_mean, pair_counts
 from swsa_core.protocols import compare
 
 # What stands among the candidates without being one: detectors that combine all of them.
@@ -88,7 +87,7 @@ def check_complete(scores, index, dataset):
     }
     if skipped:
         image_id, reason = next(iter(skipped.items()))
-        path = index.loc[index["image_id"] == image_id, "path"].item()
+        path = index.loc[index["image_id"] == image_id, "path"].iloc[0]
         others = f" {len(skipped) - 1} more are left out, too;" if len(skipped) > 1 else ""
         raise InputError(
             f"datasets.{dataset}.on_bad_image: error, but the finished scores leave out image {image_id!r} of file {path!r} "
@@ -148,7 +147,7 @@ def _real_rows(candidates, groups, won, sizes, n_normal, settings, closest):
         if len(groups) > 1:
             worst = lowest[c]
             found["one_vs_closest"] = aurocs[worst, c], sizes[worst], groups[worst]
-            found["one_vs_one"] = _mean(aurocs[1:, c]), sizes[1:].sum(), ""
+            found["one_vs_one"] = exact_mean(aurocs[1:, c]), sizes[1:].sum(), ""
         for setting in settings:
             if setting not in found:
                 continue
@@ -172,13 +171,8 @@ def _closest(aurocs, closest, single):
     single: which columns are candidates, not combinations of them.
     """
     if closest == "shared":
-        return np.full(aurocs.shape[1], np.argmin([_mean(row) for row in aurocs[:, single]]))
+        return np.full(aurocs.shape[1], np.argmin([exact_mean(row) for row in aurocs[:, single]]))
     return aurocs.argmin(axis=0)
-
-
-def _mean(values):
-    """Mean of a correctly rounded sum, so that the same values in another order give the same mean."""
-    return math.fsum(values.tolist()) / len(values)
 
 
 def _synthetic_rows(comparisons, hardest, hardest_by):

@@ -1,9 +1,11 @@
-"""Figures of merit: AUROC, rank correlation, total variation.
+"""Figures of merit: AUROC and its mean, rank correlation, total variation.
 
 A score is higher = more anomalous throughout. An AUROC is the share of (anomaly, normal) pairs in which the anomaly
 scores higher, a tie counting one half: pairs are counted in whole numbers and divided once, so that equal counts give
 equal floats.
 """
+
+import math
 
 import numpy as np
 from scipy import stats
@@ -25,6 +27,17 @@ def auroc(scores, labels):
         raise ValueError(f"an AUROC needs normal and anomalous scores, received {labels.size} labels of one class only")
     won, sizes = pair_counts(np.asarray(scores)[:, None], labels.astype(int), normal=0, n_groups=2)  # (2, 1), (2,)
     return float(won[1, 0] / (2 * sizes[0] * sizes[1]))
+
+
+def exact_mean(values):
+    """Mean of the values that are not NaN, of a correctly rounded sum: the same ones in another order tie. NaN of none.
+
+    >>> exact_mean([0.1, 0.2, 0.3]) == exact_mean([0.3, 0.2, 0.1])
+    True
+    """
+    values = np.asarray(values, dtype=float)
+    known = values[~np.isnan(values)]
+    return math.fsum(known) / len(known) if len(known) else math.nan
 
 
 def pairwise_auroc(scores, groups, normal):

@@ -4,7 +4,6 @@
 docs/strategies.md.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from swsa_core import consensus
+from swsa_core.metrics import exact_mean
 from swsa_core.seeding import rng
 from swsa_core.wording import words
 
@@ -34,7 +34,7 @@ def swsa_combined_quality(synthetic):
     synthetic: (sources, c) synthetic AUROCs of one task; rank 1 the highest, ties share a rank. An undefined AUROC gives
     no rank; NaN where a candidate has none at all.
     """
-    return -_mean(rankdata(-np.asarray(synthetic, dtype=float), axis=1, nan_policy="omit"))
+    return -_means(rankdata(-np.asarray(synthetic, dtype=float), axis=1, nan_policy="omit"))
 
 
 def fixed_best_quality(synthetic):
@@ -42,7 +42,7 @@ def fixed_best_quality(synthetic):
 
     synthetic: (tasks, c) synthetic AUROCs of one source. NaN where a candidate has none at all.
     """
-    return _mean(np.asarray(synthetic, dtype=float))
+    return _means(np.asarray(synthetic, dtype=float))
 
 
 class Strategy(NamedTuple):
@@ -138,10 +138,10 @@ def strategies(selection, seed, resamples=1000, level=LEVEL):
                 **dict(zip(("selection", "dataset", "setting"), keys, strict=True)),
                 sees=[find(strategy).sees for strategy, _ in columns],
                 n_tasks=np.isfinite(right).sum(axis=0),
-                pick_rate=_mean(right),
+                pick_rate=_means(right),
                 pick_rate_low=right_low,
                 pick_rate_high=right_high,
-                regret=_mean(regret),
+                regret=_means(regret),
                 regret_low=regret_low,
                 regret_high=regret_high,
             )[COLUMNS]
@@ -172,10 +172,6 @@ def _interval(row, name):
     return f"{value:.3f}" if np.isnan(low) else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _mean(values):
-    """Mean over the first axis, NaN left out; NaN where there is nothing else. values: (m, c). Returns (c,).
-
-    Of correctly rounded sums: a column with the same values in another order has the same mean.
-    """
-    columns = [column[np.isfinite(column)] for column in values.T]
-    return np.array([math.fsum(column) / len(column) if len(column) else np.nan for column in columns])
+def _means(values):
+    """`exact_mean` of each column, (c,); values: (m, c)."""
+    return np.array([exact_mean(column) for column in values.T])

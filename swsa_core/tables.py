@@ -3,12 +3,11 @@
 Every function takes and returns DataFrames. Text columns hold "" where there is nothing, never NaN.
 """
 
-import math
-
 import pandas as pd
 
 from swsa_core.consensus import QUALITIES, RANK_ENSEMBLE
 from swsa_core.evaluate import COMBINED
+from swsa_core.metrics import exact_mean
 
 # So many tasks of a data set are shown one by one, as cards, panels and contact sheets; more are summarised.
 MOST_TASKS = 12
@@ -110,7 +109,7 @@ def ranking(auroc):
     keys = RANKING[:-2]
     rows = auroc[auroc["candidate"] != RANK_ENSEMBLE]
     rows = rows.assign(n_anomalies=rows["n_anomalies"].astype(str))
-    return rows.groupby(keys, sort=False).agg(auroc=("auroc", _exact_mean), n_tasks=("task", "nunique")).reset_index()
+    return rows.groupby(keys, sort=False).agg(auroc=("auroc", exact_mean), n_tasks=("task", "nunique")).reset_index()
 
 
 def stage_costs(benchmarks):
@@ -127,9 +126,3 @@ def stage_costs(benchmarks):
         .agg(jobs=("s", "size"), seconds=("s", "sum"), longest=("s", "max"), peak_mb=("max_rss", "max"))
         .reset_index()[STAGE_COSTS]
     )
-
-
-def _exact_mean(values):
-    """Mean of a correctly rounded sum over the known values: equal values in another order rank alike (see evaluate)."""
-    known = values.dropna()
-    return math.fsum(known) / len(known) if len(known) else math.nan

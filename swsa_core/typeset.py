@@ -7,6 +7,7 @@ below ours, or in square brackets; our values have the difference to it in paren
 import pandas as pd
 
 from swsa_core.paper_tables import cut_off
+from swsa_core.wording import words
 
 PRINTED = "printed"  # in place of the protocol
 WIDEST = 100  # characters of a table that fits across a page
@@ -135,15 +136,6 @@ def escaped(text):
     special = {character: "\\" + character for character in "&%$#_{}"}
     special |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
     return text.translate(str.maketrans(special))
-
-
-def words(name):
-    """A name of the config as words.
-
-    >>> words("one_vs_closest")
-    'one vs closest'
-    """
-    return name.replace("_", " ")
 
 
 def _wide(rows, keys, counts, across, cells):

@@ -282,13 +282,13 @@ def test_markdown_has_rows_of_one_width(layouts, name):
 
 
 def test_cells_show_ours_and_the_printed_value(layouts):
-    frame = layouts["table1"]["model selection, one vs closest"]
-    assert frame["strategy", ""].tolist() == ["largest model"] * 2 + ["swsa cutpaste"] * 2
+    frame = layouts["table1"]["model selection, one-vs-closest"]
+    assert frame["strategy", ""].tolist() == ["largest model"] * 2 + ["SWSA with CutPaste"] * 2
     assert frame["protocol", ""].tolist() == ["", "printed", "paper", "printed"]
     assert frame["birds", "picks"].tolist() == ["1/4", "11/200", "3/4", "60/200"]
     assert frame["birds", "AUROC"].tolist() == ["0.625 (-0.028)", "0.653", "0.675 (-0.068)", "0.743"]
     assert frame["birds", "ties"].tolist() == ["1", "", "3", ""]
-    ranking = layouts["table2"]["model ranking, one vs closest"].set_index(["source", "protocol"])
+    ranking = layouts["table2"]["model ranking, one-vs-closest"].set_index(["source", "protocol"])
     assert ranking.loc[("diffusion", "printed"), "10 anomalies"] == "0.600, p = 1.67e-02"
     assert ("tiny imagenet", "printed") not in ranking.index
 

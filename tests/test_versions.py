@@ -17,7 +17,17 @@ ROOT = Path(__file__).parents[1]
 ACCEPTED = Path(__file__).with_name("stage_digests.json")
 PACKAGES = ("swsa_core", "workflow_scripts")
 # Modules that tell, carry and name results but do not make them.
-PLUMBING = {"errors", "names", "store", "config", "config_errors", "config_sections", "versions", "_job"}
+PLUMBING = {
+    "errors",
+    "names",
+    "store",
+    "config",
+    "config_datasets",
+    "config_errors",
+    "config_sections",
+    "versions",
+    "_job",
+}
 
 
 def imported(tree):
