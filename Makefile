@@ -49,7 +49,7 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --extra dev pyproject.toml -o requirements.lock
 
 schema: setup
-	$(BIN)/python -m swsa_core.config
+	$(BIN)/python -m swsa_core.config.config
 
 install-mini:
 	cp resources/mini_models/*.safetensors resources/mini_models/*.json models/mini/

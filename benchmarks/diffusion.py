@@ -17,11 +17,11 @@ from typing import NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from swsa_core.devices import inference
+from swsa_core.basics.devices import inference
 from swsa_core.diffusion import build_adm, diffstyle, invert, timesteps
 from swsa_core.diffusion.ddim import ddim_step, reverse_steps
 from swsa_core.diffusion.hspace import compile_network, decode, encode
-from swsa_core.diffusion_configs import IMAGENET_256
+from swsa_core.files.diffusion_flags import IMAGENET_256
 
 GAMMA = 0.7
 # The block pattern of ADM-256 at 64 px: 8.7 M parameters.

@@ -12,10 +12,10 @@ import time
 import numpy as np
 
 from swsa_core import datasets
-from swsa_core.backbones import load_backbone
-from swsa_core.config import validate
+from swsa_core.candidates.backbone import load_backbone
+from swsa_core.config.config import validate
 from swsa_core.detectors.knn import knn_score
-from swsa_core.image_stream import FileReader
+from swsa_core.embedding.image_stream import FileReader
 from swsa_core.metrics import auroc
 
 

@@ -37,8 +37,9 @@ def data(seed=0):
 
 def ours(queries, bank, index, threads):
     """One-vs-rest (200,) and pairs (200, 199); index: the table of `image_table`."""
-    from swsa_core.evaluate import real_wins
-    from swsa_core.score_knn import Scores, score_all
+    from swsa_core.detectors.score_knn import score_all
+    from swsa_core.detectors.scores import Scores
+    from swsa_core.evaluation.evaluate import real_wins
 
     scores = score_all(queries, bank, np.full(N_CLASSES, BANK), K, threads)  # (n, 200)
     test = {"image_id": index["image_id"].to_numpy(dtype=object), "scores": scores}

@@ -20,9 +20,11 @@ from snakemake.utils import update_config
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from swsa_core import store, strategies, tables  # noqa: E402
-from swsa_core.config import validate  # noqa: E402
-from swsa_core.select import TEXT  # noqa: E402
+from swsa_core.config.config import validate  # noqa: E402
+from swsa_core.files import store  # noqa: E402
+from swsa_core.report import tables  # noqa: E402
+from swsa_core.strategies import compare as strategies  # noqa: E402
+from swsa_core.strategies.select import TEXT  # noqa: E402
 
 KEYS = ["selection", "dataset", "setting", "strategy", "protocol"]
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from swsa_core import datasets
 from swsa_core.anomalies.diffusion import check_size, find_model
-from swsa_core.backbones import check_model, most_words
-from swsa_core.config import KINDS, POOLS, clip_backbone, validate
-from swsa_core.datasets import procedural, tiny_imagenet
-from swsa_core.detectors.prompts import check_texts
-from swsa_core.downloads import PUBLISHED
-from swsa_core.errors import InputError
-from swsa_core.fetch_dataset import is_absent, or_fetch, to_fetch
+from swsa_core.candidates.backbone import check_model, most_words
+from swsa_core.config.config import KINDS, POOLS, clip_backbone, validate
+from swsa_core.anomalies import procedural, tiny_imagenet
+from swsa_core.candidates.prompts import check_texts, texts_of_classes
+from swsa_core.files.downloads import PUBLISHED
+from swsa_core.basics.errors import InputError
+from swsa_core.datasets.fetch import is_absent, or_fetch, to_fetch
 from swsa_core.mini.clip_words import check_prompts
-from swsa_core.names import SLUG, did_you_mean, unique_slugs
-from swsa_core.split_support import check_supports
-from swsa_core.versions import stage_version
+from swsa_core.basics.names import SLUG, did_you_mean, unique_slugs
+from swsa_core.datasets.support import check_supports
+from swsa_core.basics.versions import stage_version
 
 
 def checked(function, *args):
@@ -101,7 +101,7 @@ if workflow.is_main_process:
             of_dataset(name, check_texts, *texts, most_words(model))
             if model["model"] == "mini:clip":
                 key = f"datasets.{name}.class_name" if spec["kind"] == "folder" else None
-                of_dataset(name, check_prompts, *texts, key)
+                of_dataset(name, check_prompts, texts_of_classes(*texts), key)
 
 
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone

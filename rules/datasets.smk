@@ -1,4 +1,4 @@
-from swsa_core import fetch_dataset
+from swsa_core.datasets import fetch as fetch_dataset
 from swsa_core.datasets.official import FILES
 
 

@@ -1,4 +1,4 @@
-from swsa_core.figure_tasks import figure_tasks
+from swsa_core.config.figure_tasks import figure_tasks
 
 # {data set: slug of the task in Figure 4 and Table 3}, and the candidate whose features they are about, by its slug
 TSNE_TASKS = {

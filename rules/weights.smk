@@ -1,4 +1,4 @@
-from swsa_core.downloads import published_at
+from swsa_core.files.downloads import published_at
 
 
 rule fetch_weights:

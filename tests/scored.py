@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from swsa_core.score_knn import score_dataset
+from swsa_core.detectors.score_knn import score_dataset
 
 SPEC = {"kind": "classes", "groups": "exact", "min_group_size": 1}
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from swsa_core import confidence as confidence_stage
-from swsa_core import contact_sheets, evaluate, select
+from swsa_core.evaluation import confidence as confidence_stage
+from swsa_core.evaluation import evaluate
+from swsa_core.report import contact_sheets
+from swsa_core.strategies import select
 
 PROTOCOLS = ["leave_one_out", "paired", "paper"]
 SETTINGS = ["one_vs_closest", "one_vs_rest"]

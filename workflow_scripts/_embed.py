@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from swsa_core.backbones import load_backbone
-from swsa_core.embed import embed
-from swsa_core.errors import InputError
-from swsa_core.versions import stage_version
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.versions import stage_version
+from swsa_core.candidates.backbone import load_backbone
+from swsa_core.embedding.embed import embed
 from workflow_scripts._job import progress
 
 

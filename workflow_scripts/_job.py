@@ -6,7 +6,7 @@ import time
 import traceback
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
 
 
 class Tracked(dict):

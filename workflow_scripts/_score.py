@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swsa_core import store
+from swsa_core.files import store
 
 SAME = ("model", "weights_sha256", "transform", "precision")  # in all embeddings that are compared
 

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from swsa_core import contact_sheets, score_knn, store
-from swsa_core.anomalies.files import read_origins
-from swsa_core.config import POOLS, clip_backbone
-from swsa_core.config_sections import Sources
-from swsa_core.image_stream import RowReader
-from swsa_core.images import prepared, read_image
-from swsa_core.names import unique_slugs
-from swsa_core.protocols import compare
-from swsa_core.tables import shown, stack
-from swsa_core.versions import STAGE_VERSIONS
+from swsa_core.anomalies.made import read_origins
+from swsa_core.basics.names import unique_slugs
+from swsa_core.basics.versions import STAGE_VERSIONS
+from swsa_core.config.config import POOLS, clip_backbone
+from swsa_core.config.sections import Sources
+from swsa_core.detectors import score_knn
+from swsa_core.embedding.image_stream import RowReader
+from swsa_core.evaluation.protocols import compare
+from swsa_core.files import store
+from swsa_core.files.images import prepared, read_image
+from swsa_core.report import contact_sheets
+from swsa_core.report.tables import shown, stack
 
 TEXT = (
     ["dataset", "task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest", "strategy", "source"]

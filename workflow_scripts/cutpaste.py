@@ -1,11 +1,11 @@
 import numpy as np
 
-from swsa_core import store
 from swsa_core.anomalies.cutpaste import by_config, cutpaste_per_image
-from swsa_core.anomalies.files import write_anomalies
-from swsa_core.errors import InputError
-from swsa_core.images import prepared
-from swsa_core.seeding import rng
+from swsa_core.anomalies.made import write_anomalies
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.seeding import rng
+from swsa_core.files import store
+from swsa_core.files.images import prepared
 from workflow_scripts._job import job
 
 with job(snakemake):

@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from swsa_core import store
 from swsa_core.anomalies.diffusion import find_model, from_network, halves, to_network
-from swsa_core.contact_sheets import cross_sheet
-from swsa_core.devices import find_device, find_dtype
+from swsa_core.basics.devices import find_device, find_dtype
 from swsa_core.diffusion import load_adm
 from swsa_core.diffusion.batches import BatchSize
 from swsa_core.diffusion.generate import generate, invert_halves, made_by
 from swsa_core.diffusion.hspace import compile_network
-from swsa_core.images import prepared
+from swsa_core.files import store
+from swsa_core.files.images import prepared
+from swsa_core.report.contact_sheets import cross_sheet
 from workflow_scripts._job import job, progress
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from swsa_core.anomalies.files import check_one_precision, read_origins
-from swsa_core.image_stream import RowReader
+from swsa_core.anomalies.made import check_one_precision, read_origins
+from swsa_core.embedding.image_stream import RowReader
 from workflow_scripts._embed import embed_rows
 from workflow_scripts._job import job
 

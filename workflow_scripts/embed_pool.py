@@ -1,5 +1,5 @@
-from swsa_core import store
-from swsa_core.image_stream import FileReader
+from swsa_core.embedding.image_stream import FileReader
+from swsa_core.files import store
 from workflow_scripts._embed import embed_rows, told
 from workflow_scripts._job import job
 

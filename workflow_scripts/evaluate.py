@@ -1,8 +1,10 @@
 import pandas as pd
 
-from swsa_core import confidence, consensus, evaluate, score_clip, score_knn, store
-from swsa_core.detectors.prompts import ENSEMBLE
-from swsa_core.tables import stack
+from swsa_core.candidates.prompts import ENSEMBLE
+from swsa_core.detectors import score_clip, score_knn
+from swsa_core.evaluation import confidence, consensus, evaluate
+from swsa_core.files import store
+from swsa_core.report.tables import stack
 from workflow_scripts._job import dataset_spec, job
 
 CANDIDATE_COLUMNS = ["candidate", "model", "n_parameters", "feature_size", "weights_sha256", "transform"]

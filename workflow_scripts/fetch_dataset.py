@@ -1,4 +1,4 @@
-from swsa_core.fetch_dataset import fetch_dataset, license_line, published
+from swsa_core.datasets.fetch import fetch_dataset, license_line, published
 from workflow_scripts._job import job, progress
 
 with job(snakemake):

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from swsa_core.downloads import PUBLISHED, download
+from swsa_core.files.downloads import PUBLISHED, download
 from workflow_scripts._job import job, progress
 
 with job(snakemake):

@@ -1,6 +1,8 @@
 from pathlib import Path
 
-from swsa_core import figure_style, figures, store
+from swsa_core.files import store
+from swsa_core.report import figures
+from swsa_core.report import style as figure_style
 from workflow_scripts._job import job
 from workflow_scripts._study import TEXT, read_sheets, read_supports, read_tables
 

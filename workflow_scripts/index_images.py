@@ -1,4 +1,5 @@
-from swsa_core import datasets, store
+from swsa_core import datasets
+from swsa_core.files import store
 from workflow_scripts._job import dataset_spec, job
 
 with job(snakemake):

@@ -1,5 +1,5 @@
-from swsa_core import store
-from swsa_core.datasets import procedural, tiny_imagenet
+from swsa_core.anomalies import procedural, tiny_imagenet
+from swsa_core.files import store
 from workflow_scripts._job import job
 
 with job(snakemake):

@@ -1,9 +1,12 @@
 from pathlib import Path
 
-from swsa_core import figure_style, paper_figures, store, tsne
-from swsa_core.anomalies.files import read_origins
-from swsa_core.image_stream import RowReader
-from swsa_core.images import prepared
+from swsa_core.anomalies.made import read_origins
+from swsa_core.embedding.image_stream import RowReader
+from swsa_core.evaluation import tsne
+from swsa_core.files import store
+from swsa_core.files.images import prepared
+from swsa_core.paper import figures as paper_figures
+from swsa_core.report import style as figure_style
 from workflow_scripts._job import job
 from workflow_scripts._study import TEXT
 

@@ -1,6 +1,11 @@
 from pathlib import Path
 
-from swsa_core import paper_tables, select, store, tables, total_variation, typeset
+from swsa_core.evaluation import total_variation
+from swsa_core.files import store
+from swsa_core.paper import tables as paper_tables
+from swsa_core.paper import typeset
+from swsa_core.report import tables
+from swsa_core.strategies import select
 from workflow_scripts._job import job
 
 with job(snakemake):

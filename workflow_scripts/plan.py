@@ -1,14 +1,14 @@
 from pathlib import Path
 
 from swsa_core.anomalies.diffusion import find_model
-from swsa_core.config import clip_backbone
-from swsa_core.costs import backbone_cost, backbone_speed, diffusion_cost, diffusion_speed
-from swsa_core.embed import share_threads
-from swsa_core.fetch_dataset import is_absent
-from swsa_core.library_weights import of_libraries
-from swsa_core.names import unique_slugs
-from swsa_core.plan import FLOAT32, device_seconds, downloads, jobs, official_size, size_on_disk, to_do
-from swsa_core.plan_table import scaled, table, totals
+from swsa_core.basics.names import unique_slugs
+from swsa_core.candidates.prefetch import of_libraries
+from swsa_core.config.config import clip_backbone
+from swsa_core.datasets.fetch import is_absent
+from swsa_core.embedding.embed import share_threads
+from swsa_core.plan.costs import backbone_cost, backbone_speed, diffusion_cost, diffusion_speed
+from swsa_core.plan.jobs import FLOAT32, device_seconds, downloads, jobs, official_size, size_on_disk, to_do
+from swsa_core.plan.table import scaled, table, totals
 from workflow_scripts._job import job
 
 NOTES = """
@@ -29,7 +29,7 @@ def speeds(config, left, models, costs, diffusion):
         return dict.fromkeys(stages, given * 1e12), "cuda", f"on a device of {given:g} TFLOP/s (runtime.tflops)"
     import torch
 
-    from swsa_core.devices import find_device, find_dtype
+    from swsa_core.basics.devices import find_device, find_dtype
 
     device = find_device(config["runtime"]["device"])
     dtype = find_dtype(config["precision"], device)

@@ -3,7 +3,10 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from swsa_core import __version__, report, store, tables
+from swsa_core import __version__
+from swsa_core.files import store
+from swsa_core.report import page as report
+from swsa_core.report import tables
 from workflow_scripts._job import job
 from workflow_scripts._study import (
     TEXT,

@@ -1,9 +1,9 @@
 import torch
 
-from swsa_core import score_clip
-from swsa_core.detectors import clip
-from swsa_core.detectors.prompts import prompts
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
+from swsa_core.candidates import clip
+from swsa_core.candidates.prompts import prompts
+from swsa_core.detectors import score_clip
 from workflow_scripts._job import job
 from workflow_scripts._score import describe, read_embeddings
 

@@ -1,4 +1,4 @@
-from swsa_core import score_knn
+from swsa_core.detectors import score_knn
 from workflow_scripts._job import job
 from workflow_scripts._score import describe, read_embeddings
 

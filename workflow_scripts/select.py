@@ -1,5 +1,6 @@
-from swsa_core import select, store
-from swsa_core.tables import stack
+from swsa_core.files import store
+from swsa_core.report.tables import stack
+from swsa_core.strategies import select
 from workflow_scripts._job import job
 
 TEXT = (

@@ -1,7 +1,8 @@
-from swsa_core import datasets, store
-from swsa_core.errors import InputError
-from swsa_core.images import read_image
-from swsa_core.split_support import split_support
+from swsa_core import datasets
+from swsa_core.basics.errors import InputError
+from swsa_core.datasets.support import split_support
+from swsa_core.files import store
+from swsa_core.files.images import read_image
 from workflow_scripts._job import dataset_spec, job
 
 with job(snakemake):

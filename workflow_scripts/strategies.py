@@ -1,4 +1,5 @@
-from swsa_core import store, strategies
+from swsa_core.files import store
+from swsa_core.strategies import compare as strategies
 from workflow_scripts._job import job
 from workflow_scripts._study import read_tables
 

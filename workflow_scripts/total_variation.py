@@ -1,6 +1,7 @@
 import time
 
-from swsa_core import evaluate, store, total_variation
+from swsa_core.evaluation import evaluate, total_variation
+from swsa_core.files import store
 from workflow_scripts._job import dataset_spec, job, progress
 from workflow_scripts._score import read_embeddings
 

@@ -1,5 +1,7 @@
-from swsa_core import score_knn, store, tsne
-from swsa_core.seeding import rng
+from swsa_core.basics.seeding import rng
+from swsa_core.detectors import score_knn
+from swsa_core.evaluation import tsne
+from swsa_core.files import store
 from workflow_scripts._job import dataset_spec, job
 from workflow_scripts._score import read_embeddings
 

@@ -1,5 +1,5 @@
-from swsa_core.downloads import check_file, published_at
-from swsa_core.library_weights import fetch, of_libraries
+from swsa_core.candidates.prefetch import fetch, of_libraries
+from swsa_core.files.downloads import check_file, published_at
 from workflow_scripts._job import job
 
 with job(snakemake):

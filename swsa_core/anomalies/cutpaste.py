@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
 
 MAX_DRAWS = 100
 CENTRAL = 224 / 256

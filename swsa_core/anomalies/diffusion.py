@@ -9,13 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from swsa_core.diffusion_configs import adm_arguments, diffusers_weights, read_diffusers_config
-from swsa_core.downloads import PLACE, PUBLISHED
-from swsa_core.errors import InputError
-from swsa_core.names import did_you_mean
-from swsa_core.seeding import rng
-
-MINI = Path(__file__).parents[2] / "models" / "mini"
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.names import did_you_mean
+from swsa_core.basics.seeding import rng
+from swsa_core.files.diffusion_flags import adm_arguments, diffusers_weights, read_diffusers_config
+from swsa_core.files.downloads import PLACE, PUBLISHED
+from swsa_core.files.weights import MINI_WEIGHTS
 
 
 class DiffusionModel(NamedTuple):
@@ -37,7 +36,7 @@ class DiffusionModel(NamedTuple):
         if path.is_dir():
             root, _ = read_diffusers_config(path)
             return [str(file) for file in (root / "config.json", *diffusers_weights(root))]
-        return [self.path, str(path.with_suffix(".json"))] if path.parent == MINI else [self.path]
+        return [self.path, str(path.with_suffix(".json"))] if path.parent == MINI_WEIGHTS else [self.path]
 
 
 def halves(seed_ids, seed, dataset, task):
@@ -64,8 +63,8 @@ def find_model(source):
     if model in PUBLISHED:
         return DiffusionModel(PLACE.format(name=model), None, adm_arguments()["image_size"])
     if model.startswith("mini:"):
-        record = MINI / f"{model.removeprefix('mini:')}.json"
-        known = sorted(f"mini:{path.stem}" for path in MINI.glob("adm_*.json"))
+        record = MINI_WEIGHTS / f"{model.removeprefix('mini:')}.json"
+        known = sorted(f"mini:{path.stem}" for path in MINI_WEIGHTS.glob("adm_*.json"))
         if f"mini:{record.stem}" not in known:
             raise InputError(f"sources.diffusion.model: {model!r} is not in models/mini, {did_you_mean(model, known)}")
         flags = json.loads(record.read_text())["config"]

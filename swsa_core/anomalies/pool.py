@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from swsa_core.errors import InputError
-from swsa_core.seeding import rng
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.seeding import rng
 
 
 def sample_pool(pool_size, n, tasks, seed, dataset, source):

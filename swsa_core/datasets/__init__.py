@@ -4,7 +4,7 @@ A kind is a module with
     ANOMALIES    "classes" (the anomalies of a task are the test images of all other classes) or "defects"
     tasks(spec)  names of the tasks, from directory listings and small text files
     inputs(spec, task=None)  paths whose change means that the task's support (None: the whole index) changed
-    rows(spec, names=None)   `listing.Row`s of the classes `names` (None: all), train and test
+    rows(spec, names=None)   `Row`s of the classes `names` (None: all), train and test
     class_name(name)         the name for prompts
 Image files are listed, never opened.
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.names import did_you_mean
+from swsa_core.basics.seeding import rng
 from swsa_core.datasets import classes, cub, digits, flowers, folder, mvtec_ad, visa
-from swsa_core.datasets.listing import NORMAL
-from swsa_core.errors import InputError
-from swsa_core.names import did_you_mean
-from swsa_core.seeding import rng
+from swsa_core.datasets.rows import NORMAL
 
 KINDS = {
     "cub": cub,

@@ -1,8 +1,8 @@
 """An own data set of classes: train/<class> and test/<class>; every class of train/ is a task."""
 
-from swsa_core.datasets import listing
-from swsa_core.datasets.listing import Row
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
+from swsa_core.datasets.rows import Row, choose, spaced, with_support
+from swsa_core.files import listing
 
 ANOMALIES = "classes"
 LAYOUT = "a folder with train/<class>/ and test/<class>/"
@@ -21,9 +21,9 @@ def tasks(spec):
             f"root {str(root)!r} lacks {len(untested)} of {len(known)} test directories, the first is "
             f"'test/{untested[0]}': add them, or set allow_missing: true to have no real figures for these classes"
         )
-    chosen = listing.choose(spec, known)
+    chosen = choose(spec, known)
     counts = {name: len(listing.images(root / "train" / name)) for name in chosen} if spec["allow_missing"] else {}
-    return listing.with_support(spec, chosen, counts)
+    return with_support(spec, chosen, counts)
 
 
 def inputs(spec, task=None):
@@ -52,7 +52,7 @@ def rows(spec, names=None):
 
 def class_name(name):
     """Name with spaces instead of underscores."""
-    return listing.spaced(name)
+    return spaced(name)
 
 
 def _classes(root, split):

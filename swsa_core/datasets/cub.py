@@ -3,9 +3,9 @@
 import re
 from collections import Counter
 
-from swsa_core.datasets import listing
-from swsa_core.datasets.listing import Row
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
+from swsa_core.datasets.rows import Row, choose, on_disk, spaced, with_support
+from swsa_core.files import listing
 
 ANOMALIES = "classes"
 TABLES = ("images.txt", "classes.txt", "image_class_labels.txt", "train_test_split.txt")
@@ -15,7 +15,7 @@ LAYOUT = "the folder CUB_200_2011 with images/<class>/, " + ", ".join(TABLES)
 def tasks(spec):
     """The classes, in the order of classes.txt."""
     counts = Counter(row.label for row in rows(spec) if row.split == "train")
-    return listing.with_support(spec, listing.choose(spec, _classes(spec).values()), counts)
+    return with_support(spec, choose(spec, _classes(spec).values()), counts)
 
 
 def inputs(spec, task=None):
@@ -37,7 +37,7 @@ def rows(spec, names=None):
         for number, name in images.items()
         if (label := classes[labels[number]]) and (names is None or label in names)
     ]
-    return listing.on_disk(spec, found, "images.txt")
+    return on_disk(spec, found, "images.txt")
 
 
 def class_name(name):
@@ -46,7 +46,7 @@ def class_name(name):
     >>> class_name("001.Black_footed_Albatross")
     'Black footed Albatross'
     """
-    return listing.spaced(re.sub(r"^\d+\.", "", name))
+    return spaced(re.sub(r"^\d+\.", "", name))
 
 
 def _classes(spec):

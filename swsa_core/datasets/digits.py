@@ -1,7 +1,6 @@
 """The 1,797 handwritten digits that scikit-learn ships (Alpaydin & Kaynak 1998), 8 x 8 pixels, no download."""
 
-from swsa_core.datasets import listing
-from swsa_core.datasets.listing import Row
+from swsa_core.datasets.rows import Row, choose
 
 ANOMALIES = "classes"
 CLASSES = tuple("0123456789")
@@ -11,7 +10,7 @@ TRAIN_IMAGES = 30
 
 def tasks(spec):
     """The ten digits."""
-    return listing.choose(spec, CLASSES)
+    return choose(spec, CLASSES)
 
 
 def inputs(spec, task=None):

@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from swsa_core.datasets import listing
-from swsa_core.datasets.listing import Row
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
+from swsa_core.datasets.rows import Row, choose, on_disk, with_support
+from swsa_core.files import listing
 
 ANOMALIES = "classes"
 TABLES = ("setid.mat", "imagelabels.mat")
@@ -18,9 +18,7 @@ def tasks(spec):
     found = rows(spec)
     present = set(_tables(spec)[0].values())
     known = [name for label, name in enumerate(names_by_label(), 1) if label in present]
-    return listing.with_support(
-        spec, listing.choose(spec, known), Counter(row.label for row in found if row.split == "train")
-    )
+    return with_support(spec, choose(spec, known), Counter(row.label for row in found if row.split == "train"))
 
 
 def inputs(spec, task=None):
@@ -39,7 +37,7 @@ def rows(spec, names=None):
         for number in sorted(numbers)
         if (flower := flowers[labels[number] - 1]) and (names is None or flower in names)
     ]
-    return listing.on_disk(spec, found, "setid.mat")
+    return on_disk(spec, found, "setid.mat")
 
 
 def class_name(name):

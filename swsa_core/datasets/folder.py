@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from swsa_core.datasets import listing
-from swsa_core.datasets.listing import NORMAL, Row
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
+from swsa_core.datasets.rows import NORMAL, Row, choose, product_name
+from swsa_core.files import listing
 
 ANOMALIES = "defects"
 LAYOUT = (
@@ -32,7 +32,7 @@ class _Part(NamedTuple):
 def tasks(spec):
     """The one task: the base name of the root."""
     rows(spec)
-    return listing.choose(spec, [_name(spec)])
+    return choose(spec, [_name(spec)])
 
 
 def inputs(spec, task=None):
@@ -72,7 +72,7 @@ def draw_train(rows, count, generator):
 
 def class_name(name):
     """The folder's name, cleaned like a product's."""
-    return listing.product_name(name)
+    return product_name(name)
 
 
 def _name(spec):

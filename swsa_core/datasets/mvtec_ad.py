@@ -1,8 +1,8 @@
 """MVTec-AD (Bergmann et al. 2019): 15 products, normal train images, test images of several defect types."""
 
-from swsa_core.datasets import listing
-from swsa_core.datasets.listing import NORMAL, Row
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
+from swsa_core.datasets.rows import NORMAL, Row, choose, product_name, with_support
+from swsa_core.files import listing
 
 ANOMALIES = "defects"
 CATEGORIES = (
@@ -18,10 +18,10 @@ def tasks(spec):
     others = [
         name for name in listing.directories(root) if name not in CATEGORIES and (root / name / "train/good").is_dir()
     ]
-    chosen = listing.choose(spec, [*CATEGORIES, *others])
+    chosen = choose(spec, [*CATEGORIES, *others])
     if not spec["allow_missing"]:
         _check_complete(root, chosen)
-    return listing.with_support(spec, chosen, {name: len(_images(root, name, "train", NORMAL)) for name in chosen})
+    return with_support(spec, chosen, {name: len(_images(root, name, "train", NORMAL)) for name in chosen})
 
 
 def inputs(spec, task=None):
@@ -45,7 +45,7 @@ def rows(spec, names=None):
 
 def class_name(name):
     """Name with spaces, metal_nut -> metal nut, cleaned like VisA's."""
-    return listing.product_name(name)
+    return product_name(name)
 
 
 def _groups(root, name):

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from swsa_core.downloads import Published, download
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
+from swsa_core.files.downloads import Published, download
 
 
 class License(NamedTuple):

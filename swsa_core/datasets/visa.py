@@ -3,9 +3,9 @@
 import csv
 from collections import Counter
 
-from swsa_core.datasets import listing
-from swsa_core.datasets.listing import NORMAL, Row
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
+from swsa_core.datasets.rows import NORMAL, Row, choose, on_disk, product_name, with_support
+from swsa_core.files import listing
 
 ANOMALIES = "defects"
 SPLIT = "split_csv/1cls.csv"
@@ -14,8 +14,8 @@ LAYOUT = f"the VisA folder with {SPLIT}, <product>/image_anno.csv and <product>/
 
 def tasks(spec):
     """The products, in the order of 1cls.csv."""
-    chosen = listing.choose(spec, list(dict.fromkeys(line["object"] for line in _split(spec))))
-    return listing.with_support(spec, chosen, Counter(row.label for row in rows(spec, chosen) if row.split == "train"))
+    chosen = choose(spec, list(dict.fromkeys(line["object"] for line in _split(spec))))
+    return with_support(spec, chosen, Counter(row.label for row in rows(spec, chosen) if row.split == "train"))
 
 
 def inputs(spec, task=None):
@@ -31,14 +31,14 @@ def rows(spec, names=None):
     lines = [line for line in _split(spec) if names is None or line["object"] in names]
     found = [Row(line["image"], line["object"], line["split"], NORMAL) for line in lines]
     anomalous = {line["image"] for line in lines if line["label"] != "normal"}
-    present = listing.on_disk(spec, found, SPLIT)
+    present = on_disk(spec, found, SPLIT)
     labels = _labels(spec, {row.label for row in present if row.image_id in anomalous})
     return [row._replace(group=_label(row, labels)) if row.image_id in anomalous else row for row in present]
 
 
 def class_name(name):
     """Name without its number; the circuit boards spelled out."""
-    return listing.product_name(name)
+    return product_name(name)
 
 
 def _split(spec):

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DModel
 
-from swsa_core.diffusion.weights import check_tensors, first_names, kept_beside, read_diffusers, read_state
-from swsa_core.diffusion_configs import adm_arguments
-from swsa_core.errors import InputError
+from swsa_core.basics.errors import InputError
+from swsa_core.diffusion.checkpoints import check_tensors, first_names, kept_beside, read_diffusers, read_state
+from swsa_core.files.diffusion_flags import adm_arguments
 
 RESNET = {
     "norm1": "in_layers.0",

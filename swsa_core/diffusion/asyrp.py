@@ -2,7 +2,7 @@
 
 import torch
 
-from swsa_core.devices import inference
+from swsa_core.basics.devices import inference
 from swsa_core.diffusion.batches import in_batches
 from swsa_core.diffusion.ddim import asymmetric_step, on_device, reverse_steps
 

@@ -5,7 +5,7 @@ from math import ceil
 
 import torch
 
-from swsa_core.errors import InputError, is_out_of_memory
+from swsa_core.basics.errors import InputError, is_out_of_memory
 
 
 @dataclass

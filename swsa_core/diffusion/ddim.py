@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from swsa_core.devices import inference
+from swsa_core.basics.devices import inference
 from swsa_core.diffusion.batches import counted, in_batches
 from swsa_core.diffusion.hspace import decode, encode
 

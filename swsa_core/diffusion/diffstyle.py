@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from swsa_core.devices import inference
+from swsa_core.basics.devices import inference
 from swsa_core.diffusion.batches import counted, in_batches
 from swsa_core.diffusion.ddim import asymmetric_step, ddim_step, inversion_on_device, reconstruct, reverse_steps
 from swsa_core.diffusion.hspace import decode, encode

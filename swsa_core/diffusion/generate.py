@@ -5,8 +5,8 @@ from math import ceil
 from swsa_core.diffusion.batches import decided
 from swsa_core.diffusion.ddim import invert
 from swsa_core.diffusion.diffstyle import diffstyle, with_reconstruction
-from swsa_core.downloads import PUBLISHED
-from swsa_core.provenance import file_sha256, library_versions
+from swsa_core.files.downloads import PUBLISHED
+from swsa_core.files.provenance import file_sha256, library_versions
 
 PAIR_OPTIONS = ("gamma", "interpolation", "t_edit", "dt_lambda", "content_h")
 

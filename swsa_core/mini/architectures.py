@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from swsa_core.errors import InputError
-from swsa_core.mini.procedural import CLASSES, SIZE
-from swsa_core.names import did_you_mean
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.names import did_you_mean
+from swsa_core.files.drawings import CLASSES, SIZE
 
 
 class ResidualBlock(nn.Module):

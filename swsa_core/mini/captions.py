@@ -12,9 +12,9 @@ from string import Formatter
 import numpy as np
 from PIL import Image, ImageFilter
 
+from swsa_core.basics.seeding import rng as named_rng
 from swsa_core.datasets.digits import WORDS as DIGITS
-from swsa_core.mini.procedural import CLASSES, SIZE, contrasting, dead_leaves, letter_masks, random_palette
-from swsa_core.seeding import rng as named_rng
+from swsa_core.files.drawings import CLASSES, SIZE, contrasting, dead_leaves, letter_masks, random_palette
 
 # What the slots of captions.txt can say, names aside.
 SLOTS = {

@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 
+from swsa_core.files.drawings import batch
 from swsa_core.mini import training
 from swsa_core.mini.architectures import build, count_parameters
-from swsa_core.mini.procedural import batch
 from swsa_core.mini.training import Training, as_input, descend, learning_rate, make_optimizers
 
 _COMMON = {"batch_size": 64, "weight_decay": 0.05, "label_smoothing": 0.1, "warmup_steps": 200}

@@ -13,17 +13,17 @@ from open_clip import SimpleTokenizer
 from open_clip.model import CLIP, set_model_preprocess_cfg
 from torch import nn
 
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.seeding import rng as named_rng
 from swsa_core.datasets import digits
-from swsa_core.errors import InputError
-from swsa_core.images import prepare, read_image
+from swsa_core.files.drawings import SIZE
+from swsa_core.files.images import prepare, read_image
+from swsa_core.files.provenance import file_sha256
+from swsa_core.files.weights import MINI_WEIGHTS, load_weights
 from swsa_core.mini import CLIP_TOWER, captions, training
 from swsa_core.mini.architectures import build
 from swsa_core.mini.clip_words import check_words, words
-from swsa_core.mini.procedural import SIZE
 from swsa_core.mini.training import Training, as_input, descend, learning_rate, make_optimizers
-from swsa_core.networks import MINI_WEIGHTS, load_weights
-from swsa_core.provenance import file_sha256
-from swsa_core.seeding import rng as named_rng
 
 # The tower is the classifier that training starts from; the rest are arguments of open_clip.
 CONFIGS = {

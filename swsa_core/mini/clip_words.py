@@ -4,9 +4,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-from swsa_core.detectors.prompts import prompts
-from swsa_core.errors import InputError
-from swsa_core.names import did_you_mean
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.names import did_you_mean
 
 # As CLIP's tokenizer splits lower-case text: contractions, letters, single digits, the rest.
 PARTS = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|[^\s\w]+|_+")
@@ -34,12 +33,14 @@ def check_words(text, parts, class_name="", key=None):
         )
 
 
-def check_prompts(templates, class_names, key=None):
-    """Raise InputError when the prompts of some class hold a word that the mini CLIP does not know; key: see `check_words`."""
-    for name in class_names:
-        for pair in prompts(templates, name):
-            for text in pair:
-                check_words(text, _parts(text), name, key)
+def check_prompts(texts, key=None):
+    """Raise InputError when some text holds a word that the mini CLIP does not know.
+
+    texts: {class name: texts about it}; key: see `check_words`.
+    """
+    for name, of_class in texts.items():
+        for text in of_class:
+            check_words(text, _parts(text), name, key)
 
 
 def _parts(text):

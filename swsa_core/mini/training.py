@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from swsa_core.store import write_json
+from swsa_core.files.store import write_json
 
 
 class Training(NamedTuple):

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from swsa_core.basics.seeding import rng as named_rng
 from swsa_core.diffusion.adm import build_adm, original_parameters
 from swsa_core.diffusion.ddim import ALPHA_BAR
-from swsa_core.diffusion_configs import adm_arguments
+from swsa_core.files.diffusion_flags import adm_arguments
+from swsa_core.files.drawings import draw, draw_plain
 from swsa_core.mini import training
-from swsa_core.mini.procedural import draw, draw_plain
 from swsa_core.mini.training import Training, as_input, descend
-from swsa_core.seeding import rng as named_rng
 
 # Arguments of guided-diffusion, for `load_adm`: 0.98 million parameters, 0.36 GFLOP an image and pass.
 CONFIGS = {

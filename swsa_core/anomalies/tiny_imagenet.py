@@ -1,0 +1,53 @@
+"""Tiny-ImageNet: a pool of natural images that are anomalies for every task."""
+
+from pathlib import Path
+
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.seeding import rng
+from swsa_core.files import listing
+
+LAYOUT = "the folder tiny-imagenet-200 with wnids.txt and train/<wnid>/images/"
+
+
+def pool(spec, seed):
+    """`spec["pool"]` train images, drawn once without replacement: DataFrame(image_id, path), sorted by image_id."""
+    import pandas as pd
+
+    found = _listing(spec)
+    if len(found) < spec["pool"] and not spec["allow_missing"]:
+        raise InputError(
+            f"root {str(spec['root'])!r} has {len(found)} train images, pool: {spec['pool']} were asked for: "
+            "complete the download, lower pool, or set allow_missing: true to use all there are"
+        )
+    drawn = rng(seed, "tiny_imagenet", "pool").choice(len(found), min(len(found), spec["pool"]), replace=False)
+    image_ids = [found[number] for number in sorted(drawn)]
+    return pd.DataFrame({"image_id": image_ids, "path": [(Path(spec["root"]) / name).as_posix() for name in image_ids]})
+
+
+def inputs(spec):
+    """The list of classes and the directory of train images of each class on disk."""
+    root = listing.require(spec["root"], ["wnids.txt", "train"], LAYOUT)
+    return [(root / name).as_posix() for name in ("wnids.txt", *_folders(spec))]
+
+
+def _listing(spec):
+    """Sorted ids (paths below the root) of all train images."""
+    found = sorted(
+        f"{folder}/{name}" for folder in _folders(spec) for name in listing.images(Path(spec["root"]) / folder)
+    )
+    if not found:
+        raise InputError(f"root {str(spec['root'])!r} has no train images; expected {LAYOUT}")
+    return found
+
+
+def _folders(spec):
+    """train/<wnid>/images of each class of wnids.txt. A missing one is an InputError unless allow_missing."""
+    root = listing.require(spec["root"], ["wnids.txt", "train"], LAYOUT)
+    folders = [f"train/{wnid}/images" for wnid in sorted((root / "wnids.txt").read_text().split())]
+    missing = [folder for folder in folders if not (root / folder).is_dir()]
+    if missing and not spec["allow_missing"]:
+        raise InputError(
+            f"wnids.txt of root {str(root)!r} names {len(missing)} classes that are not on disk, first {missing[0]!r}: "
+            "complete the download, or set allow_missing: true to go on with what is there"
+        )
+    return [folder for folder in folders if folder not in set(missing)]

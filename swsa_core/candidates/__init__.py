@@ -1,0 +1,1 @@
+"""Candidates: what turns an image into features, or a text into them."""

@@ -1,0 +1,349 @@
+"""The sections of a config but its data sets: keys, types, defaults, and what must hold within each."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.names import did_you_mean
+from swsa_core.candidates import prompts
+from swsa_core.candidates.backbone import families
+from swsa_core.files.diffusion_flags import adm_arguments
+
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def inconsistent(sentence):
+    """Error between keys, whose sentence begins with the key."""
+    return PydanticCustomError("consistency", "{sentence}", {"sentence": sentence})
+
+
+def _all_different(values):
+    if duplicates := sorted({str(value) for value in values if values.count(value) > 1}):
+        raise ValueError(f"expected different entries, {duplicates} stand there more than once")
+    return values
+
+
+def _without_removed(value):
+    """A dict without the entries that a later config file set to null."""
+    return {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+
+
+# For lists of names: at least one, none twice.
+Several = [Field(min_length=1), AfterValidator(_all_different)]
+Removable = BeforeValidator(_without_removed)
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+def plain(path):
+    """`path`, which holds nothing that Snakemake would read as more than a path."""
+    if set(str(path)) & set("{}<>"):
+        raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
+    return path
+
+
+def not_blank(text):
+    """`text` without spaces around it, of which something is left."""
+    if not text.strip():
+        raise ValueError("expected a text that is not blank")
+    return text.strip()
+
+
+AnyPath = Annotated[Path, AfterValidator(Path.expanduser)]
+PlainPath = Annotated[AnyPath, AfterValidator(plain)]
+
+
+def _usable_templates(value):
+    try:
+        prompts.check_templates(value)
+    except ValueError as error:
+        raise inconsistent(str(error)) from None
+    return value
+
+
+# Checked before the union, whose members would each complain about the same value.
+AnyTemplates = str | list[Annotated[list[str], Field(min_length=2, max_length=2)]]
+Templates = Annotated[AnyTemplates, BeforeValidator(_usable_templates)]
+OwnTemplates = Annotated[
+    AnyTemplates | None, BeforeValidator(lambda value: None if value is None else _usable_templates(value))
+]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def is_weights_file(weights):
+    """Whether clip.weights is the path of a file, not a pretrained tag."""
+    return "/" in weights or weights.endswith(WEIGHTS_SUFFIXES)
+
+
+class CutPaste(Section):
+    form: Literal["patch", "scar"] = "patch"
+    """What is pasted elsewhere: a rectangle, or a thin one that is rotated (CutPaste-Scar)."""
+    area: Range = [0.02, 0.15]
+    """Area of the pasted patch as a share of the image, drawn uniformly; of form patch, without effect for scars."""
+    aspect: Range = [0.3, 3.3]
+    """Width over height of the patch, drawn log-uniformly; of form patch, without effect for scars."""
+    scar_width: Range = [2, 16]
+    """Width of a scar in pixels of an image of 256, drawn uniformly and scaled to other sizes."""
+    scar_length: Range = [10, 25]
+    """Length of a scar in pixels of an image of 256."""
+    scar_rotation: Range = [-45, 45]
+    """Degrees by which a scar is rotated."""
+    jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Strength of the colour jitter of what is pasted; 0.1 in Li et al."""
+
+    @field_validator("area", "aspect", "scar_width", "scar_length")
+    @classmethod
+    def _increasing(cls, value, info):
+        upper = {"area": 1, "aspect": float("inf")}.get(info.field_name, 128)
+        if not 0 < value[0] <= value[1] <= upper:
+            raise ValueError(f"expected 0 < low <= high{f' <= {upper}' if upper < float('inf') else ''}")
+        return value
+
+    @field_validator("scar_rotation")
+    @classmethod
+    def _degrees(cls, value):
+        if not -180 <= value[0] <= value[1] <= 180:
+            raise ValueError("expected -180 <= low <= high <= 180")
+        return value
+
+    @model_validator(mode="after")
+    def _of_the_form(self):
+        for name, key in type(self).model_fields.items():
+            if self.form == "patch" and name.startswith("scar_") and getattr(self, name) != key.default:
+                raise inconsistent(f"{name} is about scars: add `form: scar`, or remove it")
+        return self
+
+
+class TinyImageNet(Section):
+    root: AnyPath
+    """Directory tiny-imagenet-200."""
+    archive: PlainPath | None = None
+    """The official archive where `snakemake datasets` shall take a copy of your own, instead of a download."""
+    pool: PositiveInt = 2000
+    """Images of the train split drawn once for all tasks."""
+    allow_missing: bool = False
+    """Go on with a smaller pool when fewer images are on disk."""
+
+
+class Procedural(Section):
+    pool: PositiveInt = 500
+    """Procedurally drawn letters that stand in for an image pool where there is no Tiny-ImageNet."""
+
+
+class Diffusion(Section):
+    model: str = "adm_imagenet_256"
+    """A published model (adm_imagenet_256, fetched by `snakemake weights`), mini:adm_32, or a path: a guided-diffusion
+    checkpoint, or the directory of a diffusers UNet2DModel."""
+    flags: dict[str, str | int | float | bool] | None = None
+    """Flags of an own guided-diffusion checkpoint under its names, others at its defaults; without this key, the ImageNet
+    256 model's."""
+    gamma: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Weight of the content image's h against that of the image being generated."""
+    steps: Annotated[int, Field(ge=2, le=1000)] = 50
+    """Diffusion steps of inversion and generation."""
+    interpolation: Literal["linear", "slerp"] = "linear"
+    """Path from one h to the other: Eq. 2's straight line, or along the sphere at equal norms."""
+    t_edit: Annotated[int, Field(ge=0, le=999)] = 0
+    """Lowest timestep at which the content's h enters."""
+    dt_lambda: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of the D_t term where t >= 950."""
+    content_h: Literal["inversion", "reconstruction"] = "inversion"
+    """Whether the content's h comes from its inversion or from its reconstruction."""
+
+    @field_validator("model")
+    @classmethod
+    def _plain_path(cls, value):
+        return plain(os.path.expanduser(value))
+
+    @field_validator("flags")
+    @classmethod
+    def _known_flags(cls, value):
+        if value is not None:
+            try:
+                adm_arguments(value)
+            except InputError as error:
+                raise inconsistent(str(error)) from None
+        return value
+
+
+class Sources(Section):
+    diffusion: Diffusion | None = None
+    """Pairs of seed images mixed by a diffusion model (DiffStyle)."""
+    cutpaste: CutPaste | None = None
+    """A part of a seed image pasted elsewhere (Li et al. 2021)."""
+    tiny_imagenet: TinyImageNet | None = None
+    """Unrelated photographs."""
+    procedural: Procedural | None = None
+    """Procedurally drawn letters, as unrelated images without a download."""
+
+
+class Candidate(Section):
+    name: str | None = None
+    """Name in tables and paths; the model's name when left out."""
+    model: str
+    """family:model, e.g. torchvision:resnet50, timm:mobilenetv2_100, descriptor:hog."""
+    weights: PlainPath | None = None
+    """Local file of weights instead of the library's own download."""
+    args: dict[str, str | int | float | bool | None] = {}
+    """Arguments for the library's model constructor."""
+    mean: Annotated[list[float], Field(min_length=3, max_length=3)] | None = None
+    """Mean of red, green and blue that is subtracted, of pixels in 0..1; the library's own when left out, as all below."""
+    std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)] | None = None
+    """Standard deviation of red, green and blue that is divided by."""
+    resize: PositiveInt | None = None
+    """Pixels of the short side before the crop."""
+    crop: PositiveInt | None = None
+    """Side in pixels of the central crop that the network sees."""
+    interpolation: Literal["bilinear", "bicubic"] | None = None
+    """Of the resizing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value):
+        return {"model": value} if isinstance(value, str) else value
+
+    @field_validator("model")
+    @classmethod
+    def _known_family(cls, value):
+        family, _, model = value.partition(":")
+        if not model or family not in families():
+            raise ValueError(f"expected family:model, {did_you_mean(family, families())}")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self):
+        if (self.mean is None) != (self.std is None):
+            raise inconsistent(f"{self.model} has only one of mean and std: give both, or none for the library's own")
+        self.name = self.name or self.model
+        return self
+
+
+class Clip(Section):
+    model: str
+    """open_clip:<model>, or mini:clip, which is bundled."""
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    """A pretrained tag of open_clip, or a local file (with a / in its path, or ending in .safetensors, .pt, .pth, .bin)."""
+    tag: str | None = None
+    """Where `weights` is a file: the pretrained tag that it is a copy of, whose image preparation it wants."""
+    templates: Annotated[Templates, Field(validate_default=True)] = prompts.PAPER
+    """Prompts to choose from: paper (the set that suits each data set), the name of a bundled set, or a list of pairs
+    [normal, anomalous], {} standing for the class name. The first one is the default prompt."""
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, value):
+        family, _, model = value.partition(":")
+        if value != "mini:clip" and (family != "open_clip" or not model):
+            raise ValueError("expected open_clip:<model> or mini:clip")
+        return value
+
+    @field_validator("weights")
+    @classmethod
+    def _plain_path(cls, value):
+        return plain(os.path.expanduser(value)) if value and is_weights_file(value) else value
+
+    @model_validator(mode="after")
+    def _with_weights(self):
+        if self.tag and (self.model == "mini:clip" or not self.weights or not is_weights_file(self.weights)):
+            raise inconsistent(f"tag {self.tag!r} goes with a file of open_clip weights: remove it, or name the file")
+        if self.model == "mini:clip" and self.weights and not is_weights_file(self.weights):
+            raise inconsistent(
+                f"mini:clip has bundled weights and no tag {self.weights!r}: remove `weights`, or name a file"
+            )
+        if self.weights is None and self.model.count(":") == 1 and self.model != "mini:clip":
+            raise inconsistent(f"{self.model} needs `weights`, a pretrained tag of open_clip or the path of a file")
+        return self
+
+
+class KNN(Section):
+    k: PositiveInt = 3
+    """Neighbours whose distances are summed, Eq. 4."""
+    distance: Literal["squared_l2", "l2"] = "squared_l2"
+    """Distance that is summed: the squared one of Eq. 4, or the Euclidean one of its text."""
+    l2_normalize: bool = False
+    """Scale each feature vector to unit length first."""
+
+
+class Preparation(Section):
+    size: Annotated[int, Field(ge=16)] = 256
+    """Side in pixels of the images that synthetic anomalies are made from and compared with."""
+    crop: Literal["center"] = "center"
+    """The central square, as large as the short side allows."""
+
+
+class Runtime(Section):
+    """Settings whose edit computes nothing again. They change no number beyond rounding, but for `device` with
+    `precision: auto`, which decides between bfloat16 and float32."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:<index>."""
+    batch_size: Literal["auto"] | PositiveInt = "auto"
+    """Images that go through a network at a time."""
+    threads: PositiveInt = 4
+    """CPU cores of one embedding job: decoding workers and the network together."""
+    workers: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
+    """Processes that decode images, out of `threads`."""
+    compile: bool = False
+    """Compile the diffusion network with torch.compile: minutes at first; whether that pays was not measured."""
+    tflops: Annotated[float, Field(gt=0)] | None = None
+    """TFLOP/s that one GPU sustains, for the estimate of `snakemake plan`; measured on this machine when left out."""
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value):
+        if value not in ("auto", "cpu", "cuda") and not (value.startswith("cuda:") and value[5:].isdigit()):
+            raise ValueError("expected auto, cpu, cuda or cuda:<index>")
+        return value
+
+
+class Evaluation(Section):
+    protocols: Annotated[list[Literal["leave_one_out", "paired", "paper"]], *Several] = [
+        "leave_one_out",
+        "paired",
+        "paper",
+    ]
+    """How normals and bank are chosen; the first makes the recommendation."""
+    settings: Annotated[list[Literal["one_vs_closest", "one_vs_rest", "one_vs_one"]], *Several] = [
+        "one_vs_closest",
+        "one_vs_rest",
+    ]
+    """What a task's normal test images stand against: the out-class (defect type) that is hardest, all, or each on average."""
+    hardest: Annotated[list[Literal["all"] | PositiveInt], *Several] = ["all", 10, 5]
+    """Sizes of the synthetic validation set: all anomalies, or the n with the lowest scores."""
+    hardest_by: Literal["candidate", "mean_rank"] = "candidate"
+    """Whose scores say which anomalies are hard: each candidate's own, or the mean rank over all."""
+    closest: Literal["candidate", "shared"] = "candidate"
+    """The closest out-class: each candidate's own worst, or the worst on average over candidates."""
+    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    """Resamples of the support set behind each probability and interval."""
+
+    @field_validator("hardest")
+    @classmethod
+    def _with_all(cls, value):
+        if "all" not in value:
+            raise ValueError("expected a list with 'all', by which candidates are picked")
+        return value
+
+
+class Figures(Section):
+    """Tasks that the paper's figures show."""
+
+    space: str | None = None
+    """Candidate whose features t-SNE (Figure 4) and total variation (Table 3) are about; the first one when left out."""
+    tsne: Annotated[dict[str, str], Removable] = {}
+    """Task of each data set for Figure 4 and Table 3, {data set: task}; of a data set that is not named, the first one."""
+    contact_sheets: Annotated[dict[str, Annotated[list[str], *Several]], Removable] = {}
+    """Tasks whose style and content images Figure 2 shows with what diffusion made of them, {data set: [task, ...]}; the first
+    one of each data set when left out."""
+    rows: PositiveInt = 5
+    """Content images of a contact sheet of Figure 2, at most."""
+    columns: PositiveInt = 3
+    """Style images of a contact sheet of Figure 2, at most."""

@@ -1,0 +1,54 @@
+"""The support set of a task: seed images that anomalies are made from, and held-out normals (Step 1 of Sec. 3.1)."""
+
+from swsa_core import datasets
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.seeding import rng
+
+PARENTS = {"cutpaste": 1, "diffusion": 2}  # support images that one anomaly of a source is made from
+
+
+def split_support(image_ids, seeds, seed, dataset, task):
+    """Draw `seeds` seed images; the others are held out.
+
+    image_ids: ids of the task's readable normal training images. Returns (seed ids, held-out ids), each in the order
+    of `image_ids`. Raises InputError when there are fewer images than seeds.
+    """
+    check_seeds(len(image_ids), seeds, dataset, task)
+    drawn = set(rng(seed, dataset, task, "support").permutation(len(image_ids))[:seeds].tolist())
+    return (
+        [image for i, image in enumerate(image_ids) if i in drawn],
+        [image for i, image in enumerate(image_ids) if i not in drawn],
+    )
+
+
+def check_seeds(n_support, seeds, dataset, task):
+    """Raise InputError when a task has fewer support images than seeds."""
+    if n_support < seeds:
+        raise InputError(
+            f"task {task!r} of data set {dataset!r} has {n_support} normal training images, its support needs at "
+            f"least {seeds}: lower support.seeds (or datasets.{dataset}.support.seeds), add images (in a folder with `train` "
+            f"raise it), or leave the task out of datasets.{dataset}.tasks"
+        )
+
+
+def check_bank(n_support, k, left_out, dataset, task):
+    """Raise InputError when a bank of `n_support` images, less the `left_out` parents, holds fewer than k neighbours."""
+    if n_support - left_out < k:
+        raise InputError(
+            f"knn.k: {k} neighbours are wanted, but task {task!r} of data set {dataset!r} has a bank of {n_support} "
+            f"support images, {n_support - left_out} without the images that an anomaly was made from: lower knn.k "
+            "or add images"
+        )
+
+
+def check_supports(config):
+    """Raise InputError when the images that are listed for some task cannot give its seeds or a bank of k neighbours.
+
+    The bank lacks an anomaly's parents, or the normal image itself; of the protocol `paper` it lacks nothing.
+    """
+    parents = max(PARENTS.get(source, 0) for source in config["sources"])
+    left_out = 0 if config["evaluation"]["protocols"] == ["paper"] else max(parents, 1)
+    for dataset, spec in config["datasets"].items():
+        for task, n_support in datasets.support_sizes(spec).items():
+            check_seeds(n_support, spec["support"]["seeds"], dataset, task)
+            check_bank(n_support, config["knn"]["k"], left_out, dataset, task)

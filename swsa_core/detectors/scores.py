@@ -1,0 +1,84 @@
+"""Scores of one candidate on a data set, and where support images and anomalies stand among them.
+
+Their arrays are named as in the layouts of `swsa_core.detectors.score_knn` and `swsa_core.detectors.score_clip`.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from swsa_core.basics.errors import InputError
+
+MOST_PARENTS = 2  # so many rows can be left out of the bank for one score
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores file of one candidate; the arrays are named as in the layout above."""
+
+    tasks: list
+    test: dict
+    support: dict
+    anomalies: dict
+    attributes: dict = field(default_factory=dict)
+
+    def of_task(self, part, task):
+        """The rows of one task: `part` is `support` or a source of `anomalies`. {name: array}."""
+        mine = part["task"] == self.tasks.index(task)
+        return {name: values[mine] for name, values in part.items()}
+
+
+def banks_of(supports):
+    """{task: image ids of its bank}, seeds, then held-out images (Eq. 3)."""
+    return {support["task"]: [*support["seed_ids"], *support["held_out_ids"]] for support in supports}
+
+
+def support_rows(supports):
+    """The columns image_id, task and held_out of the support images, task after task."""
+    banks = banks_of(supports)
+    held_out = [[row >= len(support["seed_ids"]) for row in range(len(banks[support["task"]]))] for support in supports]
+    return {
+        "image_id": np.array([image_id for bank in banks.values() for image_id in bank], dtype=object),
+        "task": np.repeat(np.arange(len(banks)), [len(bank) for bank in banks.values()]),
+        "held_out": np.concatenate([np.array(flags, dtype=bool) for flags in held_out]),
+    }
+
+
+def anomaly_rows(source, of, parents, banks):
+    """Where the anomalies of one source belong, task after task.
+
+    of: (n,) task names; parents: (n, P) image ids; banks: {task: image ids of its bank}.
+    Returns the row (n,) of each in `of`, and the columns task and parents.
+    """
+    of, parents = np.asarray(of, dtype=object), np.asarray(parents, dtype=object)
+    if parents.shape[1] > MOST_PARENTS:
+        raise InputError(f"an anomaly of {source!r} has {parents.shape[1]} parents, expected at most {MOST_PARENTS}")
+    order, found, tasks = [], [], []
+    for t, (task, bank) in enumerate(banks.items()):
+        mine = np.flatnonzero(of == task)
+        rows = pd.Index(bank).get_indexer(parents[mine].ravel()).reshape(len(mine), parents.shape[1])
+        if (rows < 0).any():
+            stranger = parents[mine][rows < 0][0]
+            raise InputError(
+                f"an anomaly of {source!r}, task {task!r}, has the parent {stranger!r}, which is not in the support set"
+                f" of the task: delete the anomalies of this task and run again"
+            )
+        order.append(mine)
+        found.append(rows)
+        tasks.append(np.full(len(mine), t))
+    if strangers := set(of) - set(banks):
+        raise InputError(f"the anomalies of {source!r} hold the unknown task {sorted(strangers)[0]!r}")
+    return np.concatenate(order), {"task": np.concatenate(tasks), "parents": np.concatenate(found)}
+
+
+def features_of(embedding, wanted, name):
+    """The features of the images `wanted`, in that order; `embedding`: (features, image ids) of the file `name`."""
+    features, ids = embedding
+    rows = pd.Index(ids).get_indexer(wanted)
+    if (rows < 0).any():
+        missing = np.asarray(wanted, dtype=object)[rows < 0]
+        raise InputError(
+            f"{name} lacks the features of {len(missing)} images, first {missing[0]!r}: delete it and run again"
+        )
+    return features[rows]

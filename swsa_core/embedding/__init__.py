@@ -1,0 +1,1 @@
+"""Images streamed through a backbone into a file of features."""

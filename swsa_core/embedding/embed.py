@@ -1,0 +1,213 @@
+"""Embeddings: stream images through a backbone into a resumable file of features.
+
+Memory does not grow with the number of images. Features are written in chunks of fixed boundaries: a job that was
+killed goes on at the last one, with the same batches and hence the same bits.
+"""
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from swsa_core.basics.errors import InputError, is_out_of_memory
+from swsa_core.embedding.image_stream import image_stream
+from swsa_core.files import store
+
+CHUNK = 256  # rows between two points of resuming, and the largest batch
+BATCH_SIZE = {"": CHUNK, "cpu": 32, "cuda": CHUNK}  # by `Backbone.device`
+REASON_BYTES = 500
+
+
+def embed(
+    backbone,
+    read,
+    *,
+    path,
+    constants,
+    header=None,
+    attributes=None,
+    runtime=None,
+    threads=1,
+    on_bad_image="error",
+    progress=None,
+    log=print,
+):
+    """Write the features of n images to the embeddings file `path`.
+
+    read: row -> image (H, W, 3) uint8, in any process, InputError when it cannot be read; see image_stream.py.
+    constants: {"image_id": n ids, and e.g. "task", "parents"}, the other columns of the file.
+    header: inputs and settings that the features depend on beside the backbone, see `store.writer`.
+    attributes: of the file, beside the backbone's own and `skipped`.
+    runtime: {"batch_size", "workers"}, numbers or "auto"; with `threads` see `share_threads`.
+    on_bad_image: "error", or "skip" to leave out images that cannot be read.
+    progress: called with (images done, n) after each batch.
+    Returns the images left out, [{"image_id", "reason"}], also in the file's attribute `skipped` as JSON.
+    Raises InputError for an unreadable image, features that are not finite, and memory too small for one image.
+    """
+    path, runtime, n = Path(path), runtime or {}, len(constants["image_id"])
+    if not n:
+        raise InputError(f"{path}: there is no image to embed")
+    processes, compute = share_threads(threads, runtime.get("workers", "auto"), backbone.device)
+    size = runtime.get("batch_size", "auto")
+    size = BATCH_SIZE[backbone.device] if size == "auto" else min(size, CHUNK)
+    log(f"{path}: {n} images, {processes} reading processes, {compute} compute threads, batches of {size}")
+    # Until the end every image has its row, also an unreadable one, so that chunks keep their places when resumed.
+    columns = {"features": ((backbone.feature_size,), "float32"), "reason": ((), store.text_type(REASON_BYTES))}
+    attributes = backbone.attributes() | (attributes or {})
+    # What is done about bad images is no part of it: an interrupted file goes on when that is changed.
+    identity = [header, backbone.attributes(), backbone.device]
+    started = time.perf_counter()
+    with (
+        # The workers start before the file is opened: one that outlives a killed parent must not hold its lock.
+        image_stream(partial(_prepare, read, backbone.transform), processes) as stream,
+        _compute_threads(compute),
+        store.writer(path, n, columns, identity, constants, attributes, scratch=["reason"], log=log) as rows,
+    ):
+        if on_bad_image == "error":
+            _rewind_to_unreadable(rows)
+        first = rows.done
+        images = stream(range(first, n))
+        if on_bad_image == "error":
+            images = _refuse_unreadable(images)
+        while rows.done < n:
+            count = min(CHUNK, n - rows.done)
+            report = partial(_report, progress, rows.done, n) if progress else None
+            features, reasons, size = _embed_chunk(backbone, images, count, size, report, log)
+            _check_finite(features, constants, rows.done, path, backbone)
+            rows.append(features=features, reason=[_shortened(reason) for reason in reasons])
+        skipped = _leave_out_unreadable(rows, path, constants["image_id"], log)
+    seconds = time.perf_counter() - started
+    log(f"{path}: read {n - first} images in {seconds:.1f} s, {(n - first) / seconds:.1f} a second")
+    return skipped
+
+
+def share_threads(threads, workers, device):
+    """(reading processes, threads of the network) that together stay within `threads`.
+
+    workers: number of reading processes, or "auto": on a GPU all threads but one; on a CPU a quarter of them, as a
+    network costs far more there than reading; for descriptors (device "") all of them, as the reading processes compute
+    those and this one only waits. With one thread there is no other process.
+    """
+    most = threads if device == "" else threads - 1
+    auto = {"": threads, "cpu": threads // 4, "cuda": threads - 1}[device]
+    processes = min(auto if workers == "auto" else workers, most) if threads > 1 else 0
+    return processes, max(1, threads - processes)
+
+
+def _prepare(read, transform, row):
+    """(transformed image, ""), or (None, why it cannot be read)."""
+    try:
+        return transform(read(row)), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def _refuse_unreadable(prepared):
+    """The results of `_prepare` as they come; InputError at the first image that cannot be read."""
+    for image, reason in prepared:
+        if reason:
+            raise InputError(reason)
+        yield image, reason
+
+
+def _rewind_to_unreadable(rows):
+    """Go back to the chunk of the first image that an interrupted run left out: it may be readable by now."""
+    unreadable = np.flatnonzero(rows.read("reason") != "")
+    if len(unreadable):
+        rows.rewind(unreadable[0] // CHUNK * CHUNK)
+
+
+def _shortened(reason):
+    return reason.encode()[:REASON_BYTES].decode(errors="ignore")
+
+
+@contextmanager
+def _compute_threads(threads):
+    """Limit OpenMP, BLAS and torch to `threads` within the block."""
+    torch = sys.modules.get("torch")  # descriptors do without
+    before = torch.get_num_threads() if torch else None
+    with threadpool_limits(threads):
+        try:
+            if torch:
+                torch.set_num_threads(threads)
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
+
+
+def _embed_chunk(backbone, images, count, size, report, log):
+    """Features (count, d) of the next `count` images, zero where one is missing; the reasons; the last batch size."""
+    features = np.zeros((count, backbone.feature_size), np.float32)
+    reasons = []
+    while len(reasons) < count:
+        batch = list(islice(images, min(size, count - len(reasons))))
+        rows = [len(reasons) + index for index, (image, _) in enumerate(batch) if image is not None]
+        if rows:
+            features[rows], size = _features(backbone, [image for image, _ in batch if image is not None], size, log)
+        reasons += [reason for _, reason in batch]
+        if report:
+            report(len(reasons))
+    return features, reasons, size
+
+
+def _features(backbone, images, size, log):
+    """Features (n, d) of n transformed images in batches of `size`, halved whenever memory runs out; the last size."""
+    parts, done = [], 0
+    while done < len(images):
+        try:
+            parts.append(backbone.features(np.stack(images[done : done + size])))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+        else:
+            done += size
+            continue
+        tried = min(size, len(images) - done)
+        if tried == 1:
+            raise InputError(
+                f"{backbone.name}: memory is too small for one image ({message}); use a smaller `crop`, model or device"
+            )
+        size = tried // 2
+        log(f"{backbone.name}: out of memory with {tried} images a batch, going on with {size} ({message})")
+        _free_gpu_memory()
+    return np.concatenate(parts), size
+
+
+def _free_gpu_memory():
+    if torch := sys.modules.get("torch"):
+        torch.cuda.empty_cache()
+
+
+def _check_finite(features, constants, start, path, backbone):
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{path}: the features of image {constants['image_id'][start + bad[0]]!r} are not finite (backbone "
+            f"{backbone.name}, {len(bad)} of {len(features)} images); check its weights, or use precision: float32"
+        )
+
+
+def _report(progress, start, n, done):
+    progress(start + done, n)
+
+
+def _leave_out_unreadable(rows, path, image_ids, log):
+    """Leave the rows with a reason out of the finished file; [{"image_id", "reason"}] of them."""
+    reasons = rows.read("reason")
+    readable = reasons == ""
+    skipped = [{"image_id": image_ids[row], "reason": reasons[row]} for row in np.flatnonzero(~readable)]
+    for entry in skipped:
+        log(f"{path}: left out {entry['image_id']!r}: {entry['reason']}")
+    if not readable.any():
+        rows.rewind(0)  # there is nothing to go on from
+        raise InputError(f"{path}: none of the {len(reasons)} images can be read; the first: {skipped[0]['reason']}")
+    rows.keep(readable, skipped=json.dumps(skipped, ensure_ascii=False))
+    return skipped

@@ -1,0 +1,202 @@
+"""AUROC of every candidate on every validation set: the real test images and the synthetic anomalies (§3.1, §4.2)."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from swsa_core.basics.errors import InputError
+from swsa_core.candidates.prompts import ENSEMBLE
+from swsa_core.datasets import real_validation
+from swsa_core.evaluation.consensus import RANK_ENSEMBLE, rank_ensemble
+from swsa_core.evaluation.protocols import compare
+from swsa_core.metrics import exact_mean, pair_counts
+
+# What stands among the candidates without being one: detectors that combine all of them.
+COMBINED = (ENSEMBLE, RANK_ENSEMBLE)
+COLUMNS = [
+    "task",
+    "candidate",
+    "validation",
+    "protocol",
+    "setting",
+    "n_anomalies",
+    "auroc",
+    "n_normal",
+    "n_anomalous",
+    "closest",
+]
+TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest"]  # of the columns
+
+
+def evaluate(scores, index, spec, protocols, settings, hardest=("all",), closest="candidate", hardest_by="candidate"):
+    """Table of AUROCs, one row per fact, with `COLUMNS`.
+
+    scores: {candidate: Scores} in the order of the config, for prompts with their ensemble; index: the table of
+    images.csv; spec: the data set's config.
+    settings: of the real validation sets, from one_vs_rest, one_vs_closest, one_vs_one.
+    closest: "candidate" (each candidate's own worst out-class) or "shared" (the one that is worst on average).
+    hardest: sizes of the synthetic validation sets, "all" or a number of anomalies, those with the lowest scores of the
+    candidate (hardest_by "candidate") or the lowest mean rank over the candidates ("mean_rank").
+    The rows of RANK_ENSEMBLE, on real images only, are of the detector that averages the candidates' ranks.
+    A task without normal or without anomalous test images has no rows of validation "real", one without a group of
+    min_group_size has those of one_vs_rest.
+    """
+    check_alike(scores)
+    tasks, sources = _first(scores).tasks, _first(scores).anomalies
+    rows = []
+    for task, wins in zip(tasks, real_wins(scores, index, spec), strict=True):
+        if wins is not None:
+            names = [*scores, RANK_ENSEMBLE]
+            rows += [{"task": task, **row} for row in _real_rows(names, *wins, settings, closest)]
+        for source in sources:
+            for protocol in protocols:
+                comparisons = {name: compare(of, task, source, protocol) for name, of in scores.items()}
+                known = {"task": task, "validation": source, "protocol": protocol, "setting": "", "closest": ""}
+                rows += [known | row for row in _synthetic_rows(comparisons, hardest, hardest_by)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def check_alike(scores):
+    """Raise InputError unless all candidates were scored on the same tasks, images and anomalies."""
+    first_name, first = next(iter(scores.items()))
+    for name, other in scores.items():
+        same = {
+            "tasks": other.tasks == first.tasks,
+            "test images": np.array_equal(other.test["image_id"], first.test["image_id"]),
+            "support images": np.array_equal(other.support["image_id"], first.support["image_id"]),
+            "sources": other.anomalies.keys() == first.anomalies.keys(),
+        }
+        for source in other.anomalies.keys() & first.anomalies.keys():
+            one, two = other.anomalies[source], first.anomalies[source]
+            same[f"{source} anomalies"] = all(np.array_equal(one[key], two[key]) for key in ("task", "parents"))
+        if unlike := [what for what, equal in same.items() if not equal]:
+            raise InputError(
+                f"the scores of {name!r} and {first_name!r} are of different {unlike[0]}: delete both and run again"
+            )
+
+
+def check_complete(scores, index, dataset):
+    """Raise InputError when images of the data set have no scores because they could not be read.
+
+    That is what `on_bad_image: error` says of scores that were finished under `skip`. index: the table of images.csv.
+    """
+    skipped = {
+        image["image_id"]: image["reason"] for one in scores.values() for image in json.loads(one.attributes["skipped"])
+    }
+    if skipped:
+        image_id, reason = next(iter(skipped.items()))
+        path = index.loc[index["image_id"] == image_id, "path"].iloc[0]
+        others = f" {len(skipped) - 1} more are left out, too;" if len(skipped) > 1 else ""
+        raise InputError(
+            f"datasets.{dataset}.on_bad_image: error, but the finished scores leave out image {image_id!r} of file {path!r} "
+            f"({reason});{others} repair it and `touch` its directory, or set datasets.{dataset}.on_bad_image: skip"
+        )
+
+
+def real_wins(scores, index, spec):
+    """For each task, the won pairs of every group of real test images against the normal ones, or None without labels.
+
+    Yields (groups, won, sizes, normal size): names of the G groups of at least spec["min_group_size"] images in sorted
+    order, preceded by "" for the rest, i.e. every anomalous image once, of small groups too; won (G + 1, scores + 1)
+    twice the number of won pairs, the last column that of RANK_ENSEMBLE; sizes (G + 1,). Test images without scores,
+    unreadable ones, are left out.
+    """
+    place = pd.Index(_first(scores).test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
+    single = [name not in COMBINED for name in scores]
+    known_codes, known_names = pd.factorize(index["group"], sort=True)
+    for t, task in enumerate(_first(scores).tasks):
+        rows, groups, normal = real_validation(index, spec, task)
+        scored = place[rows] >= 0
+        rows = rows[scored]
+        if spec.get("groups") == "atomic":  # parts of the index's groups
+            codes, names = pd.factorize(groups[scored], sort=True)
+        else:
+            counts = np.bincount(known_codes[rows], minlength=len(known_names))
+            codes = (np.cumsum(counts > 0) - 1)[known_codes[rows]]
+            names = known_names.to_numpy(dtype=object)[counts > 0]
+        others = names != normal
+        if others.all() or not others.any():
+            yield None
+            continue
+        normal_code = int(np.argmin(others))
+        columns = np.stack([of.test["scores"][place[rows], t] for of in scores.values()], axis=1)  # (rows, scores)
+        once = np.diff(rows, prepend=-1) > 0  # an image with two defect types stands in two groups
+        ensemble = rank_ensemble(columns[once][:, single])[np.cumsum(once) - 1]
+        columns = np.column_stack([columns, ensemble])
+        won, sizes = pair_counts(columns, codes, normal_code, len(names))
+        shown = others & (sizes >= spec.get("min_group_size", 1))
+        rest, rest_sizes = won, sizes
+        if not once.all():  # in the rest, every image counts once
+            rest, rest_sizes = pair_counts(columns[once], codes[once], normal_code, len(names))
+        yield (
+            ["", *names[shown]],
+            np.concatenate([rest[others].sum(axis=0, keepdims=True), won[shown]]),
+            np.concatenate([[rest_sizes[others].sum()], sizes[shown]]),
+            int(sizes[normal_code]),
+        )
+
+
+def _real_rows(candidates, groups, won, sizes, n_normal, settings, closest):
+    aurocs = won / (2 * n_normal * sizes)[:, None]  # (G + 1, candidates), first the rest
+    single = [name not in COMBINED for name in candidates]
+    lowest = 1 + _closest(aurocs[1:], closest, single) if len(groups) > 1 else []
+    for c, candidate in enumerate(candidates):
+        found = {"one_vs_rest": (aurocs[0, c], sizes[0], "")}
+        if len(groups) > 1:
+            worst = lowest[c]
+            found["one_vs_closest"] = aurocs[worst, c], sizes[worst], groups[worst]
+            found["one_vs_one"] = exact_mean(aurocs[1:, c]), sizes[1:].sum(), ""
+        for setting in settings:
+            if setting not in found:
+                continue
+            auroc, n_anomalous, out_class = found[setting]
+            yield {
+                "candidate": candidate,
+                "validation": "real",
+                "protocol": "",
+                "setting": setting,
+                "n_anomalies": "all",
+                "auroc": float(auroc),
+                "n_normal": n_normal,
+                "n_anomalous": int(n_anomalous),
+                "closest": out_class,
+            }
+
+
+def _closest(aurocs, closest, single):
+    """For each column of aurocs (G, c) the row of its minimum, or ("shared") of the lowest mean over the candidates, (c,).
+
+    single: which columns are candidates, not combinations of them.
+    """
+    if closest == "shared":
+        return np.full(aurocs.shape[1], np.argmin([exact_mean(row) for row in aurocs[:, single]]))
+    return aurocs.argmin(axis=0)
+
+
+def _synthetic_rows(comparisons, hardest, hardest_by):
+    orders = hardest_first(comparisons, hardest_by)
+    for candidate, comparison in comparisons.items():
+        for size in hardest:
+            wins = comparison.wins if size == "all" else comparison.wins[orders[candidate][: int(size)]]
+            yield {
+                "candidate": candidate,
+                "n_anomalies": str(size),
+                "auroc": float(wins.sum() / wins.size),
+                "n_normal": comparison.n_normal,
+                "n_anomalous": len(wins),
+            }
+
+
+def hardest_first(comparisons, by="candidate"):
+    """{candidate: rows of its anomalies, lowest score first}; by "mean_rank", one order for all candidates."""
+    if by == "mean_rank":
+        ranks = [rankdata(one.scores) for name, one in comparisons.items() if name not in COMBINED]
+        order = np.argsort(sum(ranks), kind="stable")
+        return dict.fromkeys(comparisons, order)
+    return {name: np.argsort(one.scores, kind="stable") for name, one in comparisons.items()}
+
+
+def _first(scores):
+    return next(iter(scores.values()))

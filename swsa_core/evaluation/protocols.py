@@ -1,0 +1,111 @@
+"""Protocols: which normals stand against the synthetic anomalies of a task, and what the bank holds.
+
+| protocol | normals | left out of the bank |
+|---|---|---|
+| `paper` | the held-out images, all support images where none is held out | nothing (Eq. 3 read literally) |
+| `leave_one_out` | every support image | the normal itself; an anomaly's parents |
+| `paired` | each anomaly's own parents | all parents of the anomaly, for both sides of a pair |
+
+Each comes from the neighbours that the score stage stored. A candidate without a bank (CLIP) leaves nothing out: its
+protocols differ in the choice of normals only. Anomalies without parents leave nothing out, and `paired` is
+`leave_one_out` for them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from swsa_core.basics.errors import InputError
+from swsa_core.detectors.knn import sum_of_nearest
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the synthetic anomalies of one task do against its normals, for one candidate and protocol.
+
+    scores: (a,) anomaly scores. wins: (a, n) share of the pair won by the anomaly, 1, 1/2 (tie) or 0; in `paired`
+    (a, 1), the mean over the anomaly's parents. The mean of `wins` is the AUROC.
+    normals: (n,) bank rows of the normals; (1,) -1 in `paired`, where the normals are part of the anomalies.
+    parents: (a, P) bank rows, -1 for none, each parent once. n_normal: number of different normals.
+    """
+
+    scores: np.ndarray
+    wins: np.ndarray
+    normals: np.ndarray
+    parents: np.ndarray
+    n_normal: int
+
+
+def compare(scores, task, source, protocol):
+    """`Comparison` of one task of a `swsa_core.detectors.scores.Scores`.
+
+    Raises InputError when fewer than k neighbours are left in the bank, the task has no anomalies, or some have parents
+    and some have not.
+    """
+    support, anomalies = scores.of_task(scores.support, task), scores.of_task(scores.anomalies[source], task)
+    if len(anomalies["task"]) == 0:
+        raise InputError(f"task {task!r} has no anomalies of the source {source!r}: delete its scores and run again")
+    parents = once_each(anomalies["parents"])
+    k = scores.attributes.get("k")
+    has_parents = (parents >= 0).any(axis=1)
+    if has_parents.any() != has_parents.all():
+        raise InputError(
+            f"task {task!r}: expected parents of all anomalies of {source!r} or of none, received a mixture"
+        )
+    if protocol == "paired" and not has_parents.any():
+        protocol = "leave_one_out"
+    try:
+        return PROTOCOLS[protocol](support, anomalies, parents, k)
+    except ValueError as error:
+        raise InputError(
+            f"protocol {protocol!r}, task {task!r}, source {source!r}: the bank of {len(support['task'])} images is too"
+            f" small for knn.k = {k} ({error}): add support images or lower knn.k"
+        ) from error
+
+
+def once_each(parents):
+    """Parents (a, P) with repetitions within an anomaly set to -1."""
+    ordered = np.sort(parents, axis=1)
+    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1
+    return ordered
+
+
+def _paper(support, anomalies, parents, k):
+    nothing = np.full(1, -1)
+    held_out = np.flatnonzero(support["held_out"])
+    normals = held_out if len(held_out) else np.arange(len(support["task"]))
+    return _crossed(_score(anomalies, k, nothing), _score(support, k, nothing)[normals], normals, parents)
+
+
+def _leave_one_out(support, anomalies, parents, k):
+    normals = np.arange(len(support["task"]))
+    return _crossed(_score(anomalies, k, parents), _score(support, k, normals[:, None]), normals, parents)
+
+
+def _paired(support, anomalies, parents, k):
+    anomaly_scores = _score(anomalies, k, parents)  # (a,)
+    anomaly, slot = np.nonzero(parents >= 0)
+    normal = parents[anomaly, slot]  # (pairs,)
+    normal_scores = _score({name: values[normal] for name, values in support.items()}, k, parents[anomaly])
+    won = np.bincount(anomaly, weights=_wins(anomaly_scores[anomaly], normal_scores)) / np.bincount(anomaly)
+    return Comparison(anomaly_scores, won[:, None], np.full(1, -1), parents, len(np.unique(normal)))
+
+
+PROTOCOLS = {"paper": _paper, "leave_one_out": _leave_one_out, "paired": _paired}
+
+
+def _crossed(anomaly_scores, normal_scores, normals, parents):
+    """Every anomaly against every normal."""
+    return Comparison(anomaly_scores, _wins(anomaly_scores[:, None], normal_scores), normals, parents, len(normals))
+
+
+def _score(part, k, left_out):
+    """Anomaly scores of the rows of `part`; left_out: bank rows (rows or 1, l), -1 for none."""
+    if "scores" in part:
+        return part["scores"]
+    left_out = np.broadcast_to(left_out, (len(part["task"]), left_out.shape[-1]))
+    return sum_of_nearest(part["neighbours"], part["distances"], k, left_out)
+
+
+def _wins(anomalies, normals):
+    return (anomalies > normals) + 0.5 * (anomalies == normals)

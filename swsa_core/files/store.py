@@ -1,0 +1,272 @@
+"""Files: HDF5 arrays and CSV tables. Nothing half-written is ever taken for whole.
+
+`writer` fills `X.partial` beside X and makes X of it when complete. A partial file of the same inputs and settings is
+resumed: its rows are laid out in advance, contiguous and uncompressed, so that a killed process cannot damage the
+structure, and only the rows below its `done` attribute are trusted.
+"""
+
+import json
+import os
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from swsa_core.basics.errors import InputError
+
+COPIED = 2**24  # bytes at a time
+
+
+class _Rows:
+    """The columns of an open partial file; `done` is the number of rows written so far."""
+
+    def __init__(self, file, columns, total):
+        self._file, self._columns = file, columns
+        self.done = int(file.attrs["done"])
+        self.kept, self.attributes = np.ones(total, bool), {}
+
+    def append(self, **arrays):
+        """Write the next rows of every column: arrays of one common length."""
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if set(arrays) != set(self._columns) or len(set(lengths.values())) != 1:
+            raise ValueError(f"expected rows of one length for {sorted(self._columns)}, received {lengths}")
+        end = self.done + next(iter(lengths.values()))
+        for name, array in arrays.items():
+            self._file[name][self.done : end] = array
+        self._file.flush()  # a process killed from here on has handed over the rows; a crashed machine may lose them
+        self._count(end)
+
+    def read(self, name):
+        """The rows of a column so far; text comes as str objects."""
+        return _values(self._file[name])[: self.done]
+
+    def rewind(self, done):
+        """Go back to row `done`: those from there on are to be written again."""
+        self._count(min(done, self.done))
+
+    def keep(self, rows, **attributes):
+        """Let the finished file hold only `rows`, (total,) bool, and `attributes` beside those given before."""
+        self.kept, self.attributes = np.asarray(rows), attributes
+
+    def _count(self, done):
+        self._file.attrs["done"] = done
+        self._file.flush()
+        self.done = done
+
+
+@contextmanager
+def writer(path, total, columns, header, constants=None, attributes=None, compress=(), scratch=(), log=print):
+    """Resumable writer of an HDF5 file with `total` rows, complete at `path` when the block ends without an error.
+
+    columns: {name: (shape of one row, dtype)}, filled by `append`; callers that resume start at the yielded `done`.
+        For text: `text_type`.
+    header: what the rows depend on (inputs, settings), JSON-serialisable; a partial file of another header is discarded.
+    constants: {name: array or list of str}, known in advance: ids, tasks.
+    attributes: {name: str or number} of the file.
+    compress: names of the columns that the finished file holds in gzip, a row a chunk.
+    scratch: names of the columns that the finished file does not hold.
+    Raises ValueError when the block ends with fewer than `total` rows.
+    """
+    path = Path(path)
+    partial = _beside(path, ".partial")
+    constants = {name: np.asarray(values) for name, values in (constants or {}).items()}
+    identity = json.dumps(
+        [header, total, {name: values.tolist() for name, values in constants.items()}], sort_keys=True, default=str
+    )
+    if partial.exists() and _identity(partial) != identity:
+        log(f"{partial}: discarded, it is damaged or was begun with other inputs or settings")
+        partial.unlink()
+    with h5py.File(partial, "a") as file:
+        if "identity" not in file:
+            for name, (shape, dtype) in columns.items():
+                file.create_dataset(name, (total, *shape), dtype)
+            _put(file, constants, attributes)
+            file.attrs["done"] = 0
+            file.flush()
+            file["identity"] = identity
+            file.flush()
+        rows = _Rows(file, columns, total)
+        if rows.done:
+            log(f"{path}: going on after {rows.done} of {total} rows of an interrupted run")
+        yield rows
+        if rows.done != total:
+            raise ValueError(f"{path}: {rows.done} rows were written, expected {total}")
+        with _replacing(path) as finished, h5py.File(finished, "w") as target:
+            for name in (name for name in columns if name not in scratch):
+                _copy(file[name], target, name, rows.kept, compressed=name in compress)
+            kept = {name: values[rows.kept] for name, values in constants.items()}
+            _put(target, kept, (attributes or {}) | rows.attributes)
+    partial.unlink()
+
+
+def write(path, arrays, attributes=None, compress=()):
+    """Write {name: array or list of str} to an HDF5 file in one go; names may be nested as "group/name".
+
+    compress: names of the arrays that are stored in gzip, a row a chunk.
+    """
+    with _replacing(Path(path)) as finished, h5py.File(finished, "w") as file:
+        for name in compress:
+            _copy(arrays[name], file, name, np.ones(len(arrays[name]), bool), compressed=True)
+        _put(file, {name: np.asarray(values) for name, values in arrays.items() if name not in compress}, attributes)
+
+
+def read(path, names=None, without=()):
+    """Arrays {name: array} and attributes {name: value} of an HDF5 file; text comes as str objects.
+
+    names: of the arrays, all but those in `without` when left out.
+    Raises InputError that names the file when it is not whole, lacks a name, holds a value that is not finite, or
+    its columns differ in length (columns in groups are not compared).
+    """
+    with _reading(path) as file:
+        if "identity" in file:
+            raise InputError(f"{path} is not complete: delete it and run again")
+        found = []
+        file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+        if missing := set(names or ()) - set(found):
+            raise InputError(f"{path} lacks {sorted(missing)}; it holds {sorted(found)}: delete it and run again")
+        wanted = names or [name for name in found if name not in without]
+        arrays = {name: _values(file[name]) for name in wanted}
+        attributes = dict(file.attrs)
+    lengths = {name: len(values) for name, values in arrays.items() if "/" not in name and values.ndim}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"{path} is damaged, its columns differ in length ({lengths}): delete it and run again")
+    for name, values in arrays.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise InputError(f"{path} holds values in {name!r} that are not finite")
+    return arrays, attributes
+
+
+def count_rows(path, name):
+    """Number of rows of the array `name` in an HDF5 file."""
+    with _reading(path) as file:
+        return len(file[name])
+
+
+def open_file(path):
+    """The HDF5 file at `path`, to read some rows of its arrays; it stays open until another one is asked for."""
+    return _open(str(path), os.getpid())
+
+
+def check_same(attributes, names):
+    """Raise InputError, naming two files, where they differ in one of the attributes `names`.
+
+    attributes: {path: attributes of that file}.
+    """
+    for (path, mine), (other, others) in pairwise(attributes.items()):
+        for name in names:
+            if mine.get(name) != others.get(name):
+                raise InputError(
+                    f"{path} and {other} do not belong together, {name} is {mine.get(name)!r} in the one and "
+                    f"{others.get(name)!r} in the other: delete both and run again"
+                )
+
+
+def text_type(n_bytes):
+    """dtype of a column of text, at most `n_bytes` of UTF-8 a row."""
+    return h5py.string_dtype("utf-8", n_bytes)
+
+
+def write_table(path, frame, columns):
+    """Write a DataFrame as CSV with exactly `columns`, in that order. Raises ValueError when others are there."""
+    if set(frame.columns) != set(columns):
+        raise ValueError(f"{path}: expected columns {list(columns)}, received {list(frame.columns)}")
+    with _replacing(Path(path)) as finished:
+        frame[list(columns)].to_csv(finished, index=False)
+
+
+def read_table(path, columns=(), text=()):
+    """CSV as a DataFrame, floats exactly as written. `columns` must be there; `text` columns stay str ("" when empty)."""
+    try:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a CSV table: {error}") from error
+    if missing := set(columns) - set(frame.columns):
+        raise InputError(f"{path} lacks the columns {sorted(missing)}; it has {list(frame.columns)}")
+    return frame.fillna(dict.fromkeys(text, ""))
+
+
+def write_json(path, value):
+    """Write `value` as indented JSON."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path, text):
+    """Write `text` as UTF-8."""
+    with _replacing(Path(path)) as finished:
+        finished.write_text(text, encoding="utf-8")
+
+
+def read_json(path):
+    """The value of a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _reading(path):
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as HDF5 ({error}): delete it and run again") from error
+
+
+@lru_cache(maxsize=1)
+def _open(path, process):
+    """The HDF5 file `path`, opened by each `process` for itself: a handle must not cross a fork."""
+    return h5py.File(path, "r")
+
+
+@contextmanager
+def _replacing(path):
+    """A path beside `path` to write to; it takes `path`'s place when the block ends without an error."""
+    temporary = _beside(path, ".tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _beside(path, suffix):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(path.name + suffix)
+
+
+def _identity(partial):
+    try:
+        with h5py.File(partial, "r") as file:
+            return file["identity"][()].decode()
+    except BlockingIOError as error:
+        raise InputError(
+            f"{partial} is being written by another process, perhaps a job whose Snakemake was killed: wait for it or end it, "
+            "then run again"
+        ) from error
+    except (OSError, KeyError):
+        return None
+
+
+def _put(file, arrays, attributes):
+    for name, values in arrays.items():
+        file[name] = values.astype(h5py.string_dtype()) if values.dtype.kind in "UO" else values
+    file.attrs.update(attributes or {})
+
+
+def _copy(source, target, name, kept, compressed):
+    """Copy the rows `kept`, (n,) bool, of an array or HDF5 dataset, a few at a time."""
+    row_shape, n = source.shape[1:], int(kept.sum())
+    options = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "chunks": (1, *row_shape)}
+    rows = target.create_dataset(name, (n, *row_shape), source.dtype, **(options if compressed and n else {}))
+    count = max(1, COPIED // max(1, source.dtype.itemsize * int(np.prod(row_shape))))
+    done = 0
+    for start in range(0, len(source), count):
+        part = source[start : start + count][kept[start : start + count]]
+        rows[done : done + len(part)] = part
+        done += len(part)
+
+
+def _values(dataset):
+    return dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]

@@ -1,0 +1,17 @@
+"""The numbers that the papers print, beside which `swsa_core.paper.tables` puts those of a study.
+
+Source of table1, 2 and 3.csv: Fung, Qiu, Li, Rudolph, "Model Selection of Anomaly Detectors in the Absence of
+Labeled Validation Data", Tables 1 to 3; of mvtec_prompts.csv: A.1 of its earlier version, in words. The data sets
+are named by their `kind` in a config. τ in Table 2 is cut off after three digits, not rounded.
+"""
+
+from pathlib import Path
+
+from swsa_core.files import store
+
+TEXT = ["selection", "setting", "strategy", "source", "kind", "group", "n_anomalies"]
+
+
+def printed(name):
+    """The numbers of one table, "table1", "table2", "table3" or "mvtec_prompts"; NaN where the paper has a dash."""
+    return store.read_table(Path(__file__).with_name(f"{name}.csv"), text=TEXT)

@@ -1,0 +1,297 @@
+"""The report: one self-contained HTML page that says which detector to deploy, how sure that is, and why.
+
+`render` fills `report.html.jinja` with tables, figures and contact sheets; it reads no file of the study.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from swsa_core.basics import wording
+from swsa_core.report import style as figure_style
+from swsa_core.report.contact_sheets import cross_uri, data_uri, pictures
+from swsa_core.report.prompts import prompt_parts
+from swsa_core.report.tables import MOST_TASKS
+
+OPEN_SHEETS = 3
+# The paper's tables by the names of their files.
+PAPER_TABLES = {
+    "table1": "Table 1, picks of each strategy",
+    "table2": "Table 2, ranking of the candidates",
+    "table3": "Table 3, total variation of one task of each data set",
+    "table3_all_tasks": "Table 3 over all tasks",
+    "mvtec_prompts": "Prompts for the objects and the textures of MVTec-AD",
+}
+# What a reader must know of a source wherever its results stand.
+SOURCE_NOTES = {
+    "procedural": "Procedural anomalies are drawn letters and digits, the kind of images that the bundled mini: models "
+    "were trained on, so those models find them easy.",
+}
+
+
+def render(
+    config,
+    picks,
+    table1,
+    pick_counts,
+    candidates,
+    sheets,
+    svgs,
+    skipped,
+    costs,
+    versions,
+    auroc=None,
+    class_names=None,
+    crosses=None,
+    paper_tables=(),
+):
+    """The page as text.
+
+    config: the validated dict; picks, table1, pick_counts, costs: of tables.picks, table1, pick_counts, stage_costs;
+    candidates: rows of candidates.csv; sheets: list of Sheet; svgs: {(data set, name): SVG text}, named as by
+    figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
+    {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
+    class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): (h, w, 3) uint8}, contact sheets of
+    all style x content pairs; paper_tables: names of the paper's tables that lie beside the page, with its figures.
+    """
+    looks = figure_style.looks(candidates["candidate"])
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "words": wording.words,
+        "titled": lambda name: wording.words(name)[0].upper() + wording.words(name)[1:],
+        "auroc": lambda value: _number(value, 3),
+        "share": lambda value: _number(value, 2),
+        "chance": wording.chance,
+        "count": lambda value: _number(value, 0 if float(value).is_integer() else 1),
+        "large": large,
+        "duration": duration,
+        "memory": lambda value: "not measured" if math.isnan(value) else f"{value:,.0f} MB",
+        "plural": lambda n, noun: f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s",
+        "image": data_uri,
+        "cross": cross_uri,
+        "breakable": breakable,
+        "swatch": lambda name: Markup(figure_style.swatch(*looks[name])) if name in looks else "",
+    }
+    page = environment.get_template("report.html.jinja")
+    names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
+    prompts = []
+    if auroc is not None:
+        prompts = prompt_parts(config, auroc, picks[picks["selection"] == "prompt"], class_names)
+        of_prompts = table1[(table1["selection"] == "prompt") & (table1["setting"] != "")]
+        for part in prompts:
+            part["table1"] = _table1_rows(of_prompts[of_prompts["dataset"] == part["name"]])
+            part["figures"] = _figures(part["name"], svgs, config, "prompt_")
+    told = warnings(picks, skipped)
+    picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
+    return page.render(
+        datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs) for name in names],
+        warnings=told,
+        skipped=skipped,
+        candidates=candidates.to_dict("records"),
+        costs=_shares(costs).to_dict("records"),
+        total=costs["seconds"].sum(),
+        # through JSON, which has no anchors for a part that occurs twice
+        config=yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),
+        versions=versions,
+        pictures=pictures,
+        crosses=crosses or {},
+        prompts=prompts,
+        clip=config["clip"]["model"] if prompts else "",
+        notes=SOURCE_NOTES,
+        paper_tables={name: PAPER_TABLES[name] for name in paper_tables},
+    )
+
+
+def warnings(picks, skipped):
+    """What a reader must know before trusting the recommendations: a list of {"title", "text", "tasks"}."""
+    rows = picks[picks["recommended"]]
+    told = []
+    for text, group in rows[rows["warning"] != ""].groupby("warning", sort=False):
+        told.append({"title": f"Warned: {len(group)} of {len(rows)} picks", "text": text, "tasks": _tasks(group)})
+    saturated = rows[rows["saturated"].astype(bool)]
+    if len(saturated):
+        text = (
+            "Several candidates separate every synthetic anomaly from every normal image (synthetic AUROC 1). "
+            "The one listed first in the config is picked; these anomalies are too easy to tell the candidates apart."
+        )
+        told.append(
+            {"title": f"Saturated: {len(saturated)} of {len(rows)} picks", "text": text, "tasks": _tasks(saturated)}
+        )
+    tied = rows[(rows["n_tied"] > 1) & ~rows["saturated"].astype(bool)]
+    if len(tied):
+        text = "Several candidates share the highest synthetic AUROC. The one listed first in the config is picked."
+        told.append({"title": f"Tied: {len(tied)} of {len(rows)} picks", "text": text, "tasks": _tasks(tied)})
+    if skipped:
+        text = (
+            "These images could not be read. The study went on without them, as the config says (on_bad_image: skip)."
+        )
+        names = list(dict.fromkeys(f"{item['dataset']}: {item['path']}" for item in skipped))
+        told.append({"title": f"Skipped images: {len(names)}", "text": text, "tasks": names})
+    return told
+
+
+def large(value):
+    """A count of parameters in three digits.
+
+    >>> large(632_045_800), large(11_176_512), large(950), large(0)
+    ('632 M', '11.2 M', '950', 'none')
+    """
+    if not value:
+        return "none"
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:#.3g}".rstrip(".") + unit
+    return f"{value:.0f}"
+
+
+def duration(seconds):
+    """Seconds for people.
+
+    >>> duration(4.25), duration(75), duration(7384)
+    ('4.2 s', '1 min 15 s', '2 h 3 min')
+    """
+    if math.isnan(seconds):
+        return "not measured"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def breakable(name):
+    """A name, escaped; where it is long, a narrow column may break it after its punctuation.
+
+    >>> breakable("<b>_c"), breakable("torchvision:resnet50")
+    (Markup('&lt;b&gt;_c'), Markup('torchvision:<wbr>resnet50'))
+    """
+    if len(name) <= 16:
+        return escape(name)
+    return Markup("").join(
+        Markup(escape(part)) + (Markup("<wbr>") * (i % 2)) for i, part in enumerate(re.split("([_:/.-])", name))
+    )
+
+
+def inline(svg, prefix, label):
+    """An SVG document as an element of a page: no prolog, ids that no other figure has, a label for screen readers."""
+    element = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    element = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", element)
+    # Shrinks with the window until its 10-point letters would be too small, then scrolls.
+    least = 0.7 * float(re.search(r'width="([\d.]+)pt"', element)[1])
+    attributes = f'role="img" aria-label="{escape(label)}" style="min-width: {least:.0f}pt"'
+    return Markup(element.replace("<svg ", f"<svg {attributes} ", 1))
+
+
+def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
+    """What the template shows of one data set."""
+    rows = picks[picks["dataset"] == name]
+    recommended = rows[rows["recommended"]]
+    others = rows[~rows["recommended"]]
+    disagree = others.merge(recommended[["task", "candidate"]], on="task", suffixes=("", "_recommended"))
+    disagree = disagree[disagree["candidate"] != disagree["candidate_recommended"]]
+    own = [sheet for sheet in sheets if sheet.dataset == name]
+    sources = list(dict.fromkeys(rows["source"]))
+    return {
+        "name": name,
+        "picks": [
+            row | {"others": disagree[disagree["task"] == row["task"]].to_dict("records")}
+            for row in recommended.to_dict("records")
+        ],
+        "cards": len(recommended) <= MOST_TASKS,
+        "winners": Counter(recommended["candidate"]).most_common(),
+        "sure": int((recommended["p_best"] >= 0.95).sum()),
+        "source": recommended["source"].iloc[0],
+        "sources": sources,
+        "protocol": recommended["protocol"].iloc[0],
+        "counts": _same(recommended, ["n_anomalous", "n_normal"]),
+        "agreement": _agreement(rows),
+        "labelled": bool((recommended["setting"] != "").any()),
+        "table1": _table1_rows(table1[(table1["dataset"] == name) & (table1["setting"] != "")]),
+        "settings": [s for s in dict.fromkeys(table1.loc[table1["dataset"] == name, "setting"]) if s],
+        "unlabelled": _unlabelled(pick_counts[pick_counts["dataset"] == name]),
+        "figures": _figures(name, svgs, config),
+        "sheets": own,
+        "n_open": OPEN_SHEETS,
+    }
+
+
+def _figures(name, svgs, config, prefix=""):
+    """{kind: [(variant, inline SVG)]} of a data set; the variants are protocols or sources, in the config's order."""
+    found = {f"{prefix}{kind}": [] for kind in ("strategies", "real_vs_synthetic", "confidence")}
+    order = ["", *config["evaluation"]["protocols"], *config["sources"]]
+    for (dataset, figure), svg in svgs.items():
+        kind, _, variant = figure.partition(".")
+        if dataset == name and kind in found:
+            label = f"{name}: {wording.words(kind)} {wording.words(variant)}".strip()
+            found[kind].append((variant, inline(svg, f"{name}.{figure}", label)))
+    return {kind: sorted(variants, key=lambda item: order.index(item[0])) for kind, variants in found.items()}
+
+
+def _unlabelled(counts):
+    """{(strategy, protocol): [(candidate, tasks)]} of pick_counts without real labels."""
+    found = {}
+    for row in counts[counts["setting"] == ""].itertuples():
+        found.setdefault((row.strategy, row.protocol), []).append((row.candidate, row.tasks))
+    return found
+
+
+def _table1_rows(table1):
+    """Rows strategy × protocol with a dict per setting, and which AUROC is the highest but for the upper bound."""
+    reachable = table1[table1["strategy"] != "best"].groupby("setting")["auroc"].max()
+    rows = {}
+    for row in table1.to_dict("records"):
+        row["highest"] = row["strategy"] != "best" and row["auroc"] == reachable[row["setting"]]
+        rows.setdefault((row["strategy"], row["protocol"]), {})[row["setting"]] = row
+    return rows
+
+
+def _agreement(rows):
+    """[(source, its protocol, in how many tasks it picks what is recommended, of how many)] of the other sources."""
+    chosen = rows[rows["recommended"]].set_index("task")["candidate"]
+    others = rows[~rows["recommended"]]
+    return [
+        (
+            source,
+            group["protocol"].iloc[0],
+            int((group["candidate"] == chosen[group["task"]].to_numpy()).sum()),
+            len(group),
+        )
+        for source, group in others.groupby("source", sort=False)
+    ]
+
+
+def _same(rows, columns):
+    """The values of `columns` as ints where all rows have the same, else None."""
+    distinct = rows[columns].drop_duplicates()
+    return (
+        [int(value) for value in distinct.iloc[0]] if len(distinct) == 1 and distinct.notna().all(axis=None) else None
+    )
+
+
+def _shares(costs):
+    """stage_costs with each stage's share of the largest time and memory, for the bars."""
+    largest = costs[["seconds", "peak_mb"]].max()
+    return costs.assign(
+        time_share=(costs["seconds"] / largest["seconds"]).fillna(0),
+        memory_share=(costs["peak_mb"] / largest["peak_mb"]).fillna(0),
+    )
+
+
+def _tasks(rows):
+    """The data sets and tasks of picks, for people."""
+    return [f"{row.dataset}: {row.task}{' (prompt)' if row.selection == 'prompt' else ''}" for row in rows.itertuples()]
+
+
+def _number(value, digits):
+    return "" if value is None or math.isnan(value) else f"{value:.{digits}f}"

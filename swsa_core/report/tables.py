@@ -1,0 +1,128 @@
+"""Tables of a study, from the tables of its data sets: the recommendation of each task, Table 1, what is ranked.
+
+Every function takes and returns DataFrames. Text columns hold "" where there is nothing, never NaN.
+"""
+
+import pandas as pd
+
+from swsa_core.evaluation.consensus import QUALITIES, RANK_ENSEMBLE
+from swsa_core.evaluation.evaluate import COMBINED
+from swsa_core.metrics import exact_mean
+
+# So many tasks of a data set are shown one by one, as cards, panels and contact sheets; more are summarised.
+MOST_TASKS = 12
+
+TABLE1 = (
+    ["selection", "setting", "strategy", "protocol", "dataset"]  # selection: of a "model" or a "prompt"
+    + ["picks", "n_tasks", "pick_rate", "auroc", "ties", "synthetic_auroc"]
+)  # fmt: skip
+PICKS = (
+    ["dataset", "selection", "task", "source", "protocol", "recommended", "candidate", "n_tied", "synthetic_auroc", "p_best"]
+    + ["low", "high", "saturated", "warning", "n_normal", "n_anomalous", "setting", "real_auroc", "best_auroc", "right"]
+)  # fmt: skip
+PICK_COUNTS = ["dataset", "selection", "setting", "strategy", "protocol", "candidate", "tasks"]
+RANKING = ["dataset", "selection", "validation", "protocol", "setting", "n_anomalies", "candidate", "auroc", "n_tasks"]
+STAGE_COSTS = ["stage", "jobs", "seconds", "longest", "peak_mb"]
+
+
+def stack(frames, column="dataset"):
+    """One table of the tables {name: DataFrame}, with the name in the first column, `column`."""
+    return pd.concat([frame.assign(**{column: name}) for name, frame in frames.items()], ignore_index=True).pipe(
+        lambda table: table[[column, *table.columns.drop(column)]]
+    )
+
+
+def table1(selection):
+    """How often a strategy picks the best candidate, and the mean real AUROC of its picks (Table 1).
+
+    selection: rows of selection.csv of all data sets, with a column dataset.
+    Returns one row per selection × setting × strategy × protocol × dataset. picks is the number of right picks out of
+    n_tasks, a fraction for the expectation of `random`; ties counts the tasks in which several candidates shared the
+    highest synthetic AUROC and the order of the config decided. Tasks without real labels make rows of setting "" in which
+    picks, pick_rate and auroc are NaN; synthetic_auroc is the mean over the picks of the source.
+    """
+    # Without real labels nothing is known of what these do or pick.
+    rows = selection[
+        (selection["setting"] != "") | ~selection["strategy"].isin(["random", "best", *COMBINED, *QUALITIES])
+    ]
+    rows = rows.assign(tied=rows["n_tied"] > 1)
+    table = rows.groupby(["selection", "setting", "strategy", "protocol", "dataset"], sort=False).agg(
+        picks=("right", lambda right: right.astype(float).sum(min_count=1)),
+        n_tasks=("task", "nunique"),
+        auroc=("real_auroc", "mean"),
+        ties=("tied", "sum"),
+        synthetic_auroc=("synthetic_auroc", "mean"),
+    )
+    return table.assign(pick_rate=table["picks"] / table["n_tasks"]).reset_index()[TABLE1]
+
+
+def picks(selection, auroc, protocols, strategies):
+    """The model, and the prompt, that each source picks for each task, and which of them is the recommendation.
+
+    selection, auroc: rows of selection.csv and auroc.csv of all data sets, with a column dataset.
+    protocols, strategies: names in the order of the config. The first protocol that a source has decides for it. The
+    first strategy swsa_<source> whose source exists for the task makes the recommendation (`recommended`).
+    A source whose synthetic AUROC is undefined for all candidates picks none and has no row.
+    setting, real_auroc, best_auroc, right: of the first setting, "" and NaN where the task has no real labels.
+    """
+    rows = selection[(selection["source"] != "") & (selection["candidate"] != "")]
+    order = pd.DataFrame(
+        {
+            "task_order": rows.groupby(["dataset", "selection", "task"], sort=False).ngroup(),
+            "strategy_order": rows["strategy"].map({name: i for i, name in enumerate(strategies)}),
+            "protocol_order": rows["protocol"].map({name: i for i, name in enumerate(protocols)}),
+        },
+        index=rows.index,
+    ).dropna()
+    order = order.sort_values(list(order), kind="stable")
+    rows = rows.loc[order.index].drop_duplicates(["dataset", "selection", "task", "source"])
+    rows = rows.assign(recommended=~rows.duplicated(["dataset", "selection", "task"]))
+    synthetic = (auroc["validation"] != "real") & (auroc["n_anomalies"].astype(str) == "all")
+    counts = auroc[synthetic].rename(columns={"validation": "source"})
+    keys = ["dataset", "selection", "task", "candidate", "source", "protocol"]
+    return rows.merge(counts[[*keys, "n_normal", "n_anomalous"]], on=keys, how="left", validate="m:1")[PICKS]
+
+
+def shown(picks):
+    """The recommended models in `picks` whose tasks get a contact sheet: the first MOST_TASKS of each data set."""
+    return picks[picks["recommended"] & (picks["selection"] == "model")].groupby("dataset", sort=False).head(MOST_TASKS)
+
+
+def pick_counts(selection):
+    """In how many tasks each strategy picks each candidate: one row per fact, most frequent first in each group."""
+    keys = ["dataset", "selection", "setting", "strategy", "protocol"]
+    rows = selection[selection["candidate"] != ""]
+    counts = rows.groupby([*keys, "candidate"], sort=False)["task"].nunique().rename("tasks").reset_index()
+    group = counts.groupby(keys, sort=False).ngroup()
+    return (
+        counts.assign(group=group)
+        .sort_values(["group", "tasks"], ascending=[True, False], kind="stable")[PICK_COUNTS]
+        .reset_index(drop=True)
+    )
+
+
+def ranking(auroc):
+    """AUROC of each candidate, and of the prompt ensemble, averaged over tasks: what Figure 3 shows and Table 2 ranks.
+
+    auroc: rows of auroc.csv of all data sets, with a column dataset.
+    """
+    keys = RANKING[:-2]
+    rows = auroc[auroc["candidate"] != RANK_ENSEMBLE]
+    rows = rows.assign(n_anomalies=rows["n_anomalies"].astype(str))
+    return rows.groupby(keys, sort=False).agg(auroc=("auroc", exact_mean), n_tasks=("task", "nunique")).reset_index()
+
+
+def stage_costs(benchmarks):
+    """Jobs, seconds of all jobs and of the longest, and peak memory in MB of each stage, in order of appearance.
+
+    benchmarks: Snakemake's benchmark rows with a column stage; s in seconds, max_rss in MB ("-" or NA for jobs too
+    short to be measured).
+    """
+    rows = benchmarks.assign(
+        s=pd.to_numeric(benchmarks["s"], errors="coerce"), max_rss=pd.to_numeric(benchmarks["max_rss"], errors="coerce")
+    )
+    return (
+        rows.groupby("stage", sort=False)
+        .agg(jobs=("s", "size"), seconds=("s", "sum"), longest=("s", "max"), peak_mb=("max_rss", "max"))
+        .reset_index()[STAGE_COSTS]
+    )

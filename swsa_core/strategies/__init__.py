@@ -1,0 +1,1 @@
+"""Strategies: how a candidate is picked, and how good the picks are."""

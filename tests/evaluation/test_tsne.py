@@ -1,0 +1,83 @@
+"""t-SNE of a task: the closest class is that of the tables, every image is there once, and the seed decides the rest."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scored import SPEC, study
+
+from swsa_core.basics.seeding import rng
+from swsa_core.evaluation import evaluate, tsne
+
+
+@pytest.fixture(scope="module")
+def made():
+    one = study(sizes=(8, 10, 9, 8))
+    return one, one.scores()
+
+
+def grouped(one, scores, task, original=False):
+    closest, ids = tsne.closest_anomalies(scores, one.index, SPEC, task)
+    support = next(support for support in one.supports if support["task"] == task)
+    return tsne.groups_of(support, one.images, one.prepared, one.anomalies, ids, original), closest
+
+
+def test_the_closest_class_is_that_of_the_tables(made):
+    one, scores = made
+    table = evaluate.evaluate({"c": scores}, one.index, SPEC, [], ["one_vs_closest"])
+    for row in table.itertuples():
+        closest, ids = tsne.closest_anomalies(scores, one.index, SPEC, row.task)
+        assert closest == row.closest
+        of_class = one.index[(one.index.split == "test") & (one.index["class"] == closest)]
+        assert ids == of_class.image_id.tolist()
+
+
+def test_a_task_without_labels_has_no_real_anomalies(made):
+    one, scores = made
+    unlabelled = one.index[one.index["group"] == "a"]
+    assert tsne.closest_anomalies(scores, unlabelled, SPEC, "a") == ("", [])
+    assert tsne.closest_anomalies(scores, one.index, SPEC | {"min_group_size": 99}, "a") == ("", [])
+
+
+def test_an_image_that_could_not_be_read_is_left_out(made):
+    one, scores = made
+    closest, ids = tsne.closest_anomalies(scores, one.index, SPEC, "b")
+    read = scores.test["image_id"] != ids[0]
+    fewer = replace(scores, test={name: values[read] for name, values in scores.test.items()})
+    found, left = tsne.closest_anomalies(fewer, one.index, SPEC, "b")
+    assert ids[0] not in left
+    assert closest != found or left == ids[1:]
+
+
+def test_groups_hold_the_features_of_their_images(made):
+    one, scores = made
+    groups, _ = grouped(one, scores, "b")
+    assert list(groups) == ["one", "two", "pool", tsne.REAL, tsne.PREPARED, tsne.NORMAL]
+    bank = one.supports[1]["seed_ids"] + one.supports[1]["held_out_ids"]
+    np.testing.assert_array_equal(groups[tsne.NORMAL][0], one.features(one.images, bank))
+    np.testing.assert_array_equal(groups[tsne.PREPARED][0], one.features(one.prepared, bank))
+    np.testing.assert_array_equal(groups[tsne.REAL][0], one.features(one.images, groups[tsne.REAL][1]))
+    features, tasks, _ = one.anomalies["two"]
+    np.testing.assert_array_equal(groups["two"][0], features[tasks == "b"])
+    assert tsne.PREPARED not in grouped(one, scores, "b", original=True)[0]
+
+
+def test_the_projection_is_decided_by_the_seed_and_keeps_clusters_apart(made):
+    one, scores = made
+    groups, closest = grouped(one, scores, "a")
+    groups["pool"] = groups["pool"][0] + 100, groups["pool"][1]
+    first, second = (tsne.project(groups, "a", closest, rng(0, "set", "a", "tsne")) for _ in range(2))
+    assert first.equals(second)
+    assert list(first.columns) == tsne.COLUMNS
+    assert first.groupby("group", sort=False).size().to_dict() == {name: len(ids) for name, (_, ids) in groups.items()}
+    assert not first.duplicated(["group", "image_id"]).any()
+    far, near = first[first["group"] == "pool"], first[first["group"] != "pool"]
+    places = [part[["x", "y"]].to_numpy() for part in (far, near)]
+    nearest = np.linalg.norm(places[0][:, None] - places[1], axis=-1).min()
+    within = np.linalg.norm(places[0][:, None] - places[0], axis=-1)
+    assert nearest > np.sort(within, axis=1)[:, 1].max()
+
+
+def test_few_images_can_be_projected():
+    groups = {tsne.NORMAL: (np.eye(3, 4), list("abc")), "cutpaste": (np.ones((1, 4)), ["cutpaste/0"])}
+    assert np.isfinite(tsne.project(groups, "a", "", rng(0, "few"))[["x", "y"]]).all(axis=None)

@@ -1,0 +1,229 @@
+"""The report: one self-contained page that says what is known, and nothing that is not."""
+
+import doctest
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from pages import Page
+from studies import CANDIDATES, SOURCES, WARNING, sheet_of, study
+
+from swsa_core.paper import typeset
+from swsa_core.report import contact_sheets, figures, tables
+from swsa_core.report import page as report
+from swsa_core.report import style as figure_style
+from workflow_scripts._study import read_benchmarks
+
+EVIL = "<script>alert(\"x\")</script> & 'täsk' {{ 7 * 7 }}"
+BENCHMARKS = pd.DataFrame(
+    {"stage": ["cutpaste", "cutpaste", "select"], "s": [75.0, 5, 0.2], "max_rss": [120.0, 90, "-"]}
+)
+
+
+def rendered(
+    datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
+    benchmarks=BENCHMARKS, paper_tables=(), **options,
+):  # fmt: skip
+    """The page of a made-up study; options: of studies.study."""
+    made = study(datasets, candidates, **options)
+    if change is not None:
+        change(made)
+    picks = tables.picks(made["selection"], made["auroc"], made["protocols"], made["strategies"])
+    table1 = tables.table1(made["selection"])
+    args = made["auroc"], tables.ranking(made["auroc"]), made["confidence"], table1, picks
+    drawn = figures.study(*args, candidates, made["protocols"]) if draw else {}
+    return report.render(
+        config={
+            "datasets": {name: {} for name in datasets},
+            "sources": {name: {} for name in options.get("sources", SOURCES)},
+            "evaluation": {"protocols": made["protocols"]},
+            "é": "<&>",
+        },
+        picks=picks,
+        table1=table1,
+        pick_counts=tables.pick_counts(made["selection"]),
+        candidates=made["candidates"],
+        sheets=[sheet_of(pick, boxes, n_parents=n_parents) for pick in tables.shown(picks).itertuples()],
+        svgs={name: figure_style.svg(figure) for name, figure in drawn.items()},
+        skipped=list(skipped),
+        costs=tables.stage_costs(benchmarks),
+        versions={"torch": "2.15.0"},
+        crosses=crosses,
+        paper_tables=paper_tables,
+    )
+
+
+@pytest.fixture(scope="module")
+def page():
+    datasets = {"digits": (["0", "1", "2"], True), "mine": (["bottle"], False)}
+    return Page(rendered(datasets, draw=True, sources=["cutpaste"], protocols=["leave_one_out", "paper"]))
+
+
+@pytest.fixture(scope="module")
+def practitioner():
+    return Page(rendered({"mine": (["mine"], False)}, draw=True, sources=["cutpaste"], protocols=["leave_one_out"]))
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(report).failed == 0
+
+
+def test_the_page_is_self_contained(page):
+    assert "script" not in page.tags and "link" not in page.tags
+    inside = set(page.ids)
+    assert all(link.startswith("data:image/") or link[1:] in inside for link in page.links)
+    assert len(page.ids) == len(inside), "an id occurs twice"
+
+
+def test_the_picks_come_first_and_say_how_sure_they_are(page):
+    order = [
+        "Recommendations",
+        "For 0 deploy",
+        "How good such picks are",
+        "The images behind",
+        "Time and memory",
+        "Versions",
+    ]
+    places = [page.text.rindex(words) for words in order]
+    assert places == sorted(places)
+    assert re.search(
+        r"For 0 deploy \w+ P\(best\) [\d.<> ]+ Synthetic AUROC 0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]", page.text
+    )
+    assert "Decided by 100 CutPaste anomalies against 20 normal images of each task" in page.text
+    assert "it is about the synthetic AUROC, not the real one" in page.text
+
+
+def test_every_thing_shown_has_its_terms_explained(page):
+    for term in ("P(best)", "Synthetic AUROC", "Pick rate", "Protocol", "Setting", "Ties"):
+        assert term in page.text
+
+
+def test_a_folder_without_labels_reads_well(practitioner):
+    text = practitioner.text
+    assert "For mine deploy" in text and "This data set has no labelled test set" in text
+    assert "it is not known how well any candidate finds real anomalies" in text
+    assert not re.search(r"\bnan\b|\bNone\b|Pick rate|Right picks|Real AUROC|1 tasks", text)
+    assert "Warnings" not in text
+
+
+def test_names_are_text_and_never_markup():
+    names = [EVIL, *CANDIDATES[1:3]]
+    skipped = [
+        {"dataset": "mine", "task": EVIL, "stage": "split_support", "image_id": "x", "path": EVIL, "reason": EVIL}
+    ]
+    html = rendered({"mine": ([EVIL], False)}, names, skipped, draw=True, sources=["cutpaste"], protocols=["paper"])
+    assert "<script" not in html and "{{ 7" in html
+    assert Page(html).text.count(EVIL) >= 6
+
+
+def test_warnings_say_which_tasks():
+    skipped = [
+        {"dataset": "d", "task": "", "stage": "embed_images", "image_id": "x", "path": "x y.png", "reason": "cut"}
+    ]
+
+    def change(made):
+        made["selection"].loc[made["selection"]["task"] == "a", ["saturated", "n_tied", "synthetic_auroc"]] = (
+            True,
+            3,
+            1.0,
+        )
+        made["selection"].loc[made["selection"]["task"] == "b", "warning"] = WARNING
+        made["selection"].loc[made["selection"]["task"] == "c", "n_tied"] = 2
+
+    text = Page(rendered({"d": (list("abcd"), False)}, skipped=skipped, change=change, sources=["cutpaste"])).text
+    section = text[text.index("Warned") : text.index("How good such picks are", text.index("Warned"))]
+    assert f"Warned: 1 of 4 picks {WARNING} d: b" in section
+    assert "Saturated: 1 of 4 picks" in section and "Tied: 1 of 4 picks" in section
+    assert "Skipped images: 1" in section and "d: x y.png" in section
+    assert "Saturated: 3 candidates reach 1." in text and "Tie of 2 candidates." in text
+
+
+def test_many_tasks_are_summarised_above_a_table_that_scrolls():
+    tasks = [f"{i:03}.Bird" for i in range(40)]
+    html = rendered({"cub": (tasks, True)}, sources=["cutpaste"], protocols=["leave_one_out"], boxes=False)
+    page = Page(html)
+    assert 'class="scroll tall"' in html and "40 tasks" in page.text and "For 000.Bird deploy" not in page.text
+    assert all(page.text.count(task) >= 1 for task in tasks)
+    assert f"Shown: {tables.MOST_TASKS} of 40 tasks." in page.text
+    assert page.tags.count("img") == tables.MOST_TASKS * (contact_sheets.N_SEEDS + contact_sheets.N_HARDEST)
+
+
+def test_costs_of_jobs_too_short_to_measure(page):
+    assert "cutpaste 2 1 min 20 s 1 min 15 s 120 MB" in page.text
+    assert "not measured" in page.text
+
+
+def test_a_study_without_measured_jobs_says_so():
+    html = rendered({"mine": (["mine"], False)}, sources=["cutpaste"], benchmarks=BENCHMARKS.iloc[:0])
+    assert "Time and memory Not measured." in Page(html).text
+
+
+def test_drawn_letters_are_called_easy_for_models_trained_on_them_wherever_they_stand():
+    note = report.SOURCE_NOTES["procedural"]
+    datasets = {"digits": (["0"], True)}
+    assert Page(rendered(datasets, sources=["cutpaste"])).text.count(note) == 0
+    assert Page(rendered(datasets, sources=["cutpaste", "procedural"])).text.count(note) == 2
+    assert Page(rendered(datasets, sources=["procedural"])).text.count(note) == 3  # the sheet shows them, too
+
+
+def test_all_pairs_stand_in_their_task_only():
+    cross = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
+    datasets = {"d": (["a", "b"], False)}
+    plain, crossed = (
+        Page(rendered(datasets, sources=["cutpaste"], crosses=crosses)) for crosses in (None, {("d", "b"): cross})
+    )
+    assert "All pairs" not in plain.text
+    assert crossed.text.count("All pairs") == 1
+    assert crossed.text.rindex("b CutPaste anomalies") < crossed.text.index("All pairs")
+    assert contact_sheets.cross_uri(cross) in crossed.links
+
+
+@pytest.mark.parametrize("n_parents", [0, 1, 2])
+def test_only_anomalies_of_two_parents_are_said_to_be_of_style_and_content(n_parents):
+    html = rendered({"d": (["a"], False)}, sources=["cutpaste"], boxes=False, n_parents=n_parents)
+    assert ("style + content → anomaly" in Page(html).text) == (n_parents == 2)
+
+
+def test_figures_stand_under_their_own_data_set_whatever_its_name():
+    names = ["a", "a.strategies", "a_strategies"]
+    page = Page(rendered({name: (["0"], True) for name in names}, draw=True, sources=["cutpaste"], protocols=["paper"]))
+    assert len(page.ids) == len(set(page.ids))
+    assert page.tags.count("figure") == 3 * len(names)
+
+
+def test_time_and_memory_are_those_of_the_jobs_that_the_config_has(tmp_path):
+    config = {
+        "datasets": {"d": {}},
+        "sources": {"procedural": {}},
+        "candidates": [{"name": "mini:a"}, {"name": "mini:b"}],
+        "clip": {"model": "mini:clip", "weights": None},
+    }
+    supports = {("d", "t 1"): {"slug": "t-1"}}
+    current = ["split_support/d/t-1", "index_pool/procedural", "sample_procedural/d", "embed_images/d/mini-clip"]
+    current += ["embed_anomalies/d/mini-b/procedural", "embed_pool/procedural/mini-a", "score_clip/d/mini-clip"]
+    current += ["tables/tables"]
+    former = ["split_support/d/t-2", "split_support/e/t-1", "cutpaste/d/t-1", "sample_tiny_imagenet/d"]
+    former += ["embed_images/d/mini-c", "embed_anomalies/d/mini-a/cutpaste", "embed_pool/tiny_imagenet/mini-a"]
+    former += ["no_stage/d"]
+    assert list(read_benchmarks(tmp_path, config, supports).columns) == ["stage", "s", "max_rss"]
+    for i, name in enumerate(reversed(current + former)):
+        path = tmp_path / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tmax_rss\n{i}\t-\n")
+    costs = tables.stage_costs(read_benchmarks(tmp_path, config, supports))
+    assert costs["stage"].tolist() == [name.split("/")[0] for name in current]
+    assert (costs["jobs"] == 1).all()
+
+
+def test_the_papers_tables_are_linked_where_the_study_makes_them(page):
+    assert set(report.PAPER_TABLES) == set(typeset.NOTES)
+    assert "The paper's tables" not in page.text
+    linked = Page(rendered({"d": (["a"], True)}, sources=["cutpaste"], paper_tables=["table1", "mvtec_prompts"]))
+    files = [link for link in linked.links if not link.startswith(("data:", "#"))]
+    endings = ("md", "csv", "tex")
+    assert files == [
+        *(f"tables/paper/{name}.{ending}" for name in ("table1", "mvtec_prompts") for ending in endings),
+        "paper_figures/",
+    ]
+    assert linked.text.count("The paper's tables and figures") == 2

@@ -1,0 +1,132 @@
+"""A stage whose code changed gets a new version, or its change is accepted as one that alters no number.
+
+`python tests/rules/test_versions.py` accepts the code as it is; do it after raising the version in
+swsa_core/basics/versions.py where results change.
+"""
+
+import ast
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from swsa_core.basics.versions import STAGE_VERSIONS
+
+ROOT = Path(__file__).parents[2]
+ACCEPTED = Path(__file__).with_name("stage_digests.json")
+PACKAGES = ("swsa_core", "workflow_scripts")
+# Modules that tell, carry and name results but do not make them.
+PLUMBING = {"basics.errors", "basics.names", "basics.versions", "files.store", "config", "_job"}
+
+
+def imported(tree):
+    """Names of the project's modules (or members) that a module imports, anywhere in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def source_file(module):
+    """The file of a module of the project, None for anything else."""
+    steps = module.split(".")
+    if steps[0] not in PACKAGES or any(".".join(steps[1:n]) in PLUMBING for n in range(2, len(steps) + 1)):
+        return None
+    path = ROOT.joinpath(*steps)
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def modules_of(script):
+    """The script and all library files that it imports, directly or not."""
+    found, waiting = set(), [script]
+    while waiting:
+        file = waiting.pop()
+        if file and file not in found:
+            found.add(file)
+            waiting += map(source_file, imported(ast.parse(file.read_text())))
+    return sorted(found)
+
+
+def code(file):
+    """A file's syntax tree without docstrings, as text: formatting and comments do not count."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return text(tree)
+
+
+def text(node):
+    """Like `ast.dump`, but the same in every version of Python: fields without a value are left out."""
+    if isinstance(node, list):
+        return "[" + ",".join(map(text, node)) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = (f"{name}={text(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
+    return f"{type(node).__name__}({','.join(fields)})"
+
+
+def data_of(file):
+    """Files that belong to a module by name: report.html.jinja to report.py, flowers_names.txt to flowers.py."""
+    return sorted(path for path in file.parent.glob(f"{file.stem}[._]*") if path.suffix not in (".py", ".pyc"))
+
+
+def digest(stage):
+    files = modules_of(ROOT / "workflow_scripts" / f"{stage}.py")
+    parts = [f"{file.relative_to(ROOT)}\n{code(file)}" for file in files]
+    parts += [data.read_text(encoding="utf-8") for file in files for data in data_of(file)]
+    return sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("stage", STAGE_VERSIONS)
+def test_changed_code_has_a_new_version_or_was_accepted(stage):
+    version, accepted = json.loads(ACCEPTED.read_text())[stage]
+    assert (version, accepted) == (STAGE_VERSIONS[stage], digest(stage)), (
+        f"the code of stage {stage!r} changed: raise its version in swsa_core/basics/versions.py if its results change, "
+        "then accept the code with `python tests/rules/test_versions.py`"
+    )
+
+
+def test_every_script_is_a_stage():
+    scripts = {path.stem for path in (ROOT / "workflow_scripts").glob("[a-z]*.py")}
+    assert scripts == set(STAGE_VERSIONS)
+
+
+def test_digest_ignores_docstrings_and_comments_only(tmp_path):
+    first, second, third = (tmp_path / name for name in "abc")
+    first.write_text('"""Doc."""\ndef f(x):\n    """Doc."""\n    return x  # why\n')
+    second.write_text("def f(x):\n    return (x)\n")
+    third.write_text("def f(x):\n    return -x\n")
+    assert code(first) == code(second) != code(third)
+
+
+@pytest.mark.parametrize(
+    ("stage", "within"),
+    [
+        ("cutpaste", {"cutpaste.py", "images.py", "seeding.py", "procedural.py"}),
+        *((f"embed_{what}", {"_embed.py", "embed.py", "backbones.py", "networks.py", "transforms.py", "descriptors.py"})
+          for what in ("images", "support", "anomalies", "pool")),
+        ("report", {"_study.py", "report.py", "contact_sheets.py"}),
+        ("figures", {"_study.py", "figures.py"}),
+    ],
+)  # fmt: skip
+def test_digest_follows_imports(stage, within):
+    files = {file.name for file in modules_of(ROOT / "workflow_scripts" / f"{stage}.py")}
+    assert within <= files
+    assert not {"store.py", "_job.py"} & files
+
+
+def test_digest_holds_data_files():
+    assert [path.name for path in data_of(ROOT / "swsa_core" / "report.py")] == [
+        "report.html.jinja",
+        "report_prompts.html.jinja",
+    ]
+    assert [path.name for path in data_of(ROOT / "swsa_core" / "datasets" / "flowers.py")] == ["flowers_names.txt"]
+
+
+if __name__ == "__main__":
+    digests = {stage: [version, digest(stage)] for stage, version in STAGE_VERSIONS.items()}
+    ACCEPTED.write_text(json.dumps(digests, indent=1) + "\n")

@@ -1,0 +1,266 @@
+"""The workflow as a user runs it: strange names, bad images, wrong input, a killed job, and scikit-learn's opinion."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from functools import partial
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from layouts import draw
+from pages import Page
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+from workflow import ROOT, environment, snakemake
+
+from swsa_core.basics.names import unique_slugs
+from swsa_core.files import store
+
+NASTY = ["plain", 'quote " and {brace}', "ünïcode [x] 'y' & <b>", "a b", "a-b"]
+
+
+def config(**changes):
+    return {
+        "results": "results",
+        "support": {"seeds": 4},
+        "sources": {"cutpaste": {}, "procedural": {"pool": 20}},
+        "candidates": ["descriptor:hog", "descriptor:color_histogram"],
+        "knn": {"k": 2},
+        "preparation": {"size": 32},
+        "runtime": {"device": "cpu", "threads": 1},
+        "evaluation": {"bootstrap": 100, "settings": ["one_vs_closest", "one_vs_rest", "one_vs_one"]},
+    } | changes
+
+
+def make_classes(root, names, train=6, test=4):
+    for label, name in enumerate(names):
+        for split, count in (("train", train), ("test", test)):
+            for i in range(count):
+                draw(root / split / name / f"{i} [{label}].png", seed=1000 * label + 10 * i + len(split))
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory):
+    """A finished run on classes with names that break careless code."""
+    directory = tmp_path_factory.mktemp("nasty")
+    make_classes(directory / "my data", NASTY)
+    given = config(
+        datasets={"nasty": {"kind": "classes", "root": "my data"}},
+        candidates=["descriptor:hog", "descriptor:color_histogram", "mini:resnet_s"],
+    )
+    snakemake(directory, given)
+    return directory / "results", given
+
+
+def test_tables_hold_the_original_names(nasty):
+    results, _ = nasty
+    slugs = unique_slugs(NASTY)
+    assert len(slugs) == 5
+    for slug, name in slugs.items():
+        assert store.read_json(results / "nasty" / "support" / f"{slug}.json")["task"] == name
+    selection = store.read_table(results / "nasty" / "selection.csv", text=["task", "candidate"])
+    assert set(selection.task) == set(NASTY)
+
+
+def test_report_is_one_page_with_escaped_names(nasty):
+    page = (nasty[0] / "report.html").read_text()
+    assert "ünïcode [x] &#39;y&#39; &amp; &lt;b&gt;" in page
+    assert "& <b>" not in page
+    assert all(name in Page(page).text for name in NASTY)
+    assert "<script" not in page
+    assert 'src="http' not in page
+
+
+def independent_auroc(results, task, names, test_rows, index):
+    """One-vs-rest and every pair of classes by scikit-learn, from the features alone."""
+    support = store.read_json(results / "nasty" / "support" / f"{next(s for s, n in names.items() if n == task)}.json")
+    with h5py.File(results / "nasty" / "embeddings" / "descriptor-hog" / "images.h5") as file:
+        features = dict(zip(file["image_id"].asstr()[()], file["features"][()].astype(float), strict=True))
+    bank = np.stack([features[i] for i in support["seed_ids"] + support["held_out_ids"]])
+    queries = np.stack([features[i] for i in index.image_id[test_rows]])
+    distances, _ = NearestNeighbors(n_neighbors=2).fit(bank).kneighbors(queries)
+    scores, labels = (distances**2).sum(1), index["class"][test_rows].to_numpy()
+    rest = roc_auc_score(labels != task, scores)
+    pairs = [
+        roc_auc_score(labels[m] != task, scores[m])
+        for o in names.values()
+        if o != task
+        for m in [np.isin(labels, [o, task])]
+    ]
+    return {"one_vs_rest": rest, "one_vs_closest": min(pairs), "one_vs_one": np.mean(pairs)}
+
+
+def test_real_auroc_is_that_of_scikit_learn(nasty):
+    results, _ = nasty
+    index = store.read_table(results / "nasty" / "images.csv", text=["image_id", "path", "class", "split", "group"])
+    auroc = store.read_table(results / "nasty" / "auroc.csv", text=["task", "candidate", "validation", "setting"])
+    real = auroc[(auroc.validation == "real") & (auroc.candidate == "descriptor:hog")]
+    slugs = unique_slugs(NASTY)
+    for task in NASTY:
+        expected = independent_auroc(results, task, slugs, index.split == "test", index)
+        found = dict(zip(real.setting[real.task == task], real.auroc[real.task == task], strict=True))
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_same_numbers_with_other_threads_batches_and_order(nasty, tmp_path):
+    """Parallelism, batch size and the order of jobs never change a result, but for a network's rounding errors.
+
+    Those may turn round a pair of images with nearly equal scores: an AUROC moves by at most one of its pairs.
+    """
+    results, given = nasty
+    make_classes(tmp_path / "my data", NASTY)
+    other = given | {"runtime": {"device": "cpu", "threads": 2, "batch_size": 3}}
+    snakemake(tmp_path, other, "--cores", "1")
+    other_results = tmp_path / "results" / "nasty"
+    assert (other_results / "images.csv").read_text() == (results / "nasty" / "images.csv").read_text()
+    read = partial(store.read_table, text=["task", "candidate"])
+    auroc, other_auroc = (read(path / "auroc.csv") for path in (results / "nasty", other_results))
+    network = auroc.candidate == "mini:resnet_s"
+    pd.testing.assert_frame_equal(auroc[~network], other_auroc[~network], check_exact=True)
+    one_pair = 1 / (auroc.n_normal * auroc.n_anomalous)
+    assert ((auroc.auroc - other_auroc.auroc).abs() <= one_pair + 1e-12)[network].all()
+    # P(best) is shared by all candidates, an interval is a candidate's own
+    confidence, other_confidence = (
+        read(path / "confidence.csv").query("candidate != 'mini:resnet_s'").drop(columns="p_best")
+        for path in (results / "nasty", other_results)
+    )
+    pd.testing.assert_frame_equal(confidence, other_confidence, check_exact=True)
+
+
+def test_snakemakes_own_report_works_offline(nasty):
+    results, given = nasty
+    snakemake(results.parent, given, "--report", "study.zip")
+    with zipfile.ZipFile(results.parent / "study.zip") as archive:
+        page = archive.read("study/report.html").decode()
+        held = {name.split("/", 4)[-1] for name in archive.namelist()}
+    assert 'src="http' not in page and 'href="http' not in page
+    assert {"table1.csv", "picks.csv", "nasty/strategies.svg", "nasty/confidence.cutpaste.svg"} <= held
+    categories = json.loads(re.search(r"var categories = ({.*?});", page)[1])
+    assert set(categories["Figures"]) == {"nasty"}
+    assert "Data set nasty: synthetic AUROC of each candidate on the cutpaste anomalies" in page
+
+
+def break_image(path):
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def test_bad_image_is_named_with_task_and_stage_or_skipped(tmp_path):
+    make_classes(tmp_path / "images", ["red", "blue"], train=7)
+    bad = [tmp_path / "images" / "train" / "red" / "0 [0].png", tmp_path / "images" / "test" / "blue" / "1 [1].png"]
+    for path in bad:
+        break_image(path)
+    given = config(datasets={"mine": {"kind": "classes", "root": "images"}})
+    output = snakemake(tmp_path, given, "--keep-going", check=False)
+    assert "split_support: task 'red': image 'images/train/red/0 [0].png' cannot be read" in output
+    assert "embed_images: class '" in output
+    assert "Traceback" not in output
+    given["datasets"]["mine"]["on_bad_image"] = "skip"
+    snakemake(tmp_path, given)
+    page = (tmp_path / "results" / "report.html").read_text()
+    for path in bad:
+        assert path.name in page
+    support = store.read_json(tmp_path / "results" / "mine" / "support" / "red.json")
+    assert [entry["image_id"] for entry in support["skipped"]] == ["train/red/0 [0].png"]
+    assert len(support["seed_ids"] + support["held_out_ids"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"support": {"seeds": 8}},
+            "task 'blue' of data set 'mine' has 6 normal training images, its support needs at least 8",
+        ),
+        ({"knn": {"k": 6}}, "knn.k: 6 neighbours are wanted, but task 'blue' of data set 'mine' has a bank of 6"),
+        ({"datasets": {"mine": {"kind": "classes", "root": "images", "tasks": ["bleu"]}}}, "did you mean 'blue'?"),
+        ({"datasets": {"mine": {"kind": "classes", "root": "imagse"}}}, "'imagse' is not a directory"),
+        ({"candidates": ["descriptor:hogg"]}, "did you mean 'hog'?"),
+        ({"candidates": ["mini:resnet_x"]}, "models/mini has no resnet_x.safetensors: did you mean 'resnet_s'"),
+        (
+            {"candidates": [{"model": "mini:resnet_s", "weights": "gone.safetensors"}]},
+            "gone.safetensors",
+        ),
+    ],
+)
+def test_wrong_input_stops_before_any_job(tmp_path, changes, sentence):
+    make_classes(tmp_path / "images", ["red", "blue"])
+    given = config(datasets={"mine": {"kind": "classes", "root": "images"}}) | changes
+    output = snakemake(tmp_path, given, "--dry-run", check=False)
+    assert sentence in output
+    assert "Traceback" not in output
+
+
+def test_folder_without_labels(tmp_path):
+    """A practitioner's folder: a recommendation, and no figure that would need labels."""
+    for i in range(8):
+        draw(tmp_path / "parts" / f"{i}.jpg", seed=i)
+    snakemake(tmp_path, config(datasets={"mine": {"kind": "folder", "root": "parts"}}))
+    picks = store.read_table(tmp_path / "results" / "tables" / "picks.csv", text=["task", "candidate"])
+    assert picks.candidate[picks.recommended].isin(["descriptor:hog", "descriptor:color_histogram"]).all()
+    assert picks.real_auroc.isna().all()
+    text = Page((tmp_path / "results" / "report.html").read_text()).text
+    assert "no labelled test set" in text
+    assert not re.search(r"\bnan\b|\bNone\b", text)
+
+
+def test_grey_images_of_any_size_stay_original(tmp_path):
+    for i in range(8):
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        pixels = np.random.default_rng(i).integers(0, 256, (40 + i, 50 - i), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "parts" / f"{i}.png")
+    given = config(datasets={"mine": {"kind": "folder", "root": "parts"}}, preparation="original")
+    snakemake(tmp_path, given)
+    with h5py.File(tmp_path / "results" / "mine" / "anomalies" / "cutpaste" / "parts.h5") as file:
+        assert len(set(map(tuple, file["sizes"][()]))) > 1
+
+
+def test_killed_embedding_goes_on_with_the_same_bits(tmp_path):
+    given = config(
+        datasets={"digits": {"kind": "digits", "tasks": ["3"]}},
+        candidates=[{"model": "descriptor:hog", "resize": 256, "crop": 256}],
+    )
+    target = "results/digits/embeddings/descriptor-hog/images.h5"
+    snakemake(tmp_path / "whole", given, target)
+    partial = tmp_path / "killed" / f"{target}.partial"
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / "c.json").write_text(json.dumps(given))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", target]
+    running = subprocess.Popen(
+        [*command, "--directory", str(tmp_path / "killed"), "--configfile", str(tmp_path / "killed" / "c.json")],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not rows_done(partial):
+            assert running.poll() is None, "the job ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    before = rows_done(partial)
+    assert 0 < before < 1527
+    output = snakemake(tmp_path / "killed", given, "--nolock", target)
+    assert f"going on after {before} of" in output
+    whole, killed = (store.read(tmp_path / name / target)[0] for name in ("whole", "killed"))
+    assert np.array_equal(whole["features"], killed["features"])
+    assert list(whole["image_id"]) == list(killed["image_id"])
+
+
+def rows_done(partial):
+    try:
+        with h5py.File(partial, "r", locking=False) as file:
+            return int(file.attrs["done"])
+    except (OSError, KeyError):
+        return 0
