@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
+from swsa_core.basics.section import PlainPath, Removable, Section, Several, inconsistent
 from swsa_core.candidates import prompts
 from swsa_core.config.datasets import AnyDataset, Support
 from swsa_core.config.errors import sentences
@@ -24,16 +25,11 @@ from swsa_core.config.sections import (
     Diffusion,
     Evaluation,
     Figures,
-    PlainPath,
     Preparation,
     Procedural,
-    Removable,
     Runtime,
-    Section,
-    Several,
     Sources,
     TinyImageNet,
-    inconsistent,
     is_weights_file,
 )
 

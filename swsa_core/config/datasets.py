@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from swsa_core.config.sections import AnyPath, OwnTemplates, PlainPath, PositiveInt, Section, not_blank
+from swsa_core.basics.section import AnyPath, PlainPath, PositiveInt, Section, not_blank
+from swsa_core.config.sections import OwnTemplates
 
 
 class Support(Section):

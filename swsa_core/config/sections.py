@@ -1,61 +1,28 @@
 """The sections of a config but its data sets: keys, types, defaults, and what must hold within each."""
 
 import os
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
+from swsa_core.basics.section import (
+    AnyPath,
+    PlainPath,
+    PositiveInt,
+    Range,
+    Removable,
+    Section,
+    Several,
+    inconsistent,
+    plain,
+)
 from swsa_core.candidates import prompts
 from swsa_core.candidates.backbone import families
 from swsa_core.files.diffusion_flags import adm_arguments
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-
-PositiveInt = Annotated[int, Field(ge=1)]
-
-
-def inconsistent(sentence):
-    """Error between keys, whose sentence begins with the key."""
-    return PydanticCustomError("consistency", "{sentence}", {"sentence": sentence})
-
-
-def _all_different(values):
-    if duplicates := sorted({str(value) for value in values if values.count(value) > 1}):
-        raise ValueError(f"expected different entries, {duplicates} stand there more than once")
-    return values
-
-
-def _without_removed(value):
-    """A dict without the entries that a later config file set to null."""
-    return {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
-
-
-# For lists of names: at least one, none twice.
-Several = [Field(min_length=1), AfterValidator(_all_different)]
-Removable = BeforeValidator(_without_removed)
-Range = Annotated[list[float], Field(min_length=2, max_length=2)]
-
-
-def plain(path):
-    """`path`, which holds nothing that Snakemake would read as more than a path."""
-    if set(str(path)) & set("{}<>"):
-        raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
-    return path
-
-
-def not_blank(text):
-    """`text` without spaces around it, of which something is left."""
-    if not text.strip():
-        raise ValueError("expected a text that is not blank")
-    return text.strip()
-
-
-AnyPath = Annotated[Path, AfterValidator(Path.expanduser)]
-PlainPath = Annotated[AnyPath, AfterValidator(plain)]
 
 
 def _usable_templates(value):
@@ -72,10 +39,6 @@ Templates = Annotated[AnyTemplates, BeforeValidator(_usable_templates)]
 OwnTemplates = Annotated[
     AnyTemplates | None, BeforeValidator(lambda value: None if value is None else _usable_templates(value))
 ]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def is_weights_file(weights):

@@ -1,0 +1,54 @@
+"""What the sections of a config are made of: their base class, and types of keys that several of them share."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def inconsistent(sentence):
+    """Error between keys, whose sentence begins with the key."""
+    return PydanticCustomError("consistency", "{sentence}", {"sentence": sentence})
+
+
+def _all_different(values):
+    if duplicates := sorted({str(value) for value in values if values.count(value) > 1}):
+        raise ValueError(f"expected different entries, {duplicates} stand there more than once")
+    return values
+
+
+def _without_removed(value):
+    """A dict without the entries that a later config file set to null."""
+    return {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+
+
+# For lists of names: at least one, none twice.
+Several = [Field(min_length=1), AfterValidator(_all_different)]
+Removable = BeforeValidator(_without_removed)
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+def plain(path):
+    """`path`, which holds nothing that Snakemake would read as more than a path."""
+    if set(str(path)) & set("{}<>"):
+        raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
+    return path
+
+
+def not_blank(text):
+    """`text` without spaces around it, of which something is left."""
+    if not text.strip():
+        raise ValueError("expected a text that is not blank")
+    return text.strip()
+
+
+AnyPath = Annotated[Path, AfterValidator(Path.expanduser)]
+PlainPath = Annotated[AnyPath, AfterValidator(plain)]
