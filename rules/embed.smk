@@ -1,9 +1,12 @@
+"""Embeddings: images, prepared support images, anomalies and pools through every backbone."""
+
+
 rule embed_images:
     input:
-        images="<results>/{dataset}/images.csv",
+        images=at("images"),
         weights=weights_file,
     output:
-        "<results>/{dataset}/embeddings/{backbone}/images.h5",
+        at("image_features"),
     log:
         stage_log("embed_images", "dataset", "backbone"),
     benchmark:
@@ -14,9 +17,9 @@ rule embed_images:
     resources:
         gpu=embedding_gpus,
     params:
-        settings=settings("embed_images", "candidates.{backbone}", "precision"),
+        **settings("embed_images", backbone="candidates.{backbone}", precision="precision"),
         # Embedding goes on without an image or ends at it; `evaluate` tells of finished embeddings that lack images.
-        untracked=untracked("embed_images", "datasets.{dataset}.on_bad_image"),
+        untracked=untracked(**of_dataset("on_bad_image")),
     script:
         "../workflow_scripts/embed_images.py"
 
@@ -26,7 +29,7 @@ rule embed_support:
         supports=support_files,
         weights=weights_file,
     output:
-        "<results>/{dataset}/embeddings/{backbone}/support.h5",
+        at("support_features"),
     log:
         stage_log("embed_support", "dataset", "backbone"),
     benchmark:
@@ -37,7 +40,7 @@ rule embed_support:
     resources:
         gpu=embedding_gpus,
     params:
-        settings=settings("embed_support", "candidates.{backbone}", "precision", "preparation"),
+        **settings("embed_support", backbone="candidates.{backbone}", precision="precision", preparation="preparation"),
     script:
         "../workflow_scripts/embed_support.py"
 
@@ -47,7 +50,7 @@ rule embed_anomalies:
         anomalies=anomaly_files,
         weights=weights_file,
     output:
-        "<results>/{dataset}/embeddings/{backbone}/anomalies/{source}.h5",
+        at("anomaly_features"),
     log:
         stage_log("embed_anomalies", "dataset", "backbone", "source"),
     benchmark:
@@ -58,17 +61,17 @@ rule embed_anomalies:
     resources:
         gpu=embedding_gpus,
     params:
-        settings=settings("embed_anomalies", "candidates.{backbone}", "precision"),
+        **settings("embed_anomalies", backbone="candidates.{backbone}", precision="precision"),
     script:
         "../workflow_scripts/embed_anomalies.py"
 
 
 rule embed_pool:
     input:
-        images="<results>/pools/{pool}/images.csv",
+        images=at("pool_images"),
         weights=weights_file,
     output:
-        "<results>/pools/{pool}/{backbone}.h5",
+        at("pool_features"),
     log:
         stage_log("embed_pool", "pool", "backbone"),
     benchmark:
@@ -79,6 +82,6 @@ rule embed_pool:
     resources:
         gpu=embedding_gpus,
     params:
-        settings=settings("embed_pool", "candidates.{backbone}", "precision", "preparation"),
+        **settings("embed_pool", backbone="candidates.{backbone}", precision="precision", preparation="preparation"),
     script:
         "../workflow_scripts/embed_pool.py"

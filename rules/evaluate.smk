@@ -1,13 +1,16 @@
+"""Evaluation: AUROCs and their intervals on every validation set, and what each strategy picks."""
+
+
 rule evaluate:
     input:
-        images="<results>/{dataset}/images.csv",
-        models=expand("<results>/{{dataset}}/scores/{candidate}.h5", candidate=CANDIDATES),
-        prompts=expand("<results>/{{dataset}}/scores/{model}.h5", model=CLIP),
+        images=at("images"),
+        models=[at("scores", backbone=slug) for slug in STUDY.candidates],
+        prompts=[at("scores", backbone=slug) for slug in STUDY.clip],
     output:
-        auroc="<results>/{dataset}/auroc.csv",
-        confidence="<results>/{dataset}/confidence.csv",
-        candidates="<results>/{dataset}/candidates.csv",
-        quality="<results>/{dataset}/quality.csv",
+        auroc=at("auroc"),
+        confidence=at("confidence"),
+        candidates=at("candidates"),
+        quality=at("quality"),
     log:
         stage_log("evaluate", "dataset"),
     benchmark:
@@ -16,14 +19,34 @@ rule evaluate:
         "../envs/swsa.yaml"
     threads: 2
     params:
-        settings=settings(
+        **settings(
             "evaluate",
-            "seed",
-            "evaluation",
-            "candidate_order",
-            "source_order",
-            "datasets.{dataset}.on_bad_image",
-            *LABEL_LEAVES,
+            seed="seed",
+            evaluation="evaluation",
+            candidate_order="candidate_order",
+            source_order="source_order",
+            **of_dataset("on_bad_image"),
+            **LABELS,
         ),
     script:
         "../workflow_scripts/evaluate.py"
+
+
+rule select:
+    input:
+        auroc=at("auroc"),
+        confidence=at("confidence"),
+        candidates=at("candidates"),
+        quality=at("quality"),
+    output:
+        at("selection"),
+    log:
+        stage_log("select", "dataset"),
+    benchmark:
+        stage_benchmark("select", "dataset")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("select", strategies="strategies", protocols="evaluation.protocols"),
+    script:
+        "../workflow_scripts/select.py"

@@ -1,18 +1,58 @@
-rule report:
+"""Figures of each data set, and the report that shows them with the recommendations."""
+
+
+rule figures:
     input:
-        images=expand("<results>/{dataset}/images.csv", dataset=DATASETS),
-        auroc=expand("<results>/{dataset}/auroc.csv", dataset=DATASETS),
-        candidates=expand("<results>/{dataset}/candidates.csv", dataset=DATASETS),
+        auroc=per_dataset("auroc"),
+        confidence=per_dataset("confidence"),
         table1=rules.tables.output.table1,
         picks=rules.tables.output.picks,
-        pick_counts=rules.tables.output.pick_counts,
-        figures=rules.figures.output[0],
-        paper=[rules.paper_tables.output, rules.paper_figures.output] if IN_PAPER else [],
+        ranking=rules.tables.output.ranking,
         supports=all_support_files,
         scores=all_score_files,
         anomalies=all_anomaly_files,
     output:
-        "<results>/report.html",
+        report(
+            directory(at("figures")),
+            patterns=["{dataset}/{kind}.svg"],
+            caption="captions/figures.rst",
+            category="Figures",
+            subcategory="{dataset}",
+        ),
+    log:
+        stage_log("figures"),
+    benchmark:
+        stage_benchmark("figures")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings(
+            "figures",
+            results="results",
+            dataset_order="dataset_order",
+            candidate_order="candidate_order",
+            protocols="evaluation.protocols",
+            preparation="preparation",
+        ),
+    script:
+        "../workflow_scripts/figures.py"
+
+
+rule report:
+    input:
+        images=per_dataset("images"),
+        auroc=per_dataset("auroc"),
+        candidates=per_dataset("candidates"),
+        table1=rules.tables.output.table1,
+        picks=rules.tables.output.picks,
+        pick_counts=rules.tables.output.pick_counts,
+        figures=rules.figures.output[0],
+        paper=[rules.paper_tables.output, rules.paper_figures.output] if STUDY.in_paper else [],
+        supports=all_support_files,
+        scores=all_score_files,
+        anomalies=all_anomaly_files,
+    output:
+        at("report"),
     log:
         stage_log("report"),
     benchmark:
@@ -20,11 +60,11 @@ rule report:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings(
+        **settings(
             "report",
-            "config",
-            "class_names",
-            *(["paper_tables"] if IN_PAPER else []),
+            config="config",
+            class_names="class_names",
+            **({"paper_tables": "paper_tables"} if STUDY.in_paper else {}),
         ),
     script:
         "../workflow_scripts/report.py"

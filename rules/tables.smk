@@ -1,12 +1,15 @@
+"""Tables of the study: Table 1, recommendations, rankings, and strategies with intervals over tasks."""
+
+
 rule tables:
     input:
-        auroc=expand("<results>/{dataset}/auroc.csv", dataset=DATASETS),
-        selection=expand("<results>/{dataset}/selection.csv", dataset=DATASETS),
+        auroc=per_dataset("auroc"),
+        selection=per_dataset("selection"),
     output:
-        table1=report("<results>/tables/table1.csv", caption="captions/table1.rst", category="Tables"),
-        picks=report("<results>/tables/picks.csv", caption="captions/picks.rst", category="Tables"),
-        pick_counts=report("<results>/tables/pick_counts.csv", caption="captions/pick_counts.rst", category="Tables"),
-        ranking=report("<results>/tables/ranking.csv", caption="captions/ranking.rst", category="Tables"),
+        table1=report(at("table1"), caption="captions/table1.rst", category="Tables"),
+        picks=report(at("picks"), caption="captions/picks.rst", category="Tables"),
+        pick_counts=report(at("pick_counts"), caption="captions/pick_counts.rst", category="Tables"),
+        ranking=report(at("ranking"), caption="captions/ranking.rst", category="Tables"),
     log:
         stage_log("tables"),
     benchmark:
@@ -14,6 +17,24 @@ rule tables:
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings("tables", "dataset_order", "strategies", "evaluation.protocols"),
+        **settings("tables", dataset_order="dataset_order", strategies="strategies", protocols="evaluation.protocols"),
     script:
         "../workflow_scripts/tables.py"
+
+
+rule strategies:
+    input:
+        selection=per_dataset("selection"),
+    output:
+        table=report(at("strategies"), caption="captions/strategies.rst", category="Tables"),
+        markdown=at("strategies_markdown"),
+    log:
+        stage_log("strategies"),
+    benchmark:
+        stage_benchmark("strategies")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("strategies", dataset_order="dataset_order", seed="seed", bootstrap="evaluation.bootstrap"),
+    script:
+        "../workflow_scripts/strategies.py"

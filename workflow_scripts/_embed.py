@@ -3,26 +3,24 @@
 from pathlib import Path
 
 from swsa_core.basics.errors import InputError
-from swsa_core.basics.versions import stage_version
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.embedding.embed import embed
-from workflow_scripts._job import progress
+from workflow_scripts.job import progress
 
 
-def embed_rows(snakemake, read, constants, on_bad_image="error"):
+def embed_rows(snakemake, mine, read, constants, on_bad_image="error"):
     """Write the features of the images read(0), read(1), … and the columns `constants` to the rule's output."""
-    runtime, settings = snakemake.config["runtime"], snakemake.params.settings
-    backbone = load_backbone(settings["candidates.{backbone}"], runtime["device"], settings["precision"])
-    what = " ".join([snakemake.rule, *snakemake.wildcards])
+    backbone = load_backbone(mine.settings["backbone"], mine.runtime["device"], mine.settings["precision"])
+    what = " ".join([mine.stage, *snakemake.wildcards])
     return embed(
         backbone,
         read,
         path=snakemake.output[0],
         constants=constants,
         # an interrupted file goes on only with the same settings and unchanged input files
-        header={"settings": settings, "inputs": {path: Path(path).stat().st_mtime_ns for path in snakemake.input}},
-        attributes={"stage_version": stage_version(snakemake.rule)},
-        runtime=runtime,
+        header={"settings": mine.recorded, "inputs": {path: Path(path).stat().st_mtime_ns for path in snakemake.input}},
+        attributes={"stage_version": mine.recorded["version"]},
+        runtime=mine.runtime,
         threads=snakemake.threads,
         on_bad_image=on_bad_image,
         progress=progress(what),

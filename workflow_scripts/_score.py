@@ -1,10 +1,8 @@
 """What the two score scripts share: the embeddings that they compare."""
 
-from pathlib import Path
-
 import numpy as np
 
-from swsa_core.files import store
+from swsa_core.files import layout, store
 
 SAME = ("model", "weights_sha256", "transform", "precision")  # in all embeddings that are compared
 
@@ -18,11 +16,15 @@ def read_embeddings(given):
     anomalies = {}
     for path in given.anomaly_features:
         features, backbones[path] = store.read(path)
-        anomalies[Path(path).stem] = (features["features"], features["task"], features["parents"])
+        anomalies[layout.fields_of("anomaly_features", path)["source"]] = (
+            features["features"],
+            features["task"],
+            features["parents"],
+        )
     for path, rows in zip(given.pool_features, given.pool_rows, strict=True):
         rows = store.read_table(rows, ["task", "row"], text=["task"])
         features, backbones[path] = store.read(path)
-        anomalies[Path(path).parent.name] = _sampled(rows, features)
+        anomalies[layout.fields_of("pool_features", path)["pool"]] = _sampled(rows, features)
     store.check_same(backbones, SAME)
     embedded = set(images["image_id"])  # without the images that cannot be read
     embeddings = {

@@ -3,9 +3,9 @@ import numpy as np
 from swsa_core.anomalies.made import check_one_precision, read_origins
 from swsa_core.embedding.image_stream import RowReader
 from workflow_scripts._embed import embed_rows
-from workflow_scripts._job import job
+from workflow_scripts.job import job
 
-with job(snakemake):
+with job(snakemake) as mine:
     ids, tasks, parents, precisions = [], [], [], {}
     for path in snakemake.input.anomalies:
         origins, attributes = read_origins(path)
@@ -16,4 +16,4 @@ with job(snakemake):
         parents.append(origins["parents"])
     check_one_precision(precisions)
     constants = {"image_id": ids, "task": tasks, "parents": np.concatenate(parents)}
-    embed_rows(snakemake, RowReader(snakemake.input.anomalies), constants)
+    embed_rows(snakemake, mine, RowReader(snakemake.input.anomalies), constants)

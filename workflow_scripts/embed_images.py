@@ -1,14 +1,14 @@
 from swsa_core.embedding.image_stream import FileReader
 from swsa_core.files import store
 from workflow_scripts._embed import embed_rows, told
-from workflow_scripts._job import job
+from workflow_scripts.job import job
 
-with job(snakemake):
+with job(snakemake) as mine:
     columns, dataset = ["image_id", "path", "class"], snakemake.wildcards.dataset
     images = store.read_table(snakemake.input.images, columns, text=columns)
-    on_bad_image = snakemake.params.untracked["datasets.{dataset}.on_bad_image"]
+    on_bad_image = mine.settings["dataset.on_bad_image"]
     read = FileReader(images.path)
     if on_bad_image == "error":
         remedy = f"to go on without it set datasets.{dataset}.on_bad_image: skip"
         read = told(read, lambda row, error: f"class {images['class'][row]!r}: {error}; {remedy}")
-    embed_rows(snakemake, read, {"image_id": images.image_id.tolist()}, on_bad_image)
+    embed_rows(snakemake, mine, read, {"image_id": images.image_id.tolist()}, on_bad_image)

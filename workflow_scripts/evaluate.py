@@ -5,12 +5,12 @@ from swsa_core.detectors import score_clip, score_knn
 from swsa_core.evaluation import confidence, consensus, evaluate
 from swsa_core.files import store
 from swsa_core.report.tables import stack
-from workflow_scripts._job import dataset_spec, job
+from workflow_scripts.job import dataset_spec, job
 
 CANDIDATE_COLUMNS = ["candidate", "model", "n_parameters", "feature_size", "weights_sha256", "transform"]
 
-with job(snakemake):
-    dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
+with job(snakemake) as mine:
+    dataset, settings = snakemake.wildcards.dataset, mine.settings
     options, spec = settings["evaluation"], dataset_spec(settings)
     index = store.read_table(snakemake.input.images, ["image_id"], text=["image_id", "path", "class", "split", "group"])
     models = [score_knn.read(path, settings["source_order"]) for path in snakemake.input.models]

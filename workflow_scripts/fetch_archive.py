@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from swsa_core.datasets.official import fetch_archive
-from workflow_scripts._job import job, progress
+from workflow_scripts.job import job, progress
 
 with job(snakemake):
     name = snakemake.wildcards.archive

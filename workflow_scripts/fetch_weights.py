@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from swsa_core.files.downloads import PUBLISHED, download
-from workflow_scripts._job import job, progress
+from workflow_scripts.job import job, progress
 
 with job(snakemake):
     published = PUBLISHED[snakemake.wildcards.model]

@@ -3,21 +3,21 @@ from pathlib import Path
 from swsa_core.files import store
 from swsa_core.report import figures
 from swsa_core.report import style as figure_style
-from workflow_scripts._job import job
-from workflow_scripts._study import TEXT, read_sheets, read_supports, read_tables
+from swsa_core.report.read import TEXT, read_sheets, read_supports, read_tables
+from workflow_scripts.job import job
 
-with job(snakemake):
-    given, settings = snakemake.input, snakemake.params.settings
+with job(snakemake) as mine:
+    given, settings = snakemake.input, mine.settings
     picks, table1, ranking = (store.read_table(path, text=TEXT) for path in (given.picks, given.table1, given.ranking))
     supports = read_supports(given.supports)
     drawn = figures.study(
-        read_tables(given.auroc),
+        read_tables("auroc", given.auroc),
         ranking,
-        read_tables(given.confidence),
+        read_tables("confidence", given.confidence),
         table1,
         picks,
         settings["candidate_order"],
-        settings["evaluation.protocols"],
+        settings["protocols"],
     )
     for sheet in read_sheets(picks, supports, given.scores, settings):
         slug = supports[sheet.dataset, sheet.task]["slug"]

@@ -3,12 +3,12 @@ from pathlib import Path
 from swsa_core.anomalies.made import read_origins
 from swsa_core.embedding.image_stream import RowReader
 from swsa_core.evaluation import tsne
-from swsa_core.files import store
+from swsa_core.files import layout, store
 from swsa_core.files.images import prepared
 from swsa_core.paper import figures as paper_figures
 from swsa_core.report import style as figure_style
-from workflow_scripts._job import job
-from workflow_scripts._study import TEXT
+from swsa_core.report.read import TEXT
+from workflow_scripts.job import job
 
 
 def read_pairs(support_file, pairs_file, settings):
@@ -21,20 +21,20 @@ def read_pairs(support_file, pairs_file, settings):
         parents,
         lambda image_id: prepared(support["paths"][image_id], settings["preparation"]),
         RowReader([pairs_file]),
-        settings["figures.rows"],
-        settings["figures.columns"],
+        settings["rows"],
+        settings["columns"],
     )
 
 
-with job(snakemake):
-    given, settings = snakemake.input, snakemake.params.settings
+with job(snakemake) as mine:
+    given, settings = snakemake.input, mine.settings
     drawn = paper_figures.study(
         store.read_table(given.ranking, text=TEXT),
         [read_pairs(*files, settings) for files in zip(given.supports, given.pairs, strict=True)],
-        {Path(path).parent.name: store.read_table(path, tsne.COLUMNS, text=tsne.TEXT) for path in given.tsne},
+        {layout.dataset_of("tsne", path): store.read_table(path, tsne.COLUMNS, text=tsne.TEXT) for path in given.tsne},
         settings["candidate_order"],
-        settings["evaluation.protocols"],
-        settings["figures.space"],
+        settings["protocols"],
+        settings["space"],
     )
     folder = Path(snakemake.output[0])
     folder.mkdir(parents=True, exist_ok=True)

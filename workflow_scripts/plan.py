@@ -1,15 +1,13 @@
 from pathlib import Path
 
-from swsa_core.anomalies.diffusion import find_model
-from swsa_core.basics.names import unique_slugs
+from swsa_core.anomalies import SOURCES
 from swsa_core.candidates.prefetch import of_libraries
-from swsa_core.config.config import clip_backbone
-from swsa_core.datasets.fetch import is_absent
+from swsa_core.config.study import study
 from swsa_core.embedding.embed import share_threads
-from swsa_core.plan.costs import backbone_cost, backbone_speed, diffusion_cost, diffusion_speed
+from swsa_core.plan.costs import backbone_cost, backbone_speed
 from swsa_core.plan.jobs import FLOAT32, device_seconds, downloads, jobs, official_size, size_on_disk, to_do
 from swsa_core.plan.table import scaled, table, totals
-from workflow_scripts._job import job
+from workflow_scripts.job import job
 
 NOTES = """
 jobs: those to do. done: those whose output is there; `snakemake -n` says which of them are out of date.
@@ -22,8 +20,9 @@ ON_CPU = """These times are of a CPU. For those of a GPU state what it sustains,
 or to the config `runtime: {tflops: 200}`."""
 
 
-def speeds(config, left, models, costs, diffusion):
-    """({stage: FLOPs a second} of the jobs left that have a network, "cpu" or "cuda", where they are from)."""
+def speeds(planned, left, costs):
+    """({stage: FLOPs per second} of the jobs left that have a network, "cpu" or "cuda", where they are from)."""
+    config = planned.config
     stages = {job.stage for job in left if job.flops}
     if given := config["runtime"]["tflops"]:
         return dict.fromkeys(stages, given * 1e12), "cuda", f"on a device of {given:g} TFLOP/s (runtime.tflops)"
@@ -38,16 +37,14 @@ def speeds(config, left, models, costs, diffusion):
         torch.cuda.get_device_name(device) if device.startswith("cuda") else f"the CPU, {snakemake.threads} thread(s)"
     )
     found, told = {}, []
-    if "diffusion" in stages:
-        flops = diffusion.encoder + diffusion.decoder
-        model = find_model(config["sources"]["diffusion"])
-        found["diffusion"] = diffusion_speed(model.path, model.flags, flops, device, dtype)
-        told.append(f"diffusion {scaled(found['diffusion'], 'FLOP/s')}")
-    if embedding := stages - {"diffusion"}:
-        dearest = max(models, key=lambda slug: costs[slug].flops)
-        speed = backbone_speed(models[dearest], costs[dearest].flops, device, dtype)
+    for source in stages & set(planned.generated):
+        found[source] = SOURCES[source].network.speed(config["sources"][source], device, dtype)
+        told.append(f"{source} {scaled(found[source], 'FLOP/s')}")
+    if embedding := stages - set(planned.generated):
+        dearest = max(costs, key=lambda slug: costs[slug].flops)
+        speed = backbone_speed(planned.backbones[dearest], costs[dearest].flops, device, dtype)
         found |= dict.fromkeys(embedding, speed)
-        told.append(f"{models[dearest]['name']} {scaled(speed, 'FLOP/s')}")
+        told.append(f"{planned.backbones[dearest]['name']} {scaled(speed, 'FLOP/s')}")
     where = f"on {name}, in {str(dtype).removeprefix('torch.')}; measured: {', '.join(told) or 'nothing'}"
     return found, device.split(":")[0], where
 
@@ -62,43 +59,50 @@ def reading_note(processes):
     )
 
 
-with job(snakemake):
-    config = snakemake.config
-    absent = {name: is_absent(spec) for name, spec in config["datasets"].items()}
-    sizes = {
-        name: official_size(spec) if absent[name] else size_on_disk(spec, config["seed"], name)
-        for name, spec in config["datasets"].items()
+def work_of_networks(planned):
+    """{(source, seeds): Work} of one task, for each source with a network and each number of seed images."""
+    return {
+        (name, seeds): SOURCES[name].network.work(planned.config["sources"][name], seeds)
+        for name in planned.generated
+        if SOURCES[name].network
+        for seeds in {spec["support"]["seeds"] for spec in planned.datasets.values()}
     }
-    clip_models = [clip_backbone(config["clip"])] if config["clip"] else []
-    by_name = {model["name"]: model for model in config["candidates"] + clip_models}
-    models = {slug: by_name[name] for slug, name in unique_slugs(by_name).items()}
-    clip = [slug for slug, model in models.items() if model in clip_models]
-    backbones = [slug for slug in models if slug not in clip]
-    costs = {slug: backbone_cost(model) for slug, model in models.items()}
-    source = config["sources"].get("diffusion")
-    diffusion = diffusion_cost(*find_model(source)[:2]) if source else None
-    planned = list(jobs(config, sizes, backbones, clip, costs, diffusion))
-    left = to_do(planned, lambda output: Path(output).exists())
-    rates, device, where = speeds(config, left, models, costs, diffusion)
+
+
+with job(snakemake):
+    planned = study(snakemake.params.config)
+    runtime = planned.config["runtime"]
+    absent = {name: name not in planned.present for name in planned.datasets}
+    sizes = {
+        name: official_size(spec) if absent[name] else size_on_disk(spec, planned.config["seed"], name)
+        for name, spec in planned.datasets.items()
+    }
+    costs = {slug: backbone_cost(model) for slug, model in planned.backbones.items()}
+    every = list(jobs(planned, sizes, costs, work_of_networks(planned)))
+    left = to_do(every, lambda output: Path(output).exists())
+    rates, device, where = speeds(planned, left, costs)
     # A CPU's speed is that of this job's threads; a GPU's jobs will have those of the config.
-    threads = snakemake.threads if device == "cpu" else config["runtime"]["threads"]
-    sharing = device, threads, config["runtime"]["workers"]
-    rows = totals(planned, left, lambda job: device_seconds(job, rates[job.stage], *sharing))
+    threads = snakemake.threads if device == "cpu" else runtime["threads"]
+    sharing = device, threads, runtime["workers"]
+    rows = totals(every, left, lambda job: device_seconds(job, rates[job.stage], *sharing))
 
     n_tasks = sum(len(size.tasks) for size in sizes.values())
-    print(f"\n{config['results']}: {n_tasks:,} tasks, {len(backbones)} candidates, {len(clip)} CLIP model")
+    print(
+        f"\n{planned.results}: {n_tasks:,} tasks, {len(planned.candidates)} candidates, {len(planned.clip)} CLIP model"
+    )
     for name, size in sizes.items():
         tasks, origin = len(size.tasks), "published numbers, not on disk" if absent[name] else "counted on disk"
         print(f"  {name}: {tasks} tasks, {size.support:,} normal training and {size.test:,} test images ({origin})")
     print(f"Time {where}.\n")
     print(*table(rows), sep="\n")
-    print(NOTES.format(reading=reading_note(share_threads(threads, config["runtime"]["workers"], device)[0])))
+    print(NOTES.format(reading=reading_note(share_threads(threads, runtime["workers"], device)[0])))
     if device == "cpu":
         print(ON_CPU)
-    if to_fetch := downloads(config):
+    if to_fetch := downloads(planned):
         listed = ", ".join(f"{name} {scaled(size, 'B')}" for name, size in to_fetch.items())
         print(f"downloads: {listed} (`snakemake datasets weights`)")
-    if fetched := of_libraries(models.values()):
-        slugs = [slug for slug, model in models.items() if model in fetched]
-        size = scaled(sum(costs[slug].parameters for slug in slugs) * FLOAT32, "B")
+    if fetched := of_libraries(planned.backbones.values()):
+        size = scaled(
+            sum(costs[slug].parameters for slug, one in planned.backbones.items() if one in fetched) * FLOAT32, "B"
+        )
         print(f"weights of backbones, which their libraries fetch once: {size} (`snakemake weights`)")

@@ -7,8 +7,7 @@ from swsa_core import __version__
 from swsa_core.files import store
 from swsa_core.report import page as report
 from swsa_core.report import tables
-from workflow_scripts._job import job
-from workflow_scripts._study import (
+from swsa_core.report.read import (
     TEXT,
     read_benchmarks,
     read_crosses,
@@ -17,6 +16,7 @@ from workflow_scripts._study import (
     read_supports,
     read_tables,
 )
+from workflow_scripts.job import job
 
 LIBRARIES = ["snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn"]
 
@@ -30,15 +30,15 @@ def read_versions():
     return found
 
 
-with job(snakemake):
-    given, settings = snakemake.input, snakemake.params.settings
+with job(snakemake) as mine:
+    given, settings = snakemake.input, mine.settings
     config = settings["config"]
     picks, table1, pick_counts = (
         store.read_table(path, text=TEXT) for path in (given.picks, given.table1, given.pick_counts)
     )
     supports = read_supports(given.supports)
-    images, auroc = read_tables(given.images), read_tables(given.auroc)
-    candidates = read_tables(given.candidates).query("selection == 'model'")
+    images, auroc = read_tables("images", given.images), read_tables("auroc", given.auroc)
+    candidates = read_tables("candidates", given.candidates).query("selection == 'model'")
     candidates = candidates.drop(columns=["dataset", "selection"]).drop_duplicates("candidate")
     page = report.render(
         config=config,
@@ -50,7 +50,7 @@ with job(snakemake):
         auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,
         class_names=settings["class_names"],
         crosses=read_crosses(picks, supports, config),
-        paper_tables=settings.get("paper_tables", ()),
+        paper_tables=settings["paper_tables"] if "paper_tables" in settings else (),
         svgs={
             (path.parent.name, path.stem): path.read_text(encoding="utf-8")
             for path in sorted(Path(given.figures).glob("*/*.svg"))

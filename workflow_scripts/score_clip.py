@@ -4,15 +4,15 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates import clip
 from swsa_core.candidates.prompts import prompts
 from swsa_core.detectors import score_clip
-from workflow_scripts._job import job
 from workflow_scripts._score import describe, read_embeddings
+from workflow_scripts.job import job
 
-with job(snakemake):
-    settings, given = snakemake.params.settings, snakemake.input
-    templates, class_names = settings["datasets.{dataset}.templates"], settings["class_names.{dataset}"]
+with job(snakemake) as mine:
+    settings, given = mine.settings, snakemake.input
+    templates, class_names = settings["templates"], settings["class_names"]
     torch.set_num_threads(snakemake.threads)
     embeddings, backbone = read_embeddings(given)
-    model = clip.load_clip(settings["candidates.{backbone}"])
+    model = clip.load_clip(settings["backbone"])
     if model.weights_sha256 != backbone["weights_sha256"]:
         raise InputError(
             f"{given.image_features} was embedded with other weights than {backbone['model']} has now: delete it and run again"

@@ -1,15 +1,15 @@
 from swsa_core.files import store
 from swsa_core.report.tables import stack
 from swsa_core.strategies import select
-from workflow_scripts._job import job
+from workflow_scripts.job import job
 
 TEXT = (
     ["selection", "task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest", "model"]
     + ["weights_sha256", "transform", "strategy"]
 )  # fmt: skip
 
-with job(snakemake):
-    settings = snakemake.params.settings
+with job(snakemake) as mine:
+    settings = mine.settings
     given = snakemake.input
     auroc, confidence, candidates, quality = (
         store.read_table(path, text=TEXT) for path in (given.auroc, given.confidence, given.candidates, given.quality)
@@ -20,7 +20,7 @@ with job(snakemake):
             confidence[confidence["selection"] == selection],
             mine,
             [*select.strategies_of(selection, settings["strategies"]), "best"],
-            settings["evaluation.protocols"],
+            settings["protocols"],
             quality[quality["selection"] == selection],
         )
         for selection, mine in candidates.groupby("selection", sort=False)

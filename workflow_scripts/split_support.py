@@ -3,11 +3,11 @@ from swsa_core.basics.errors import InputError
 from swsa_core.datasets.support import split_support
 from swsa_core.files import store
 from swsa_core.files.images import read_image
-from workflow_scripts._job import dataset_spec, job
+from workflow_scripts.job import dataset_spec, job
 
-with job(snakemake):
-    dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
-    task, spec = settings["tasks.{dataset}.{task}"], dataset_spec(settings | snakemake.params.untracked)
+with job(snakemake) as mine:
+    dataset, settings = snakemake.wildcards.dataset, mine.settings
+    task, spec = settings["task"], dataset_spec(settings)
     paths, skipped = {}, []
     image_ids = datasets.support_images(spec, task, settings["seed"], dataset)
     for image_id, path in datasets.paths(spec, image_ids).items():

@@ -1,12 +1,12 @@
 from swsa_core.files import store
+from swsa_core.report.read import read_tables
 from swsa_core.strategies import compare as strategies
-from workflow_scripts._job import job
-from workflow_scripts._study import read_tables
+from workflow_scripts.job import job
 
-with job(snakemake):
-    settings, written = snakemake.params.settings, snakemake.output
+with job(snakemake) as mine:
+    settings, written = mine.settings, snakemake.output
     table = strategies.strategies(
-        read_tables(snakemake.input.selection), settings["seed"], settings["evaluation.bootstrap"]
+        read_tables("selection", snakemake.input.selection), settings["seed"], settings["bootstrap"]
     )
     store.write_table(written.table, table, strategies.COLUMNS)
     store.write_text(written.markdown, strategies.markdown(table))

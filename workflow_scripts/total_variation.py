@@ -2,12 +2,12 @@ import time
 
 from swsa_core.evaluation import evaluate, total_variation
 from swsa_core.files import store
-from workflow_scripts._job import dataset_spec, job, progress
 from workflow_scripts._score import read_embeddings
+from workflow_scripts.job import dataset_spec, job, progress
 
-with job(snakemake):
-    dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
-    spec, space = dataset_spec(settings), settings["figures.space"]
+with job(snakemake) as mine:
+    dataset, settings = snakemake.wildcards.dataset, mine.settings
+    spec, space = dataset_spec(settings), settings["space"]
     index = store.read_table(snakemake.input.images, text=["image_id", "path", "class", "split", "group"])
     auroc = store.read_table(snakemake.input.auroc, evaluate.COLUMNS, text=evaluate.TEXT)
     embeddings, _ = read_embeddings(snakemake.input)

@@ -2,11 +2,11 @@ from swsa_core.basics.seeding import rng
 from swsa_core.detectors import score_knn
 from swsa_core.evaluation import tsne
 from swsa_core.files import store
-from workflow_scripts._job import dataset_spec, job
 from workflow_scripts._score import read_embeddings
+from workflow_scripts.job import dataset_spec, job
 
-with job(snakemake):
-    dataset, settings = snakemake.wildcards.dataset, snakemake.params.settings
+with job(snakemake) as mine:
+    dataset, settings = snakemake.wildcards.dataset, mine.settings
     index = store.read_table(snakemake.input.images, ["image_id"], text=["image_id", "path", "class", "split", "group"])
     embeddings, _ = read_embeddings(snakemake.input)
     (support,) = embeddings["supports"]

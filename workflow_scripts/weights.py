@@ -1,13 +1,13 @@
 from swsa_core.candidates.prefetch import fetch, of_libraries
 from swsa_core.files.downloads import check_file, published_at
-from workflow_scripts._job import job
+from workflow_scripts.job import job
 
-with job(snakemake):
+with job(snakemake) as mine:
     for path in snakemake.input:
         published = published_at(path)
         check_file(path, published)
         print(f"{path}: {published.size:,} bytes, as published")
-    for model in of_libraries(snakemake.params.settings["candidates"].values()):
+    for model in of_libraries(mine.settings["candidates"].values()):
         size = fetch(model)
         print(f"{model['name']}: {f'fetched {size:,} bytes' if size else 'already there'}", flush=True)
     print("all weights that this config needs are here")

@@ -1,5 +1,17 @@
-"""Sources of synthetic anomalies."""
+"""Sources of synthetic anomalies: one module per source, which declares all of its facts as `SOURCE`."""
 
-from swsa_core.anomalies.cutpaste import cutpaste
+from swsa_core.anomalies.source import Source
+from swsa_core.basics.registry import entries
 
-__all__ = ["cutpaste"]
+SOURCES: dict[str, Source] = entries(
+    "swsa_core.anomalies",
+    "SOURCE",
+    "diffusion",
+    "cutpaste",
+    "tiny_imagenet",
+    "procedural",
+)
+
+from swsa_core.anomalies.cutpaste import cutpaste  # noqa: E402  a public function, whose module has the same name
+
+__all__ = ["SOURCES", "Source", "cutpaste"]

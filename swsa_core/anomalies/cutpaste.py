@@ -1,17 +1,60 @@
 """CutPaste anomalies: a patch of a normal image pasted elsewhere in it (Li et al. 2021)."""
 
 from functools import partial
+from typing import Annotated, Literal
 
 import numpy as np
 from PIL import Image
+from pydantic import Field, field_validator, model_validator
 
+from swsa_core.anomalies.source import Images, Made, Source
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.section import Range, Section, inconsistent
 
 MAX_DRAWS = 100
 CENTRAL = 224 / 256
 MIN_CHANGED = 0.01  # of the pixels of the central crop
 MIN_OF_SCAR = 0.5  # of the scar's own pixels, of which there are too few for the share above
 PAPER_SIDE = 256  # the image side that the sizes of a scar are told for
+
+
+class CutPaste(Section):
+    form: Literal["patch", "scar"] = "patch"
+    """What is pasted elsewhere: a rectangle, or a thin one that is rotated (CutPaste-Scar)."""
+    area: Range = [0.02, 0.15]
+    """Area of the pasted patch as a share of the image, drawn uniformly; of form patch, without effect for scars."""
+    aspect: Range = [0.3, 3.3]
+    """Width over height of the patch, drawn log-uniformly; of form patch, without effect for scars."""
+    scar_width: Range = [2, 16]
+    """Width of a scar in pixels of an image of 256, drawn uniformly and scaled to other sizes."""
+    scar_length: Range = [10, 25]
+    """Length of a scar in pixels of an image of 256."""
+    scar_rotation: Range = [-45, 45]
+    """Degrees by which a scar is rotated."""
+    jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Strength of the colour jitter of what is pasted; 0.1 in Li et al."""
+
+    @field_validator("area", "aspect", "scar_width", "scar_length")
+    @classmethod
+    def _increasing(cls, value, info):
+        upper = {"area": 1, "aspect": float("inf")}.get(info.field_name, 128)
+        if not 0 < value[0] <= value[1] <= upper:
+            raise ValueError(f"expected 0 < low <= high{f' <= {upper}' if upper < float('inf') else ''}")
+        return value
+
+    @field_validator("scar_rotation")
+    @classmethod
+    def _degrees(cls, value):
+        if not -180 <= value[0] <= value[1] <= 180:
+            raise ValueError("expected -180 <= low <= high <= 180")
+        return value
+
+    @model_validator(mode="after")
+    def _of_the_form(self):
+        for name, key in type(self).model_fields.items():
+            if self.form == "patch" and name.startswith("scar_") and getattr(self, name) != key.default:
+                raise inconsistent(f"{name} is about scars: add `form: scar`, or remove it")
+        return self
 
 
 def cutpaste(image, rng, area=(0.02, 0.15), aspect=(0.3, 3.3), jitter=0.0):
@@ -179,3 +222,23 @@ def _changed_centrally(image, anomaly):
     """Share of the pixels inside the central crop that differ in any channel."""
     inside = _central(image)
     return (image[inside] != anomaly[inside]).any(-1).mean()
+
+
+def make(seeds: Images, section: dict, rng: np.random.Generator) -> Made:
+    """(n // 2)² CutPaste anomalies of n seed images, as many as a mixture of their halves has."""
+    anomalies = cutpaste_per_image(seeds, (len(seeds) // 2) ** 2, rng, by_config(section))
+    parents, images, boxes = zip(*anomalies, strict=True)
+    return Made(list(images), np.array(parents)[:, None], {"boxes": np.array(boxes)})
+
+
+SOURCE = Source(
+    CutPaste,
+    title="CutPaste",
+    about="A part of a seed image pasted elsewhere (Li et al. 2021).",
+    look=("#009E73", "s"),
+    make=make,
+    parents=1,
+    seconds_per_pixel=1.7e-8,
+    in_paper=True,
+    reference="Li et al. 2021",
+)

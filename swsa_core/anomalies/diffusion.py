@@ -1,20 +1,62 @@
 """DiffStyle anomalies of a task (Sec. 3.2): which seeds give style and content, and which diffusion model serves.
 
-The algorithm itself is `swsa_core.diffusion`; nothing here imports torch.
+The algorithm itself is `swsa_core.diffusion`; torch is imported by what runs it.
 """
 
 import json
+import os
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import Field, field_validator
 
+from swsa_core.anomalies.source import Network, Source, Stream, Task, Work
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
+from swsa_core.basics.section import Section, inconsistent, plain
 from swsa_core.basics.seeding import rng
 from swsa_core.files.diffusion_flags import adm_arguments, diffusers_weights, read_diffusers_config
 from swsa_core.files.downloads import PLACE, PUBLISHED
 from swsa_core.files.weights import MINI_WEIGHTS
+
+
+class Diffusion(Section):
+    model: str = "adm_imagenet_256"
+    """A published model (adm_imagenet_256, fetched by `snakemake weights`), mini:adm_32, or a path: a guided-diffusion
+    checkpoint, or the directory of a diffusers UNet2DModel."""
+    flags: dict[str, str | int | float | bool] | None = None
+    """Flags of an own guided-diffusion checkpoint under its names, others at its defaults; without this key, the ImageNet
+    256 model's."""
+    gamma: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Weight of the content image's h against that of the image being generated."""
+    steps: Annotated[int, Field(ge=2, le=1000)] = 50
+    """Diffusion steps of inversion and generation."""
+    interpolation: Literal["linear", "slerp"] = "linear"
+    """Path from one h to the other: Eq. 2's straight line, or along the sphere at equal norms."""
+    t_edit: Annotated[int, Field(ge=0, le=999)] = 0
+    """Lowest timestep at which the content's h enters."""
+    dt_lambda: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of the D_t term where t >= 950."""
+    content_h: Literal["inversion", "reconstruction"] = "inversion"
+    """Whether the content's h comes from its inversion or from its reconstruction."""
+
+    @field_validator("model")
+    @classmethod
+    def _plain_path(cls, value):
+        return plain(os.path.expanduser(value))
+
+    @field_validator("flags")
+    @classmethod
+    def _known_flags(cls, value):
+        if value is not None:
+            try:
+                adm_arguments(value)
+            except InputError as error:
+                raise inconsistent(str(error)) from None
+        return value
 
 
 class DiffusionModel(NamedTuple):
@@ -93,15 +135,12 @@ def _diffusers_side(folder):
     return side
 
 
-def check_size(config):
+def check(section: dict, preparation: Any) -> None:
     """Raise InputError when the diffusion model makes images of another size than `preparation.size`."""
-    source = config["sources"].get("diffusion")
-    if source is None:
-        return
-    side = find_model(source).side
-    if side != config["preparation"]["size"]:
+    side = find_model(section).side
+    if side != preparation["size"]:
         raise InputError(
-            f"preparation.size: received {config['preparation']['size']}, but the diffusion model {source['model']!r} "
+            f"preparation.size: received {preparation['size']}, but the diffusion model {section['model']!r} "
             f"makes images of {side} pixels: set preparation.size: {side} or take another model"
         )
 
@@ -114,3 +153,111 @@ def to_network(images):
 def from_network(images):
     """(n, 3, H, W) float images in [-1, 1], clipped here, as (n, H, W, 3) uint8."""
     return np.clip(np.rint((np.asarray(images) + 1) * 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def stream(task: Task, section: dict) -> Stream:
+    """All pairs of a style and a content image of a task, style by style."""
+    from swsa_core.basics.devices import find_device, find_dtype
+    from swsa_core.diffusion.generate import made_by
+
+    style_ids, content_ids = halves(list(task.seeds), task.seed, task.dataset, task.name)
+    device = find_device(task.runtime["device"])
+    dtype = find_dtype(task.precision, device)
+    model = find_model(section)
+    return Stream(
+        parents=np.array(list(product(style_ids, content_ids))),
+        attributes=made_by(section["model"], model.files, dtype),
+        device=device.partition(":")[0],
+        images=lambda done: _generate(task, section, (style_ids, content_ids), model, device, dtype, done),
+    )
+
+
+def _generate(task, section, ids, model, device, dtype, done) -> Iterator[np.ndarray]:
+    """Blocks (k, side, side, 3) uint8 of whole styles from row `done` on; ids: (style ids, content ids)."""
+    import torch
+
+    from swsa_core.diffusion import load_adm
+    from swsa_core.diffusion.batches import BatchSize
+    from swsa_core.diffusion.generate import generate, invert_halves
+    from swsa_core.diffusion.hspace import compile_network
+
+    torch.set_num_threads(task.threads)
+    (style_ids, content_ids), batch_size = ids, task.runtime["batch_size"]
+    n, m = len(style_ids), len(content_ids)
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path("resources/torchinductor").resolve()))
+    unet = load_adm(model.path, model.flags, device, dtype)
+    unet = compile_network(unet) if task.runtime["compile"] else unet
+    images = torch.from_numpy(to_network([task.seeds[image_id] for image_id in style_ids + content_ids]))
+    size = BatchSize(None if batch_size == "auto" else batch_size)
+    what = f"diffusion {task.dataset} {task.name}"
+    style, content = invert_halves(unet, images, n, section, size, _tell(task, f"{what}, inversion"))
+    if done:
+        print(f"the first {done // m} of {n} styles are not computed again")
+    for generated in generate(unet, style, content, section, done // m, size, _tell(task, what)):
+        block = from_network(generated.cpu())
+        done += len(block)
+        yield block
+        print(f"{done // m} of {n} styles are done", flush=True)
+
+
+def _tell(task, what):
+    """Progress in images through the whole network, which come in fractions."""
+    if task.progress is None:
+        return None
+    show = task.progress(what)
+    return lambda done, total: show(round(done, 1), total)
+
+
+def passes(section: dict, seeds: int) -> tuple[int, int]:
+    """(encoder, decoder) passes, in images, of one task's anomalies; see docs/diffusion.md.
+
+    The encoder runs once per step, the decoder twice where the content enters. A style's first step is shared by its pairs,
+    and a last step that is edited needs one decoder pass.
+    """
+    from swsa_core.diffusion import timesteps
+
+    steps, styles = section["steps"], seeds // 2
+    pairs = styles**2
+    edited = sum(t >= section["t_edit"] for t in timesteps(steps)) - 1  # the first step always is, and is shared
+    inversion = seeds * (steps - 1)
+    reconstruction = styles * steps if section["content_h"] == "reconstruction" else 0
+    encoder = inversion + reconstruction + styles + pairs * (steps - 1)
+    decoder = inversion + reconstruction + styles + pairs * (steps + edited)
+    return encoder, decoder - pairs if section["t_edit"] == 0 else decoder
+
+
+def work(section: dict, seeds: int) -> Work:
+    """The `Work` of one task; the memory is that of the weights and of the h of all inversions, in float32."""
+    from swsa_core.diffusion.cost import diffusion_cost
+
+    cost = diffusion_cost(*find_model(section)[:2])
+    encoder, decoder = passes(section, seeds)
+    flops = encoder * cost.encoder + decoder * cost.decoder
+    memory = 4 * (cost.parameters + seeds * section["steps"] * cost.h)
+    return Work(flops / (cost.encoder + cost.decoder), flops, memory)
+
+
+def speed(section: dict, device: str, dtype: Any) -> float:
+    """FLOPs per second of the network on `device`, measured."""
+    from swsa_core.diffusion.cost import diffusion_cost, diffusion_speed
+
+    model = find_model(section)
+    cost = diffusion_cost(model.path, model.flags)
+    return diffusion_speed(model.path, model.flags, cost.encoder + cost.decoder, device, dtype)
+
+
+SOURCE = Source(
+    Diffusion,
+    title="diffusion",
+    about="Pairs of seed images mixed by a diffusion model (DiffStyle).",
+    look=("#000000", "o"),
+    stream=stream,
+    network=Network(lambda section: find_model(section).files, work, speed),
+    parents=2,
+    pairs=True,
+    fixed_size=True,
+    version=2,
+    check=check,
+    in_paper=True,
+    reference="Jeong et al. 2023",
+)

@@ -1,5 +1,13 @@
 """A pool of drawn letters over dead leaves (`swsa_core.files.drawings`): the demo's stand-in for natural images."""
 
+from swsa_core.anomalies.source import Pool, Source
+from swsa_core.basics.section import PositiveInt, Section
+
+
+class Procedural(Section):
+    pool: PositiveInt = 500
+    """Procedurally drawn letters that stand in for an image pool where there is no Tiny-ImageNet."""
+
 
 def pool(spec, seed):
     """`spec["pool"]` images: DataFrame(image_id, path), both `procedural:<seed>:<row>`, which `read_image` draws."""
@@ -12,3 +20,14 @@ def pool(spec, seed):
 def inputs(spec):
     """Nothing: the images are drawn."""
     return []
+
+
+SOURCE = Source(
+    Procedural,
+    title="procedural",
+    about="Procedurally drawn letters, as unrelated images without a download.",
+    look=("#56B4E9", "p"),
+    pool=Pool(inputs, pool),
+    note="Procedural anomalies are drawn letters and digits, the kind of images that the bundled mini: models "
+    "were trained on, so those models find them easy.",
+)

@@ -2,11 +2,24 @@
 
 from pathlib import Path
 
+from swsa_core.anomalies.source import Pool, Source
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.section import AnyPath, PlainPath, PositiveInt, Section
 from swsa_core.basics.seeding import rng
 from swsa_core.files import listing
 
 LAYOUT = "the folder tiny-imagenet-200 with wnids.txt and train/<wnid>/images/"
+
+
+class TinyImageNet(Section):
+    root: AnyPath
+    """Directory tiny-imagenet-200."""
+    archive: PlainPath | None = None
+    """The official archive where `snakemake datasets` shall take a copy of your own, instead of a download."""
+    pool: PositiveInt = 2000
+    """Images of the train split drawn once for all tasks."""
+    allow_missing: bool = False
+    """Go on with a smaller pool when fewer images are on disk."""
 
 
 def pool(spec, seed):
@@ -51,3 +64,14 @@ def _folders(spec):
             "complete the download, or set allow_missing: true to go on with what is there"
         )
     return [folder for folder in folders if folder not in set(missing)]
+
+
+SOURCE = Source(
+    TinyImageNet,
+    title="Tiny-ImageNet",
+    about="Unrelated photographs.",
+    look=("#CC79A7", "D"),
+    pool=Pool(inputs, pool),
+    in_paper=True,
+    reference="Mirzaei et al. 2023",
+)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import PlainPath, Removable, Section, Several, inconsistent
@@ -21,21 +22,16 @@ from swsa_core.config.sections import (
     KNN,
     Candidate,
     Clip,
-    CutPaste,
-    Diffusion,
     Evaluation,
     Figures,
     Preparation,
-    Procedural,
     Runtime,
     Sources,
-    TinyImageNet,
     is_weights_file,
 )
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
 RESERVED_NAMES = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
-POOLS = ("tiny_imagenet", "procedural")
 COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
 
 
@@ -104,9 +100,10 @@ class Config(Section):
             if source != strategy and source in Sources.model_fields:
                 raise inconsistent(f"strategies: {strategy!r} needs the source {source!r}: add it to `sources`")
             raise inconsistent(f"strategies: {strategy!r} is unknown, {did_you_mean(strategy, known)}")
-        if self.sources.diffusion is not None and self.preparation == "original":
+        fixed = [source for source in sources if SOURCES[source].fixed_size]
+        if fixed and self.preparation == "original":
             raise inconsistent(
-                "preparation: 'original' cannot go with the source 'diffusion', whose model makes images of one size: "
+                f"preparation: 'original' cannot go with the source {fixed[0]!r}, whose model makes images of one size: "
                 "give preparation.size"
             )
         if self.strategies and not any(f"swsa_{source}" in self.strategies for source in sources):
@@ -119,9 +116,9 @@ class Config(Section):
         for name, dataset in self.datasets.items():
             seeds = (dataset.support or self.support).seeds
             anomalies = (seeds // 2) ** 2
-            for pool in POOLS:
+            for pool in (source for source in sources if SOURCES[source].pool):
                 entry = getattr(self.sources, pool)
-                if entry is not None and entry.pool < anomalies:
+                if entry.pool < anomalies:
                     raise inconsistent(
                         f"sources.{pool}.pool: received {entry.pool}, fewer than the {anomalies} anomalies that a task of "
                         f"data set {name!r} samples ((seeds / 2)² with {seeds} seeds)"
@@ -140,9 +137,11 @@ class Config(Section):
                     raise inconsistent(
                         f"figures.{key}: {name!r} is not a data set of this config, {did_you_mean(name, self.datasets)}"
                     )
-        if self.figures.contact_sheets and self.sources.diffusion is None:
+        in_pairs = [source for source in SOURCES if SOURCES[source].pairs]
+        if self.figures.contact_sheets and not any(getattr(self.sources, source) for source in in_pairs):
             raise inconsistent(
-                "figures.contact_sheets: shows what the source 'diffusion' made: add it to `sources`, or remove the key"
+                f"figures.contact_sheets: shows what the source {' or '.join(map(repr, in_pairs))} made: add it to `sources`, "
+                "or remove the key"
             )
 
     def _check_names(self):
@@ -186,10 +185,7 @@ SECTIONS = KINDS | {
     "evaluation": Evaluation,
     "figures": Figures,
     "candidates": Candidate,
-    "diffusion": Diffusion,
-    "cutpaste": CutPaste,
-    "tiny_imagenet": TinyImageNet,
-    "procedural": Procedural,
+    **{name: source.section for name, source in SOURCES.items()},
 }
 
 

@@ -3,15 +3,13 @@
 import os
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
 
-from swsa_core.basics.errors import InputError
+from swsa_core.anomalies import SOURCES
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import (
-    AnyPath,
     PlainPath,
     PositiveInt,
-    Range,
     Removable,
     Section,
     Several,
@@ -20,7 +18,6 @@ from swsa_core.basics.section import (
 )
 from swsa_core.candidates import prompts
 from swsa_core.candidates.backbone import families
-from swsa_core.files.diffusion_flags import adm_arguments
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
@@ -46,106 +43,13 @@ def is_weights_file(weights):
     return "/" in weights or weights.endswith(WEIGHTS_SUFFIXES)
 
 
-class CutPaste(Section):
-    form: Literal["patch", "scar"] = "patch"
-    """What is pasted elsewhere: a rectangle, or a thin one that is rotated (CutPaste-Scar)."""
-    area: Range = [0.02, 0.15]
-    """Area of the pasted patch as a share of the image, drawn uniformly; of form patch, without effect for scars."""
-    aspect: Range = [0.3, 3.3]
-    """Width over height of the patch, drawn log-uniformly; of form patch, without effect for scars."""
-    scar_width: Range = [2, 16]
-    """Width of a scar in pixels of an image of 256, drawn uniformly and scaled to other sizes."""
-    scar_length: Range = [10, 25]
-    """Length of a scar in pixels of an image of 256."""
-    scar_rotation: Range = [-45, 45]
-    """Degrees by which a scar is rotated."""
-    jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Strength of the colour jitter of what is pasted; 0.1 in Li et al."""
-
-    @field_validator("area", "aspect", "scar_width", "scar_length")
-    @classmethod
-    def _increasing(cls, value, info):
-        upper = {"area": 1, "aspect": float("inf")}.get(info.field_name, 128)
-        if not 0 < value[0] <= value[1] <= upper:
-            raise ValueError(f"expected 0 < low <= high{f' <= {upper}' if upper < float('inf') else ''}")
-        return value
-
-    @field_validator("scar_rotation")
-    @classmethod
-    def _degrees(cls, value):
-        if not -180 <= value[0] <= value[1] <= 180:
-            raise ValueError("expected -180 <= low <= high <= 180")
-        return value
-
-    @model_validator(mode="after")
-    def _of_the_form(self):
-        for name, key in type(self).model_fields.items():
-            if self.form == "patch" and name.startswith("scar_") and getattr(self, name) != key.default:
-                raise inconsistent(f"{name} is about scars: add `form: scar`, or remove it")
-        return self
-
-
-class TinyImageNet(Section):
-    root: AnyPath
-    """Directory tiny-imagenet-200."""
-    archive: PlainPath | None = None
-    """The official archive where `snakemake datasets` shall take a copy of your own, instead of a download."""
-    pool: PositiveInt = 2000
-    """Images of the train split drawn once for all tasks."""
-    allow_missing: bool = False
-    """Go on with a smaller pool when fewer images are on disk."""
-
-
-class Procedural(Section):
-    pool: PositiveInt = 500
-    """Procedurally drawn letters that stand in for an image pool where there is no Tiny-ImageNet."""
-
-
-class Diffusion(Section):
-    model: str = "adm_imagenet_256"
-    """A published model (adm_imagenet_256, fetched by `snakemake weights`), mini:adm_32, or a path: a guided-diffusion
-    checkpoint, or the directory of a diffusers UNet2DModel."""
-    flags: dict[str, str | int | float | bool] | None = None
-    """Flags of an own guided-diffusion checkpoint under its names, others at its defaults; without this key, the ImageNet
-    256 model's."""
-    gamma: Annotated[float, Field(ge=0, le=1)] = 0.7
-    """Weight of the content image's h against that of the image being generated."""
-    steps: Annotated[int, Field(ge=2, le=1000)] = 50
-    """Diffusion steps of inversion and generation."""
-    interpolation: Literal["linear", "slerp"] = "linear"
-    """Path from one h to the other: Eq. 2's straight line, or along the sphere at equal norms."""
-    t_edit: Annotated[int, Field(ge=0, le=999)] = 0
-    """Lowest timestep at which the content's h enters."""
-    dt_lambda: Annotated[float, Field(gt=0)] = 1.0
-    """Factor of the D_t term where t >= 950."""
-    content_h: Literal["inversion", "reconstruction"] = "inversion"
-    """Whether the content's h comes from its inversion or from its reconstruction."""
-
-    @field_validator("model")
-    @classmethod
-    def _plain_path(cls, value):
-        return plain(os.path.expanduser(value))
-
-    @field_validator("flags")
-    @classmethod
-    def _known_flags(cls, value):
-        if value is not None:
-            try:
-                adm_arguments(value)
-            except InputError as error:
-                raise inconsistent(str(error)) from None
-        return value
-
-
-class Sources(Section):
-    diffusion: Diffusion | None = None
-    """Pairs of seed images mixed by a diffusion model (DiffStyle)."""
-    cutpaste: CutPaste | None = None
-    """A part of a seed image pasted elsewhere (Li et al. 2021)."""
-    tiny_imagenet: TinyImageNet | None = None
-    """Unrelated photographs."""
-    procedural: Procedural | None = None
-    """Procedurally drawn letters, as unrelated images without a download."""
+Sources = create_model(
+    "Sources",
+    __base__=Section,
+    **{
+        name: (source.section | None, Field(default=None, description=source.about)) for name, source in SOURCES.items()
+    },
+)
 
 
 class Candidate(Section):

@@ -1,10 +1,9 @@
 """The support set of a task: seed images that anomalies are made from, and held-out normals (Step 1 of Sec. 3.1)."""
 
 from swsa_core import datasets
+from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
-
-PARENTS = {"cutpaste": 1, "diffusion": 2}  # support images that one anomaly of a source is made from
 
 
 def split_support(image_ids, seeds, seed, dataset, task):
@@ -46,7 +45,7 @@ def check_supports(config):
 
     The bank lacks an anomaly's parents, or the normal image itself; of the protocol `paper` it lacks nothing.
     """
-    parents = max(PARENTS.get(source, 0) for source in config["sources"])
+    parents = max(SOURCES[source].parents for source in config["sources"])
     left_out = 0 if config["evaluation"]["protocols"] == ["paper"] else max(parents, 1)
     for dataset, spec in config["datasets"].items():
         for task, n_support in datasets.support_sizes(spec).items():

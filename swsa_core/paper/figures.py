@@ -13,22 +13,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from swsa_core.anomalies import SOURCES
 from swsa_core.basics.wording import shortened, words
 from swsa_core.evaluation.tsne import NORMAL, PREPARED, REAL
 from swsa_core.report.contact_sheets import thumbnail
 from swsa_core.report.style import INK, REFERENCE, STYLE, WIDTH, limits, looks, settle, styled
 
-# Colours of Okabe and Ito (2008): black circles are diffusion, green squares CutPaste, blue triangles real anomalies and
-# orange ones normal images, as in the paper's Figure 4.
-SOURCE_LOOKS = {
-    "diffusion": ("#000000", "o"),
-    "cutpaste": ("#009E73", "s"),
-    "tiny_imagenet": ("#CC79A7", "D"),
-    "procedural": ("#56B4E9", "p"),
-    "text_guided": ("#D55E00", "X"),
-}
+# Colours of Okabe and Ito (2008): blue triangles are real anomalies and orange ones normal images, as in the paper's Figure 4.
 NORMAL_COLOUR, PREPARED_COLOUR, REAL_COLOUR = "#E69F00", "#6B4A00", "#0072B2"
-GROUPS = [NORMAL, PREPARED, REAL, *SOURCE_LOOKS]  # of swsa_core.evaluation.tsne, in the order of the legend
+GROUPS = [NORMAL, PREPARED, REAL, *SOURCES]  # of swsa_core.evaluation.tsne, in the order of the legend
 STYLE_FRAME, CONTENT_FRAME, MADE_FRAME = "#009E73", "#56B4E9", "#D55E00"
 MOST_COLUMNS = 4  # panels beside each other, one a data set
 SIDE = 160  # pixels of a small image
@@ -164,7 +157,7 @@ def real_vs_synthetic(ranking, candidates):
     if len(sources) == 1:
         figure.suptitle(f"synthetic anomalies: {words(sources[0])}", fontsize=10)
     else:
-        keys = [Line2D([], [], **_marker(SOURCE_LOOKS[source][0], "o", 8), label=words(source)) for source in sources]
+        keys = [Line2D([], [], **_marker(SOURCES[source].look[0], "o", 8), label=words(source)) for source in sources]
         figure.legend(handles=keys, loc="outside upper center", ncols=len(sources))
     colours = {name: colour if len(sources) == 1 else INK for name, (colour, _) in style.items()}
     keys = [Line2D([], [], **_marker(colours[name], marker, 8), label="-") for name, (_, marker) in style.items()]
@@ -186,7 +179,7 @@ def _draw_comparison(ax, synthetic, real, style, by_candidate):
     ax.axline((0.5, 0.5), slope=1, **REFERENCE)
     for (source, name), x in synthetic.items():
         colour, marker = style[name]
-        shown = _marker(colour, marker, 7.5) if by_candidate else _marker(SOURCE_LOOKS[source][0], marker, 7.5)
+        shown = _marker(colour, marker, 7.5) if by_candidate else _marker(SOURCES[source].look[0], marker, 7.5)
         ax.plot(x, real[name], **shown, alpha=1 if by_candidate else 0.7)  # sources that saturate lie on each other
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     ax.yaxis.set_major_locator(MaxNLocator(5))
@@ -248,12 +241,8 @@ def _marker(colour, marker, size):
 
 def _group_look(group):
     """How the points of a group of swsa_core.evaluation.tsne are drawn."""
-    colour, marker = {
-        NORMAL: (NORMAL_COLOUR, "^"),
-        PREPARED: (NORMAL_COLOUR, "^"),
-        REAL: (REAL_COLOUR, "v"),
-        **SOURCE_LOOKS,
-    }[group]
+    of_images = {NORMAL: (NORMAL_COLOUR, "^"), PREPARED: (NORMAL_COLOUR, "^"), REAL: (REAL_COLOUR, "v")}
+    colour, marker = of_images.get(group) or SOURCES[group].look
     look = {"color": colour, "marker": marker, "linestyle": "", "markersize": 5.5, "markeredgewidth": 0.5}
     if group == PREPARED:
         return look | {"markerfacecolor": "none", "markeredgecolor": PREPARED_COLOUR, "markeredgewidth": 1}

@@ -1,17 +1,21 @@
 """What a study costs before it runs: its jobs, their network passes, time, disk and memory."""
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from swsa_core import datasets
-from swsa_core.anomalies.diffusion import find_model
+from swsa_core.anomalies import SOURCES
+from swsa_core.anomalies.source import Work
 from swsa_core.basics.names import unique_slugs
-from swsa_core.config.config import POOLS
+from swsa_core.config.study import Study
 from swsa_core.datasets import official
 from swsa_core.datasets.fetch import is_absent, published
 from swsa_core.detectors.scores import MOST_PARENTS
 from swsa_core.embedding.embed import share_threads
-from swsa_core.files.downloads import PUBLISHED
+from swsa_core.files import layout
+from swsa_core.files.downloads import published_at
 
 FLOAT32, FLOAT64 = 4, 8  # bytes
 # Published, {kind: (tasks, normal training images, test images)}: for data sets that are not on disk yet.
@@ -24,11 +28,11 @@ OFFICIAL = {
 FLOWERS_VAL = 1020  # images of the official validation split
 ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flowers
 # Seconds of one core. For reading and resizing an image, by kind of data set: 500 x 375 JPEG, 1024 x 1024 PNG, 1500 x 1000
-# JPEG; the same for a generated one; for a generated pixel to be made and compressed. START: of a job's interpreter, with
+# JPEG; the same for a generated one; for a generated pixel to be compressed. START: of a job's interpreter, with
 # a network and without.
 READING, READING_OTHERS = {"cub": 0.007, "flowers": 0.007, "mvtec_ad": 0.09, "visa": 0.07, "digits": 0}, 0.02
 READING_GENERATED = 0.0035
-PASTING, COMPRESSING = 1.7e-8, 8e-8
+COMPRESSING = 8e-8
 START_NETWORK, START = 8, 1
 ALL = "all"  # the target rule
 
@@ -81,91 +85,71 @@ def n_anomalies(spec):
     return (spec["support"]["seeds"] // 2) ** 2
 
 
-def diffusion_passes(source, seeds):
-    """(encoder, decoder) passes, in images, of one task's anomalies; see docs/diffusion.md.
-
-    The encoder runs once a step, the decoder twice where the content enters. A style's first step is shared by its pairs,
-    and a last step that is edited needs one decoder pass.
-    """
-    from swsa_core.diffusion import timesteps
-
-    steps, styles = source["steps"], seeds // 2
-    pairs = styles**2
-    edited = sum(t >= source["t_edit"] for t in timesteps(steps)) - 1  # the first step always is, and is shared
-    inversion = seeds * (steps - 1)
-    reconstruction = styles * steps if source["content_h"] == "reconstruction" else 0
-    encoder = inversion + reconstruction + styles + pairs * (steps - 1)
-    decoder = inversion + reconstruction + styles + pairs * (steps + edited)
-    return encoder, decoder - pairs if source["t_edit"] == 0 else decoder
-
-
-def jobs(config, sizes, backbones, clip, costs, diffusion=None):
+def jobs(
+    study: Study, sizes: dict[str, Size], costs: dict[str, Any], work: dict[tuple[str, int], Work]
+) -> Iterator[Job]:
     """All `Job`s that Snakemake runs for the default target, in the order of the stages.
 
-    sizes: {data set: Size}; backbones: slugs of the kNN candidates; clip: slugs of CLIP models; costs: {slug: Cost};
-    diffusion: DiffusionCost where there is that source.
+    sizes: {data set: Size}; costs: {slug of the backbone: Cost}; work: {(source, seeds): Work} of one task, of the sources
+    that have a network.
     """
-    yield from _supports(config, sizes)
-    yield from _anomalies(config, sizes, diffusion)
-    yield from _embeddings(config, sizes, {slug: costs[slug] for slug in (*backbones, *clip)})
-    yield from _scores(config, sizes, clip, {slug: costs[slug] for slug in (*backbones, *clip)})
-    yield from _evaluations(config)
-    yield from _tables(config)
+    place = partial(layout.at, study.results)
+    yield from _supports(study, sizes, place)
+    yield from _anomalies(study, sizes, work, place)
+    yield from _embeddings(study, sizes, costs, place)
+    yield from _scores(study, sizes, costs, place)
+    yield from _evaluations(study, place)
+    yield from _tables(study, place)
 
 
-def _supports(config, sizes):
+def _supports(study, sizes, place):
     for dataset in sizes:
-        yield Job("index_images", f"{config['results']}/{dataset}/images.csv")
+        yield Job("index_images", place("images", dataset=dataset))
     for dataset, task in _tasks(sizes):
         size = sizes[dataset]
-        output = task and f"{config['results']}/{dataset}/support/{task}.json"
-        seconds = _reading(config, dataset) * size.support / len(size.tasks)
+        output = task and place("support", dataset=dataset, task=task)
+        seconds = _reading(study, dataset) * size.support / len(size.tasks)
         yield Job("split_support", output, start=START + seconds)
 
 
-def _anomalies(config, sizes, cost):
-    results, sources, preparation = config["results"], config["sources"], config["preparation"]
+def _anomalies(study, sizes, work, place):
+    preparation = study.config["preparation"]
     side = ORIGINAL_SIDE if preparation == "original" else preparation["size"]
-    model = sources.get("diffusion", {}).get("model")
-    if model in PUBLISHED:
-        yield Job("fetch_weights", find_model(sources["diffusion"]).path)
-    for source in _generated(config):
+    for name in study.generated:
+        source, section = SOURCES[name], study.config["sources"][name]
+        for path in source.network.files(section) if source.network else ():
+            if published_at(path):
+                yield Job("fetch_weights", path)
         for dataset, task in _tasks(sizes):
-            spec = config["datasets"][dataset]
+            spec = study.datasets[dataset]
             seeds, pixels = spec["support"]["seeds"], n_anomalies(spec) * side**2
-            output = task and f"{results}/{dataset}/anomalies/{source}/{task}.h5"
-            seconds = seeds * _reading(config, dataset) + pixels * COMPRESSING
-            if source == "diffusion":
-                yield _diffusion_job(output, sources[source], seeds, cost, START_NETWORK + seconds, 3 * pixels)
+            output = task and place("anomalies", dataset=dataset, source=name, task=task)
+            seconds = seeds * _reading(study, dataset) + pixels * (COMPRESSING + source.seconds_per_pixel)
+            disk = 3 * pixels
+            if source.network:
+                of_task = work[name, seeds]
+                seconds += START_NETWORK
+                yield Job(name, output, of_task.passes, of_task.flops, seconds, disk=disk, memory=of_task.memory)
             else:
-                seconds += START + pixels * PASTING
-                yield Job(source, output, start=seconds, disk=3 * pixels, memory=3 * pixels)
-    for pool in _pools(config):
-        yield Job("index_pool", f"{results}/pools/{pool}/images.csv")
+                yield Job(name, output, start=START + seconds, disk=disk, memory=disk)
+    for pool in study.pools:
+        yield Job("index_pool", place("pool_images", pool=pool))
         for dataset in sizes:
-            yield Job(f"sample_{pool}", f"{results}/{dataset}/anomalies/{pool}.csv")
+            yield Job(f"sample_{pool}", place("pool_rows", dataset=dataset, pool=pool))
 
 
-def _diffusion_job(output, source, seeds, cost, start, size):
-    encoder, decoder = diffusion_passes(source, seeds)
-    flops = encoder * cost.encoder + decoder * cost.decoder
-    memory = cost.parameters * FLOAT32 + seeds * source["steps"] * cost.h * FLOAT32
-    return Job("diffusion", output, flops / (cost.encoder + cost.decoder), flops, start, disk=size, memory=memory)
-
-
-def _embeddings(config, sizes, costs):
-    results = config["results"]
+def _embeddings(study, sizes, costs, place):
     for slug, cost in costs.items():
         for dataset, (tasks, support, test) in sizes.items():
-            folder, seconds = f"{results}/{dataset}/embeddings/{slug}", _reading(config, dataset)
-            yield _embedding_job("embed_images", f"{folder}/images.h5", support + test, cost, seconds)
-            yield _embedding_job("embed_support", f"{folder}/support.h5", support, cost, seconds)
-            n = len(tasks) * n_anomalies(config["datasets"][dataset])
-            for source in _generated(config):
-                output = f"{folder}/anomalies/{source}.h5"
+            known, seconds = {"dataset": dataset, "backbone": slug}, _reading(study, dataset)
+            yield _embedding_job("embed_images", place("image_features", **known), support + test, cost, seconds)
+            yield _embedding_job("embed_support", place("support_features", **known), support, cost, seconds)
+            n = len(tasks) * n_anomalies(study.datasets[dataset])
+            for source in study.generated:
+                output = place("anomaly_features", **known, source=source)
                 yield _embedding_job("embed_anomalies", output, n, cost, READING_GENERATED)
-        for pool in _pools(config):
-            n, output = config["sources"][pool]["pool"], f"{results}/pools/{pool}/{slug}.h5"
+        for pool in study.pools:
+            n, output = study.config["sources"][pool]["pool"], place("pool_features", pool=pool, backbone=slug)
             yield _embedding_job("embed_pool", output, n, cost, READING_GENERATED)
 
 
@@ -182,41 +166,40 @@ def _embedding_job(stage, output, n, cost, seconds):
     )
 
 
-def _scores(config, sizes, clip, costs):
+def _scores(study, sizes, costs, place):
     for slug, cost in costs.items():
         for dataset, (tasks, support, test) in sizes.items():
-            spec = config["datasets"][dataset]
-            anomalies = len(tasks) * n_anomalies(spec) * len(config["sources"])
+            spec = study.datasets[dataset]
+            anomalies = len(tasks) * n_anomalies(spec) * len(study.sources)
             rows = support * 2 + test + anomalies
             of_test, of_task = test * len(tasks) * FLOAT64, (support + anomalies) * FLOAT64
-            if slug in clip:
+            if slug in study.clip:
                 disk = (of_test + of_task) * (len(spec["templates"]) + 1)  # and the ensemble
             else:
-                disk = of_test + of_task * 2 * (config["knn"]["k"] + MOST_PARENTS)
-            stage, output = "score_clip" if slug in clip else "score_knn", f"{dataset}/scores/{slug}.h5"
+                disk = of_test + of_task * 2 * (study.config["knn"]["k"] + MOST_PARENTS)
             memory = rows * cost.features * FLOAT32 + disk
-            yield Job(stage, f"{config['results']}/{output}", disk=disk, memory=memory)
+            stage = "score_clip" if slug in study.clip else "score_knn"
+            yield Job(stage, place("scores", dataset=dataset, backbone=slug), disk=disk, memory=memory)
 
 
-def _evaluations(config):
+def _evaluations(study, place):
     for stage, table in (("evaluate", "auroc"), ("select", "selection")):
-        for dataset in config["datasets"]:
-            yield Job(stage, f"{config['results']}/{dataset}/{table}.csv")
+        for dataset in study.datasets:
+            yield Job(stage, place(table, dataset=dataset))
 
 
-def _tables(config):
+def _tables(study, place):
     """The paper's tables and figures are made by default where one of its data sets is among them."""
-    results, in_paper = config["results"], any(spec["kind"] in OFFICIAL for spec in config["datasets"].values())
-    outputs = {"strategies": "tables/strategies.csv", "tables": "tables/table1.csv", "figures": "figures"}
-    if in_paper:
-        outputs |= {"paper_tables": "tables/paper/table1.csv", "paper_figures": "paper_figures"}
-    for stage, output in (outputs | {"report": "report.html"}).items():
-        yield Job(stage, f"{results}/{output}")
-    of_datasets = ["tsne"] if in_paper else []
-    of_datasets += ["total_variation"] if in_paper and "one_vs_closest" in config["evaluation"]["settings"] else []
+    outputs = {"strategies": "strategies", "tables": "table1", "figures": "figures"}
+    if study.in_paper:
+        outputs |= {"paper_tables": "paper_table", "paper_figures": "paper_figures"}
+    for stage, name in (outputs | {"report": "report"}).items():
+        yield Job(stage, place(name, **({"table": "table1"} if name == "paper_table" else {})))
+    of_datasets = ["tsne"] if study.in_paper else []
+    of_datasets += ["total_variation"] if study.in_paper and "table3" in study.paper_tables else []
     for stage in of_datasets:
-        for dataset in config["datasets"]:
-            yield Job(stage, f"{results}/{dataset}/{stage}.csv")
+        for dataset in study.datasets:
+            yield Job(stage, place(stage, dataset=dataset))
     yield Job(ALL, None, start=0)
 
 
@@ -227,16 +210,8 @@ def _tasks(sizes):
     return [(dataset, task) for dataset, size in sizes.items() for task in size.tasks]
 
 
-def _pools(config):
-    return [source for source in config["sources"] if source in POOLS]
-
-
-def _generated(config):
-    return [source for source in config["sources"] if source not in POOLS]
-
-
-def _reading(config, dataset):
-    return READING.get(config["datasets"][dataset]["kind"], READING_OTHERS)
+def _reading(study, dataset):
+    return READING.get(study.datasets[dataset]["kind"], READING_OTHERS)
 
 
 def to_do(planned, is_done):
@@ -256,11 +231,13 @@ def device_seconds(job, speed, device, threads, workers="auto"):
     return job.start + (max(network, job.reading / processes) if processes else network + job.reading)
 
 
-def downloads(config):
-    """{what `snakemake datasets weights` would fetch: bytes}: data sets whose root is empty, and the diffusion model."""
-    missing = {spec["kind"] for spec in published(config).values() if is_absent(spec) and not spec["archive"]}
+def downloads(study: Study) -> dict[str, int]:
+    """{what `snakemake datasets weights` would fetch: bytes}: data sets whose root is empty, and published networks."""
+    missing = {spec["kind"] for spec in published(study.config).values() if is_absent(spec) and not spec["archive"]}
     sizes = {kind: sum(file.size for file in official.OFFICIAL[kind].files) for kind in sorted(missing)}
-    source = config["sources"].get("diffusion")
-    if source and source["model"] in PUBLISHED and not Path(find_model(source).path).exists():
-        sizes[source["model"]] = PUBLISHED[source["model"]].size
+    for name in study.generated:
+        network, section = SOURCES[name].network, study.config["sources"][name]
+        for path in network.files(section) if network else ():
+            if (file := published_at(path)) and not Path(path).exists():
+                sizes[section["model"]] = file.size
     return sizes

@@ -2,7 +2,9 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from PIL import Image
@@ -82,6 +84,40 @@ def cross_sheet(styles, contents, anomalies, gap=4):
         for j, content in enumerate(contents):
             put(j + 1, 0, content)
             put(j + 1, i + 1, anomalies[i, j])
+    return sheet
+
+
+def sheet_of_all(seeds: dict[str, np.ndarray], images: Sequence[np.ndarray], parents: np.ndarray) -> np.ndarray:
+    """Every anomaly of one task beside the seed images that it was made from, (h, w, 3) uint8.
+
+    seeds: {image id: image}; images: n of (h, w, 3) uint8; parents: (n, P) image ids.
+    All pairs of style and content images make a cross, as in Figure 2; anomalies of one parent stand in its row, others in
+    rows of ten.
+    """
+    n = len(images)
+    if parents.shape[1] == 2:
+        firsts, seconds = (list(dict.fromkeys(column)) for column in parents.T)
+        if [tuple(pair) for pair in parents] == list(product(firsts, seconds)):
+            whole = np.reshape(images, (len(firsts), len(seconds), *images[0].shape))
+            return cross_sheet([seeds[i] for i in firsts], [seeds[i] for i in seconds], whole)
+    if parents.shape[1] == 1:
+        rows = [
+            [seeds[i], *(images[k] for k in np.flatnonzero(parents[:, 0] == i))] for i in dict.fromkeys(parents[:, 0])
+        ]
+    else:
+        rows = [[*images[start : start + 10]] for start in range(0, n, 10)]
+    return _grid(rows, apart=parents.shape[1] == 1)
+
+
+def _grid(rows: list[list[np.ndarray]], apart: bool, gap: int = 4) -> np.ndarray:
+    """Images in rows, each at the upper left of its tile; apart: whether the first column stands a little apart."""
+    height, width = (max(image.shape[axis] for row in rows for image in row) + gap for axis in (0, 1))
+    columns = max(map(len, rows))
+    sheet = np.full((height * len(rows) + gap, width * columns + gap * (1 + apart), 3), 255, np.uint8)
+    for r, row in enumerate(rows):
+        for c, image in enumerate(row):
+            top, left = gap + height * r, gap + width * c + (gap if apart and c else 0)
+            sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
     return sheet
 
 

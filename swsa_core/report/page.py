@@ -13,6 +13,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from swsa_core.anomalies import SOURCES
 from swsa_core.basics import wording
 from swsa_core.report import style as figure_style
 from swsa_core.report.contact_sheets import cross_uri, data_uri, pictures
@@ -27,11 +28,6 @@ PAPER_TABLES = {
     "table3": "Table 3, total variation of one task of each data set",
     "table3_all_tasks": "Table 3 over all tasks",
     "mvtec_prompts": "Prompts for the objects and the textures of MVTec-AD",
-}
-# What a reader must know of a source wherever its results stand.
-SOURCE_NOTES = {
-    "procedural": "Procedural anomalies are drawn letters and digits, the kind of images that the bundled mini: models "
-    "were trained on, so those models find them easy.",
 }
 
 
@@ -57,8 +53,8 @@ def render(
     candidates: rows of candidates.csv; sheets: list of Sheet; svgs: {(data set, name): SVG text}, named as by
     figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
-    class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): (h, w, 3) uint8}, contact sheets of
-    all style x content pairs; paper_tables: names of the paper's tables that lie beside the page, with its figures.
+    class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
+    all anomalies that a source generated; paper_tables: names of the paper's tables that lie beside the page, with its figures.
     """
     looks = figure_style.looks(candidates["candidate"])
     environment = Environment(
@@ -107,9 +103,10 @@ def render(
         versions=versions,
         pictures=pictures,
         crosses=crosses or {},
+        in_pairs=[name for name, source in SOURCES.items() if source.pairs],
         prompts=prompts,
         clip=config["clip"]["model"] if prompts else "",
-        notes=SOURCE_NOTES,
+        notes={name: source.note for name, source in SOURCES.items() if source.note},
         paper_tables={name: PAPER_TABLES[name] for name in paper_tables},
     )
 

@@ -10,11 +10,18 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from swsa_core.anomalies import cutpaste
-from swsa_core.anomalies.cutpaste import CENTRAL, MIN_CHANGED, by_config, cutpaste_per_image, cutpaste_scar, jittered
+from swsa_core.anomalies.cutpaste import (
+    CENTRAL,
+    MIN_CHANGED,
+    CutPaste,
+    by_config,
+    cutpaste_per_image,
+    cutpaste_scar,
+    jittered,
+)
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.config.config import validate
-from swsa_core.config.sections import CutPaste
 
 
 def noise(height, width, seed=0):

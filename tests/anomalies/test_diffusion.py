@@ -18,11 +18,11 @@ import pytest
 import torch
 from workflow import ROOT, dry_run, snakemake
 
-from swsa_core.anomalies.diffusion import check_size, find_model, from_network, halves, to_network
+from swsa_core.anomalies.diffusion import check, find_model, from_network, halves, to_network
 from swsa_core.anomalies.made import check_one_precision
 from swsa_core.basics.errors import InputError
-from swsa_core.basics.versions import stage_version
 from swsa_core.config.config import validate
+from swsa_core.config.study import stage_version
 from swsa_core.diffusion import build_adm
 from swsa_core.files import store
 from swsa_core.report.contact_sheets import cross_sheet
@@ -147,12 +147,17 @@ def config(**diffusion):
     }
 
 
+def check_source(config):
+    valid = validate(config)
+    check(valid["sources"]["diffusion"], valid["preparation"])
+
+
 def test_size_of_model_and_preparation_must_agree():
-    check_size(validate(config()))
+    check_source(config())
     with pytest.raises(
         InputError, match=r"preparation\.size: received 32, but .*'adm_imagenet_256' makes images of 256"
     ):
-        check_size(validate(config(model="adm_imagenet_256")))
+        check_source(config(model="adm_imagenet_256"))
     with pytest.raises(InputError, match="'original' cannot go with the source 'diffusion'"):
         validate(config() | {"preparation": "original"})
 

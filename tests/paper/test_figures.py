@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from studies import CANDIDATES, PROTOCOLS, SETTINGS, image, study
 
+from swsa_core.anomalies import SOURCES
 from swsa_core.config.sections import Sources
 from swsa_core.evaluation import tsne
 from swsa_core.paper import figures as paper_figures
@@ -101,7 +102,7 @@ def test_every_candidate_stands_at_its_place(sources):
         assert len(points) == len(sources) * len(CANDIDATES)
         for source in sources:
             for name, (colour, marker) in looks.items():
-                colour = colour if len(sources) == 1 else paper_figures.SOURCE_LOOKS[source][0]
+                colour = colour if len(sources) == 1 else SOURCES[source].look[0]
                 expected = mine[source, "", name], mine["real", setting, name]
                 assert points[colour.upper(), marker] == pytest.approx(expected)
 

@@ -8,13 +8,16 @@ import pytest
 import torch
 from workflow import snakemake
 
-from swsa_core.basics.names import unique_slugs
+from swsa_core.anomalies.diffusion import passes
+from swsa_core.anomalies.source import Work
 from swsa_core.candidates.backbone import load_backbone
-from swsa_core.config.config import clip_backbone, validate
+from swsa_core.config.config import validate
+from swsa_core.config.study import study as study_of
 from swsa_core.diffusion import Inversion, build_adm, diffstyle, invert
+from swsa_core.diffusion.cost import DiffusionCost, diffusion_cost, diffusion_speed
 from swsa_core.plan import jobs as plan
 from swsa_core.plan import table as plan_table
-from swsa_core.plan.costs import Cost, DiffusionCost, backbone_cost, backbone_speed, diffusion_cost, diffusion_speed
+from swsa_core.plan.costs import Cost, backbone_cost, backbone_speed
 
 TINY = {"image_size": 16, "num_channels": 32, "channel_mult": "1,1", "num_res_blocks": 1, "num_head_channels": 32}
 SOURCE = {"steps": 6, "t_edit": 0, "content_h": "inversion"}
@@ -36,13 +39,13 @@ def test_diffusion_passes_are_those_that_the_network_makes(changes):
     found = invert(unet, torch.rand(4, 3, 16, 16), source["steps"])
     style, content = (Inversion(found.x_T[rows], found.h[:, rows], found.timesteps) for rows in (slice(2), slice(2, 4)))
     diffstyle(unet, style, content, t_edit=source["t_edit"], content_h=source["content_h"])
-    assert plan.diffusion_passes(source, seeds=4) == (counts["conv_in"], counts["conv_out"])
+    assert passes(source, seeds=4) == (counts["conv_in"], counts["conv_out"])
 
 
 def test_diffusion_of_the_paper_costs_5_4_exaflop():
     """The published model's FLOPs and parameters, and 9,521 whole passes for the 100 anomalies of a task."""
     assert diffusion_cost("resources/weights/adm_imagenet_256.pt", None) == ADM
-    encoder, decoder = plan.diffusion_passes(SOURCE | {"steps": 50}, seeds=20)
+    encoder, decoder = passes(SOURCE | {"steps": 50}, seeds=20)
     whole = ADM.encoder + ADM.decoder
     assert (encoder * ADM.encoder + decoder * ADM.decoder) / whole == pytest.approx(9521, abs=1)
 
@@ -64,7 +67,7 @@ def test_costs_agree_with_the_loaded_backbone(model):
 
 
 def test_speeds_are_measured(monkeypatch):
-    monkeypatch.setattr("swsa_core.plan.costs.LEAST_SECONDS", 0.05)
+    monkeypatch.setattr("swsa_core.basics.speed.LEAST_SECONDS", 0.05)
     tiny = candidate("torchvision:squeezenet1_1", crop=64)
     assert backbone_speed(tiny, backbone_cost(tiny).flops, "cpu", torch.float32) > 1e6
     cost = diffusion_cost("x.pt", TINY)
@@ -90,12 +93,10 @@ def study(**changes):
 
 
 def planned(config, sizes):
-    config = validate(config)
-    clip = [clip_backbone(config["clip"])] if config["clip"] else []
-    slugs = list(unique_slugs(model["name"] for model in config["candidates"] + clip))
-    n = len(config["candidates"])
-    costs = dict.fromkeys(slugs, Cost(flops=10**9, parameters=10**6, features=64))
-    return list(plan.jobs(config, sizes, slugs[:n], slugs[n:], costs, ADM))
+    given = study_of(validate(config))
+    costs = dict.fromkeys(given.backbones, Cost(flops=10**9, parameters=10**6, features=64))
+    work = {("diffusion", seeds): Work(passes=10, flops=10**13, memory=10**9) for seeds in (4, 20)}
+    return list(plan.jobs(given, sizes, costs, work))
 
 
 DIGITS = {"digits": {"kind": "digits", "tasks": ["3", "8"]}}

@@ -9,11 +9,12 @@ import pytest
 from pages import Page
 from studies import CANDIDATES, SOURCES, WARNING, sheet_of, study
 
+from swsa_core import anomalies
 from swsa_core.paper import typeset
 from swsa_core.report import contact_sheets, figures, tables
 from swsa_core.report import page as report
 from swsa_core.report import style as figure_style
-from workflow_scripts._study import read_benchmarks
+from swsa_core.report.read import read_benchmarks
 
 EVIL = "<script>alert(\"x\")</script> & 'täsk' {{ 7 * 7 }}"
 BENCHMARKS = pd.DataFrame(
@@ -160,7 +161,7 @@ def test_a_study_without_measured_jobs_says_so():
 
 
 def test_drawn_letters_are_called_easy_for_models_trained_on_them_wherever_they_stand():
-    note = report.SOURCE_NOTES["procedural"]
+    note = anomalies.SOURCES["procedural"].note
     datasets = {"digits": (["0"], True)}
     assert Page(rendered(datasets, sources=["cutpaste"])).text.count(note) == 0
     assert Page(rendered(datasets, sources=["cutpaste", "procedural"])).text.count(note) == 2
@@ -171,11 +172,12 @@ def test_all_pairs_stand_in_their_task_only():
     cross = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
     datasets = {"d": (["a", "b"], False)}
     plain, crossed = (
-        Page(rendered(datasets, sources=["cutpaste"], crosses=crosses)) for crosses in (None, {("d", "b"): cross})
+        Page(rendered(datasets, sources=["cutpaste"], crosses=crosses))
+        for crosses in (None, {("d", "b"): {"cutpaste": cross}})
     )
     assert "All pairs" not in plain.text
-    assert crossed.text.count("All pairs") == 1
-    assert crossed.text.rindex("b CutPaste anomalies") < crossed.text.index("All pairs")
+    assert crossed.text.count("All CutPaste anomalies") == 1
+    assert crossed.text.rindex("b CutPaste anomalies") < crossed.text.index("All CutPaste anomalies")
     assert contact_sheets.cross_uri(cross) in crossed.links
 
 

@@ -16,17 +16,14 @@ from workflow import ROOT, dry_run, pretend_finished, snakemake
 from swsa_core.basics.errors import InputError
 from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.evaluate import check_complete
-from workflow_scripts._job import Tracked, dataset_spec
+from workflow_scripts.job import Settings, dataset_spec
 
 SCRIPTS = sorted((ROOT / "workflow_scripts").glob("*.py"))
 # These read the whole config, and what they make is no result: `plan` writes no file, and of a data set that is fetched the
 # user's keys say only from where and where to.
 WHOLE_CONFIG = {"plan", "fetch_dataset"}
 # Bad images: see the rule `evaluate`. The split of the real test images: Flowers' tables are read as one, for the support too.
-UNTRACKED = {
-    "embed_images": {"datasets.{dataset}.on_bad_image"},
-    "split_support": {"datasets.{dataset}.on_bad_image", "datasets.{dataset}.real_split"},
-}
+UNTRACKED = {"embed_images": {"on_bad_image"}, "split_support": {"on_bad_image", "real_split"}}
 
 
 def attributes_read(source):
@@ -42,11 +39,9 @@ def attributes_read(source):
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_scripts_read_settings_and_runtime_only(path):
-    allowed = {"snakemake.params.settings", "snakemake.config['runtime']"}
-    if path.stem in UNTRACKED:
-        allowed.add("snakemake.params.untracked")
-    if path.stem in WHOLE_CONFIG:
-        allowed.add("snakemake.config")
+    allowed = {"snakemake.params.config"} if path.stem in WHOLE_CONFIG else set()
+    allowed |= {"snakemake.params.source"} if path.stem == "sample_pool" else set()
+    allowed |= {"snakemake.params"} if path.stem == "job" else set()
     assert set(attributes_read(path.read_text())) <= allowed
 
 
@@ -61,17 +56,17 @@ def test_the_scan_sees_every_way_to_the_config():
 def test_untracked_leaves_are_those_named_here():
     given = {}
     for path in (ROOT / "rules").glob("*.smk"):
-        for arguments in re.findall(r"untracked=untracked\(([^)]*)\)", path.read_text()):
-            stage, *leaves = re.findall(r'"([^"]*)"', arguments)
-            given[stage] = set(leaves)
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            for arguments in re.findall(r"untracked=untracked\(\*\*of_dataset\(([^)]*)\)\)", rule):
+                given[rule.partition(":")[0]] = set(re.findall(r'"([^"]*)"', arguments))
     assert given == UNTRACKED
 
 
 def test_a_key_that_is_not_tracked_cannot_be_read():
-    spec = dataset_spec({"seed": 0, "datasets.{dataset}.kind": "cub", "datasets.{dataset}.groups": None}, tasks=["a"])
+    spec = dataset_spec(Settings({"seed": 0, "dataset.kind": "cub", "dataset.groups": None}), tasks=["a"])
     assert (spec["kind"], spec["tasks"]) == ("cub", ["a"])
     assert spec.get("groups", "exact") == "exact"
-    for read in (spec.get, Tracked.__getitem__.__get__(spec)):
+    for read in (spec.get, Settings.__getitem__.__get__(spec)):
         with pytest.raises(KeyError, match="'min_group_size' is not among the settings that the rule tracks"):
             read("min_group_size")
 
@@ -92,7 +87,7 @@ def test_a_key_that_is_not_tracked_cannot_be_read():
 def test_a_mistyped_leaf_is_an_error(tmp_path, wrong, message):
     for name in ("rules", "workflow_scripts", "swsa_core", "profiles", "envs", "models"):
         (shutil.copytree if name == "rules" else os.symlink)(ROOT / name, tmp_path / name)
-    snakefile, rule = (Path(shutil.copy(ROOT / name, tmp_path / name)) for name in ("Snakefile", "rules/select.smk"))
+    snakefile, rule = (Path(shutil.copy(ROOT / name, tmp_path / name)) for name in ("Snakefile", "rules/evaluate.smk"))
     rule.write_text(rule.read_text().replace('"evaluation.protocols"', f'"{wrong}"'))
     config = CONFIG | {"datasets": {"digits": {"kind": "digits", "tasks": ["3"]}}}
     target = "results/digits/selection.csv"

@@ -11,23 +11,34 @@ from pathlib import Path
 
 import pytest
 
+from swsa_core.anomalies import SOURCES
 from swsa_core.basics.versions import STAGE_VERSIONS
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = Path(__file__).with_name("stage_digests.json")
 PACKAGES = ("swsa_core", "workflow_scripts")
 # Modules that tell, carry and name results but do not make them.
-PLUMBING = {"basics.errors", "basics.names", "basics.versions", "files.store", "config", "_job"}
+PLUMBING = {"basics.errors", "basics.names", "basics.versions", "files.store", "files.layout", "config", "job"}
 
 
-def imported(tree):
-    """Names of the project's modules (or members) that a module imports, anywhere in it."""
+GENERATED = {name: source.version for name, source in SOURCES.items() if source.generated}
+VERSIONS = STAGE_VERSIONS | GENERATED
+
+
+def imported(tree, entries):
+    """Names of the project's modules (or members) that a module imports, anywhere in it.
+
+    entries: function of a registry's package and the names of its entries to those that count.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
             yield node.module
             yield from (f"{node.module}.{name.name}" for name in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "entries":
+            package, _, *names = map(ast.literal_eval, node.args)
+            yield from (f"{package}.{name}" for name in entries(package, names))
 
 
 def source_file(module):
@@ -39,14 +50,26 @@ def source_file(module):
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def modules_of(script):
-    """The script and all library files that it imports, directly or not."""
-    found, waiting = set(), [script]
+def modules_of(stage):
+    """The script of a stage and all library files that it imports, directly or not, entries of registries included.
+
+    Of the sources of anomalies only those that it runs: the others do not change what it computes.
+    """
+    name = "generate" if stage in GENERATED else stage
+
+    def entries(package, names):
+        return (
+            names
+            if package != "swsa_core.anomalies"
+            else [one for one in names if one == stage or (stage == "index_pool" and one not in GENERATED)]
+        )
+
+    found, waiting = set(), [ROOT / "workflow_scripts" / f"{name}.py"]
     while waiting:
         file = waiting.pop()
         if file and file not in found:
             found.add(file)
-            waiting += map(source_file, imported(ast.parse(file.read_text())))
+            waiting += map(source_file, imported(ast.parse(file.read_text()), entries))
     return sorted(found)
 
 
@@ -70,21 +93,24 @@ def text(node):
 
 
 def data_of(file):
-    """Files that belong to a module by name: report.html.jinja to report.py, flowers_names.txt to flowers.py."""
-    return sorted(path for path in file.parent.glob(f"{file.stem}[._]*") if path.suffix not in (".py", ".pyc"))
+    """Files that belong to a module by name, flowers_names.txt to flowers.py, or lie in the folder of its data beside it."""
+    named = [path for path in file.parent.glob(f"{file.stem}[._]*") if path.suffix not in (".py", ".pyc")]
+    folders = {"page": "templates", "prompts": "templates", "__init__": "."}
+    beside = file.parent / folders.get(file.stem, "absent")
+    return sorted({*named, *(path for kind in ("*.csv", "*.jinja") for path in beside.glob(kind))})
 
 
 def digest(stage):
-    files = modules_of(ROOT / "workflow_scripts" / f"{stage}.py")
+    files = modules_of(stage)
     parts = [f"{file.relative_to(ROOT)}\n{code(file)}" for file in files]
     parts += [data.read_text(encoding="utf-8") for file in files for data in data_of(file)]
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("stage", STAGE_VERSIONS)
+@pytest.mark.parametrize("stage", VERSIONS)
 def test_changed_code_has_a_new_version_or_was_accepted(stage):
     version, accepted = json.loads(ACCEPTED.read_text())[stage]
-    assert (version, accepted) == (STAGE_VERSIONS[stage], digest(stage)), (
+    assert (version, accepted) == (VERSIONS[stage], digest(stage)), (
         f"the code of stage {stage!r} changed: raise its version in swsa_core/basics/versions.py if its results change, "
         "then accept the code with `python tests/rules/test_versions.py`"
     )
@@ -92,7 +118,7 @@ def test_changed_code_has_a_new_version_or_was_accepted(stage):
 
 def test_every_script_is_a_stage():
     scripts = {path.stem for path in (ROOT / "workflow_scripts").glob("[a-z]*.py")}
-    assert scripts == set(STAGE_VERSIONS)
+    assert scripts - {"job", "generate"} == set(STAGE_VERSIONS)
 
 
 def test_digest_ignores_docstrings_and_comments_only(tmp_path):
@@ -106,27 +132,29 @@ def test_digest_ignores_docstrings_and_comments_only(tmp_path):
 @pytest.mark.parametrize(
     ("stage", "within"),
     [
-        ("cutpaste", {"cutpaste.py", "images.py", "seeding.py", "procedural.py"}),
+        ("cutpaste", {"generate.py", "cutpaste.py", "images.py", "seeding.py", "drawings.py"}),
         *((f"embed_{what}", {"_embed.py", "embed.py", "backbones.py", "networks.py", "transforms.py", "descriptors.py"})
           for what in ("images", "support", "anomalies", "pool")),
-        ("report", {"_study.py", "report.py", "contact_sheets.py"}),
-        ("figures", {"_study.py", "figures.py"}),
+        ("report", {"read.py", "page.py", "contact_sheets.py"}),
+        ("figures", {"read.py", "figures.py"}),
     ],
 )  # fmt: skip
 def test_digest_follows_imports(stage, within):
-    files = {file.name for file in modules_of(ROOT / "workflow_scripts" / f"{stage}.py")}
+    files = {file.name for file in modules_of(stage)}
     assert within <= files
-    assert not {"store.py", "_job.py"} & files
+    assert not {"store.py", "job.py"} & files
 
 
 def test_digest_holds_data_files():
-    assert [path.name for path in data_of(ROOT / "swsa_core" / "report.py")] == [
-        "report.html.jinja",
-        "report_prompts.html.jinja",
-    ]
-    assert [path.name for path in data_of(ROOT / "swsa_core" / "datasets" / "flowers.py")] == ["flowers_names.txt"]
+    def names(*place):
+        return {path.name for path in data_of(ROOT.joinpath("swsa_core", *place))}
+
+    assert names("report", "page.py") == {"report.html.jinja", "prompts.html.jinja"}
+    assert names("datasets", "flowers.py") == {"flowers_names.txt"}
+    assert names("paper", "printed", "__init__.py") >= {"table1.csv", "table2.csv", "table3.csv"}
+    assert "industrial.csv" in names("candidates", "prompts.py")
 
 
 if __name__ == "__main__":
-    digests = {stage: [version, digest(stage)] for stage, version in STAGE_VERSIONS.items()}
+    digests = {stage: [version, digest(stage)] for stage, version in VERSIONS.items()}
     ACCEPTED.write_text(json.dumps(digests, indent=1) + "\n")

@@ -1,20 +1,21 @@
 """What tables, figures and report share: the tables of all data sets, and the images behind a recommendation."""
 
 import json
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import read_origins
 from swsa_core.basics.names import unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
-from swsa_core.config.config import POOLS, clip_backbone
-from swsa_core.config.sections import Sources
+from swsa_core.config.config import clip_backbone
 from swsa_core.detectors import score_knn
 from swsa_core.embedding.image_stream import RowReader
 from swsa_core.evaluation.protocols import compare
-from swsa_core.files import store
+from swsa_core.files import layout, store
 from swsa_core.files.images import prepared, read_image
 from swsa_core.report import contact_sheets
 from swsa_core.report.tables import shown, stack
@@ -25,9 +26,9 @@ TEXT = (
 )  # fmt: skip
 
 
-def read_tables(paths):
-    """One table of the same file of all data sets, results/{dataset}/<name>.csv."""
-    return stack({Path(path).parent.name: store.read_table(path, text=TEXT) for path in paths})
+def read_tables(name: str, paths: Iterable[str]) -> pd.DataFrame:
+    """One table of the result `name` of all data sets."""
+    return stack({layout.dataset_of(name, path): store.read_table(path, text=TEXT) for path in paths})
 
 
 def read_supports(paths):
@@ -35,7 +36,7 @@ def read_supports(paths):
     supports = {}
     for path in paths:
         support = store.read_json(path)
-        supports[support["dataset"], support["task"]] = support | {"slug": Path(path).stem}
+        supports[support["dataset"], support["task"]] = support | {"slug": layout.fields_of("support", path)["task"]}
     return supports
 
 
@@ -46,7 +47,7 @@ def read_sheets(picks, supports, score_files, settings):
     """
     scores = {}
     for path in score_files:
-        dataset = Path(path).parent.parent.name
+        dataset = layout.dataset_of("scores", path)
         one = score_knn.read(path)
         scores[dataset, one.attributes["candidate"]] = one
     return [
@@ -56,31 +57,31 @@ def read_sheets(picks, supports, score_files, settings):
 
 
 def read_crosses(picks, supports, config):
-    """{(data set, task): contact sheet (h, w, 3) uint8} of all diffusion pairs, for the tasks that get a sheet."""
-    if "diffusion" not in config["sources"]:
-        return {}
-    folder = Path(config["results"])
-    return {
-        (pick.dataset, pick.task): read_image(
-            folder / pick.dataset / "anomalies" / "diffusion" / f"{supports[pick.dataset, pick.task]['slug']}.png"
-        )
-        for pick in shown(picks).itertuples()
-    }
+    """{(data set, task): {source: sheet (h, w, 3) uint8 of all anomalies that it generated}}, for the tasks that are shown.
+
+    A study that was begun before a source had such sheets lacks them.
+    """
+    sources = [source for source in config["sources"] if SOURCES[source].generated]
+    found = {}
+    for pick in shown(picks).itertuples():
+        known = {"dataset": pick.dataset, "task": supports[pick.dataset, pick.task]["slug"]}
+        paths = {source: Path(layout.at(config["results"], "sheet", source=source, **known)) for source in sources}
+        found[pick.dataset, pick.task] = {source: read_image(path) for source, path in paths.items() if path.exists()}
+    return found
 
 
 def read_sheet(pick, support, scores, settings):
-    folder = Path(settings["results"]) / pick.dataset / "anomalies"
     show = partial(_show, support["paths"], settings["preparation"])
     hardness = compare(scores, pick.task, pick.source, pick.protocol).scores
-    if pick.source in POOLS:
-        rows = store.read_table(folder / f"{pick.source}.csv", ["task", "row"], text=["task"])
-        pool = store.read_table(
-            Path(settings["results"]) / "pools" / pick.source / "images.csv", ["path"], text=["path"]
-        )
+    place = partial(layout.at, settings["results"])
+    if not SOURCES[pick.source].generated:
+        rows = place("pool_rows", dataset=pick.dataset, pool=pick.source)
+        rows = store.read_table(rows, ["task", "row"], text=["task"])
+        pool = store.read_table(place("pool_images", pool=pick.source), ["path"], text=["path"])
         paths = pool.path[rows.row[rows.task == pick.task]].tolist()
         anomaly = partial(_show, paths, settings["preparation"])
         return contact_sheets.collect(pick, support["seed_ids"], show, hardness, anomaly)
-    path = folder / pick.source / f"{support['slug']}.h5"
+    path = place("anomalies", dataset=pick.dataset, source=pick.source, task=support["slug"])
     origins, _ = read_origins(path)
     return contact_sheets.collect(
         pick, support["seed_ids"], show, hardness, RowReader([path]), origins["parents"], origins.get("boxes")
@@ -101,7 +102,7 @@ def read_skipped(supports, score_files, paths):
         for image in support["skipped"]:
             skipped[dataset, image["image_id"]] = {"dataset": dataset, "task": task, "stage": "split_support"} | image
     for file in score_files:
-        dataset = Path(file).parent.parent.name
+        dataset = layout.dataset_of("scores", file)
         for image in json.loads(score_knn.read(file).attributes["skipped"]):
             key = dataset, image["image_id"]
             skipped.setdefault(
@@ -130,7 +131,7 @@ def _is_current(parts, config, supports):
     stage, first, *rest = parts
     sources = set(config["sources"])
     of_source = stage.removeprefix("sample_")
-    if _place(stage) is None or (of_source in Sources.model_fields and of_source not in sources):
+    if _place(stage) is None or (of_source in SOURCES and of_source not in sources):
         return False
     clip = [clip_backbone(config["clip"])] if config["clip"] else []
     candidates = set(unique_slugs(model["name"] for model in config["candidates"] + clip))
@@ -141,7 +142,9 @@ def _is_current(parts, config, supports):
 
 
 def _place(stage):
-    """The stage's place in STAGE_VERSIONS, None for an unknown one; the sampling of every pool is one stage."""
+    """The stage's place in the order of the report, None for an unknown one; the sampling of every pool is one stage."""
     stages = list(STAGE_VERSIONS)
-    name = "sample_tiny_imagenet" if stage.startswith("sample_") else stage
+    if stage in SOURCES:  # generated anomalies follow the pools' index
+        return stages.index("index_pool") + 0.5
+    name = "sample_pool" if stage.startswith("sample_") else stage
     return stages.index(name) if name in stages else None

@@ -1,7 +1,25 @@
+"""Tools beside the study: what it would cost, and the bundled small models trained anew."""
+
+from swsa_core.files.weights import MINI_WEIGHTS
 from swsa_core.mini import CLASSIFIERS, CLIP_MODELS, CLIP_TOWER, DIFFUSION_MODELS
 
 MINI_MODELS = CLASSIFIERS + DIFFUSION_MODELS + CLIP_MODELS
-TOWER = f"{workflow.basedir}/models/mini/{CLIP_TOWER}.safetensors"
+TOWER = str(MINI_WEIGHTS / f"{CLIP_TOWER}.safetensors")
+
+
+rule plan:
+    log:
+        stage_log("plan"),
+    conda:
+        "../envs/swsa.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+    params:
+        **settings("plan"),
+        config=not_tracked(**STUDY.config),
+    script:
+        "../workflow_scripts/plan.py"
 
 
 rule train_mini:
@@ -15,11 +33,11 @@ rule train_mini:
     benchmark:
         "resources/mini_models/{model}.tsv"
     wildcard_constraints:
-        model="|".join(MINI_MODELS),
+        model=one_of(MINI_MODELS),
     conda:
         "../envs/swsa.yaml"
     params:
-        settings=settings("mini_models"),
+        **settings("mini_models"),
     script:
         "../workflow_scripts/mini_models.py"
 
@@ -30,4 +48,5 @@ rule mini_models:
 
 
 localrules:
+    plan,
     mini_models,

@@ -4,13 +4,17 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from typing import Any
 
 from swsa_core.basics.errors import InputError
 
 
-class Tracked(dict):
-    """Settings by key. A key that is not among them is an error for `get` too, which takes None for "not there"."""
+class Settings(dict):
+    """Config values by the names that the rule gives them. A key that is not among them is an error for `get` too, which
+    takes None for "not there"."""
 
     def __missing__(self, key):
         raise KeyError(
@@ -22,35 +26,57 @@ class Tracked(dict):
         return default if value is None else value
 
 
-def dataset_spec(settings, **others):
-    """The section of the job's data set with the keys that the rule tracks, datasets.{dataset}.<key>, and `others`."""
-    prefix = "datasets.{dataset}."
-    tracked = {leaf.removeprefix(prefix): value for leaf, value in settings.items() if leaf.startswith(prefix)}
-    return Tracked(tracked | others)
+@dataclass(frozen=True)
+class Job:
+    """What a script may know of the config.
+
+    stage: its name, whatever the rule is called where the workflow is used as a module. settings: what the rule tracks, and
+    its `untracked`. recorded: what Snakemake records of it, for the headers of files. runtime: the section of the config.
+    """
+
+    stage: str
+    settings: Settings
+    recorded: dict[str, Any]
+    runtime: dict[str, Any]
+
+
+def job_of(snakemake: Any) -> Job:
+    """The `Job` of the params that `settings` of rules/tracking.smk makes."""
+    params, recorded = snakemake.params, snakemake.params.tracked
+    told = {name: recorded[leaf] for name, leaf in params.job["leaves"].items()}
+    return Job(params.job["stage"], Settings(told | dict(params.get("untracked", {}))), recorded, params.job["runtime"])
+
+
+def dataset_spec(settings: Settings, **others: Any) -> Settings:
+    """The section of the job's data set with the keys that the rule tracks (`of_dataset`), and `others`."""
+    prefix = "dataset."
+    tracked = {name.removeprefix(prefix): value for name, value in settings.items() if name.startswith(prefix)}
+    return Settings(tracked | others)
 
 
 @contextmanager
-def job(snakemake):
+def job(snakemake: Any) -> Iterator[Job]:
     """Run a rule's body with stderr and stdout copied to its log and numerical libraries held to its threads.
 
-    The body reads `snakemake.params` and `snakemake.config["runtime"]`, nothing else of the config (but for `plan` and
-    `fetch_dataset`, which make no results): what the rule does not track would not make it run again. An InputError ends
-    the job with its sentence alone; any other error shows its frames.
+    The body reads the yielded `Job`, nothing else of the config (but for `plan` and `fetch_dataset`, which make no results):
+    what the rule does not track would not make it run again. An InputError ends the job with its sentence alone; any other
+    error shows its frames.
     """
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(snakemake.threads)
     from threadpoolctl import threadpool_limits  # after the variables, for libraries that are not loaded yet
 
+    mine = job_of(snakemake)
     with open(snakemake.log[0], "w", encoding="utf-8") as log:
         tee = _Tee(sys.stderr, log)
         with redirect_stdout(tee), redirect_stderr(tee), threadpool_limits(snakemake.threads):
             try:
-                yield
+                yield mine
             except InputError as error:
-                print(f"{snakemake.rule}: {error}")
+                print(f"{mine.stage}: {error}")
                 sys.exit(1)
             except KeyboardInterrupt:
-                print(f"{snakemake.rule}: interrupted; the same command goes on from here")
+                print(f"{mine.stage}: interrupted; the same command goes on from here")
                 sys.exit(1)
             except Exception:
                 traceback.print_exc()

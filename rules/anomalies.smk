@@ -1,0 +1,79 @@
+"""Synthetic anomalies: those that a source generates for each task, and pools of other images that tasks sample."""
+
+GENERATE = "../workflow_scripts/generate.py"
+
+
+for source in STUDY.generated:
+
+    rule:
+        name:
+            source
+        input:
+            support=at("support"),
+            network=network_files(source),
+        output:
+            anomalies=at("anomalies", source=source),
+            sheet=at("sheet", source=source),
+        log:
+            stage_log(source, "dataset", "task"),
+        benchmark:
+            stage_benchmark(source, "dataset", "task")
+        conda:
+            "../envs/swsa.yaml"
+        threads: THREADS if SOURCES[source].gpu else 1
+        resources:
+            gpu=GPUS if SOURCES[source].gpu else 0,
+        params:
+            **settings(
+                source,
+                seed="seed",
+                section=f"sources.{source}",
+                preparation="preparation",
+                **({"precision": "precision"} if SOURCES[source].gpu else {}),
+            ),
+        script:
+            GENERATE
+
+
+def pool_paths(wildcards):
+    """What the listing of a pool depends on; a pool of drawn images has no files."""
+    return checked(STUDY.pool_inputs, wildcards.pool)
+
+
+rule index_pool:
+    input:
+        inputs_of(pool_paths),
+    output:
+        at("pool_images"),
+    log:
+        stage_log("index_pool", "pool"),
+    benchmark:
+        stage_benchmark("index_pool", "pool")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("index_pool", paths=pool_paths, seed="seed", section="sources.{pool}"),
+    script:
+        "../workflow_scripts/index_pool.py"
+
+
+for pool in STUDY.pools:
+
+    rule:
+        name:
+            f"sample_{pool}"
+        input:
+            at("pool_images", pool=pool),
+        output:
+            at("pool_rows", pool=pool),
+        log:
+            stage_log(f"sample_{pool}", "dataset"),
+        benchmark:
+            stage_benchmark(f"sample_{pool}", "dataset")
+        conda:
+            "../envs/swsa.yaml"
+        params:
+            **settings("sample_pool", seed="seed", tasks="tasks.{dataset}", support="datasets.{dataset}.support"),
+            source=not_tracked(name=pool),
+        script:
+            "../workflow_scripts/sample_pool.py"

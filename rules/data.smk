@@ -1,0 +1,153 @@
+"""Data: official data sets and weights fetched, images indexed, support sets drawn."""
+
+from functools import cache
+
+from swsa_core.config.study import nameable_ones
+from swsa_core.datasets import fetch
+from swsa_core.datasets.official import FILES
+from swsa_core.files.downloads import PUBLISHED, published_at
+
+
+@cache  # asked for twice, as input and for its times, and each time the data set would be listed
+def index_inputs(dataset):
+    return checked(STUDY.index_inputs, dataset)
+
+
+def index_paths(wildcards):
+    return index_inputs(wildcards.dataset)
+
+
+def support_paths(wildcards):
+    return checked(STUDY.support_inputs, wildcards.dataset, wildcards.task)
+
+
+def inputs_of(paths):
+    """Input function of those files that `paths` names which can be inputs."""
+    return lambda wildcards: nameable_ones(paths(wildcards))
+
+
+rule index_images:
+    input:
+        inputs_of(index_paths),
+    output:
+        at("images"),
+    log:
+        stage_log("index_images", "dataset"),
+    benchmark:
+        stage_benchmark("index_images", "dataset")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings(
+            "index_images",
+            paths=index_paths,
+            tasks="tasks.{dataset}",
+            **of_dataset("real_split"),
+            train_seed="train_seed.{dataset}",
+            **LISTING,
+        ),
+    script:
+        "../workflow_scripts/index_images.py"
+
+
+rule split_support:
+    input:
+        inputs_of(support_paths),
+    output:
+        at("support"),
+    log:
+        stage_log("split_support", "dataset", "task"),
+    benchmark:
+        stage_benchmark("split_support", "dataset", "task")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings(
+            "split_support",
+            paths=support_paths,
+            seed="seed",
+            task="tasks.{dataset}.{task}",
+            **of_dataset("support"),
+            **LISTING,
+        ),
+        # As in embed_images; and the official split of the real test images has no part in the support.
+        untracked=untracked(**of_dataset("on_bad_image", "real_split")),
+    script:
+        "../workflow_scripts/split_support.py"
+
+
+rule fetch_archive:
+    output:
+        "resources/datasets/{archive}",
+    log:
+        "resources/datasets/{archive}.log",
+    wildcard_constraints:
+        archive=one_of(FILES),
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("fetch_archive"),
+    script:
+        "../workflow_scripts/fetch_archive.py"
+
+
+# The data set itself is no output: Snakemake would delete it before running the rule again. The mark goes with the run, so
+# that a data set that is removed later is fetched again.
+rule fetch_dataset:
+    input:
+        lambda wildcards: fetch.files(fetch.published(STUDY.config)[wildcards.key]),
+    output:
+        temp(touch("resources/datasets/{key}.unpacked")),
+    log:
+        "resources/datasets/{key}.log",
+    wildcard_constraints:
+        key=SLUG,
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("fetch_dataset"),
+        config=not_tracked(**STUDY.config),
+    script:
+        "../workflow_scripts/fetch_dataset.py"
+
+
+rule datasets:
+    input:
+        lambda wildcards: [f"resources/datasets/{key}.unpacked" for key in checked(fetch.to_fetch, STUDY.config)],
+
+
+rule fetch_weights:
+    output:
+        "resources/weights/{model}.pt",
+    log:
+        "resources/weights/{model}.log",
+    wildcard_constraints:
+        model=one_of(PUBLISHED),
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("fetch_weights"),
+    script:
+        "../workflow_scripts/fetch_weights.py"
+
+
+# Without an output, so that it runs whenever it is asked for: what libraries have fetched is in their own caches.
+rule weights:
+    input:
+        [path for source in STUDY.generated for path in network_files(source) if published_at(path)],
+    log:
+        stage_log("weights"),
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("weights", candidates="candidates"),
+    script:
+        "../workflow_scripts/weights.py"
+
+
+localrules:
+    fetch_archive,
+    fetch_dataset,
+    datasets,
+    fetch_weights,
+    weights,

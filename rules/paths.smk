@@ -1,0 +1,91 @@
+"""Paths of results, inputs and logs; all of them are written once, in swsa_core/files/layout.py."""
+
+import re
+from functools import partial
+
+from swsa_core.basics.names import SLUG
+from swsa_core.files import layout
+from swsa_core.files.weights import MINI_WEIGHTS
+
+RESULTS = "<results>"
+at = partial(layout.at, RESULTS)
+stage_log = partial(layout.log, RESULTS)
+stage_benchmark = partial(layout.benchmark, RESULTS)
+
+
+def one_of(names):
+    """Constraint of a wildcard to `names`; to nothing where there are none, as Snakemake takes "" for no constraint."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+wildcard_constraints:
+    dataset=SLUG,
+    task=SLUG,
+    backbone=SLUG,
+    source=SLUG,
+    pool=one_of(STUDY.pools),
+
+
+def per_dataset(name):
+    """One result of each data set."""
+    return [at(name, dataset=dataset) for dataset in STUDY.datasets]
+
+
+def support_files(wildcards):
+    """The support sets of all tasks of a data set."""
+    return [at("support", dataset=wildcards.dataset, task=task) for task in STUDY.tasks[wildcards.dataset]]
+
+
+def anomaly_files(wildcards):
+    """The anomalies that one source generated, for all tasks of a data set."""
+    known = {"dataset": wildcards.dataset, "source": wildcards.source}
+    return [at("anomalies", **known, task=task) for task in STUDY.tasks[wildcards.dataset]]
+
+
+def feature_files(**known):
+    """Named inputs: the features that a detector compares, of one backbone on one data set."""
+    return {
+        "image_features": at("image_features", **known),
+        "support_features": at("support_features", **known),
+        "anomaly_features": [at("anomaly_features", **known, source=source) for source in STUDY.generated],
+        "pool_features": [at("pool_features", **known, pool=pool) for pool in STUDY.pools],
+        "pool_rows": [at("pool_rows", pool=pool) for pool in STUDY.pools],
+    }
+
+
+# As functions: of long lists, beside outputs of other rules, Snakemake hashes the whole list once for each file.
+def all_support_files(wildcards):
+    """The support sets of all tasks of the study."""
+    return [at("support", dataset=dataset, task=task) for dataset, tasks in STUDY.tasks.items() for task in tasks]
+
+
+def all_score_files(wildcards):
+    """The scores of all kNN candidates on all data sets."""
+    return [at("scores", dataset=dataset, backbone=slug) for dataset in STUDY.datasets for slug in STUDY.candidates]
+
+
+def all_anomaly_files(wildcards):
+    """The anomalies of all tasks and sources of the study, and the pools that they are sampled from."""
+    generated = [
+        at("anomalies", dataset=dataset, source=source, task=task)
+        for source in STUDY.generated
+        for dataset, tasks in STUDY.tasks.items()
+        for task in tasks
+    ]
+    sampled = [at("pool_rows", dataset=dataset, pool=pool) for dataset in STUDY.datasets for pool in STUDY.pools]
+    return generated + sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
+
+
+def network_files(source):
+    """The files that the network of a generated source is made of; none where it has no network."""
+    network = SOURCES[source].network
+    return checked(network.files, STUDY.config["sources"][source]) if network else []
+
+
+def weights_file(wildcards):
+    """Weights on disk that a backbone reads: given by the config, or bundled. They are inputs, never outputs."""
+    backbone = STUDY.backbones[wildcards.backbone]
+    family, _, model = backbone["model"].partition(":")
+    if backbone["weights"]:
+        return [backbone["weights"]]
+    return [str(MINI_WEIGHTS / f"{model}.safetensors")] if family == "mini" else []

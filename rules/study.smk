@@ -1,0 +1,25 @@
+"""The validated config and the study that follows from it; a mistake in it ends the run with its sentence."""
+
+import sys
+
+from swsa_core.anomalies import SOURCES
+from swsa_core.basics.errors import InputError
+from swsa_core.config import study
+from swsa_core.config.config import validate
+
+
+def checked(function, *args):
+    """Call `function`; a mistake in the user's input ends the run with its sentence."""
+    try:
+        return function(*args)
+    except InputError as error:
+        sys.exit(f"Error: {error}")
+
+
+STUDY = checked(study.study, checked(validate, config))
+if workflow.is_main_process:
+    checked(study.check, STUDY)
+
+
+pathvars:
+    results=STUDY.results,

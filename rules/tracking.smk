@@ -1,0 +1,56 @@
+"""What a rule tracks: its stage's version and the config values that it uses. Edit one of them, and it runs again."""
+
+import os
+import shutil
+from pathlib import Path
+
+from swsa_core.config.study import nameable, stage_version
+
+
+def settings(stage, paths=None, **leaves):
+    """The params of a rule: `tracked`, which Snakemake records, and `job`, which only tells the script what it needs.
+
+    leaves: {name that the script reads: dotted path of the config value, whose steps may hold wildcards}.
+    Snakemake compares the set of params without their names, so all that is tracked goes into one dict. paths: function of
+    the wildcards to the files that the rule depends on; of those that cannot be inputs the times are tracked here.
+    """
+
+    def tracked(wildcards):
+        values = {"version": stage_version(stage)}
+        values |= {leaf: STUDY.leaf(leaf, wildcards, stage) for leaf in leaves.values()}
+        hidden = [path for path in paths(wildcards) if not nameable(path)] if paths else []
+        return values | {path: os.stat(path).st_mtime_ns for path in hidden}
+
+    return {"tracked": tracked, "job": not_tracked(stage=stage, leaves=leaves, runtime=STUDY.config["runtime"])}
+
+
+def untracked(**leaves):
+    """A further param of a rule: config values that its script reads and that shall not make it run again."""
+    return lambda wildcards, input: {name: STUDY.leaf(leaf, wildcards) for name, leaf in leaves.items()}
+
+
+def not_tracked(**values):
+    """A param that Snakemake does not record, as its function takes the input."""
+    return lambda wildcards, input: values
+
+
+def of_dataset(*keys):
+    """Leaves of a rule's data set, for `settings`; the script reads them by `dataset_spec`."""
+    return {f"dataset.{key}": f"datasets.{{dataset}}.{key}" for key in keys}
+
+
+# What the listing of a data set's training images depends on.
+LISTING = of_dataset("kind", "root", "allow_missing", "normal", "train")
+# What the labels of its real test images depend on.
+LABELS = of_dataset("kind", "groups", "min_group_size")
+
+
+THREADS = STUDY.config["runtime"]["threads"]
+DEVICE = STUDY.config["runtime"]["device"]
+HAS_GPU = any(Path(os.sep).glob("dev/nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
+GPUS = int(DEVICE.startswith("cuda") or (DEVICE == "auto" and HAS_GPU))
+
+
+def embedding_gpus(wildcards):
+    """GPUs of an embedding job: descriptors are computed on the CPU."""
+    return 0 if STUDY.backbones[wildcards.backbone]["model"].startswith("descriptor:") else GPUS

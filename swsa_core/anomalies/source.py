@@ -1,0 +1,146 @@
+"""What a source of synthetic anomalies is: every fact about it, declared by its own module as `SOURCE`.
+
+A source either generates anomalies for each task (`make`, or `stream` where that takes long enough to be resumed), or it
+is a pool of other images of which each task samples some (`pool`).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from swsa_core.basics.section import Section
+
+Images = dict[str, np.ndarray]
+"""{image id: (H, W, 3) uint8}."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a source makes anomalies of, and what it may use for it.
+
+    seeds: the seed images as prepared. seed: the config's. threads, runtime: of the job. progress: function of a text to a
+    callable (done, total) that shows it.
+    """
+
+    dataset: str
+    name: str
+    seeds: Images
+    preparation: dict[str, Any] | Literal["original"]
+    seed: int
+    precision: str = "auto"
+    runtime: dict[str, Any] = field(default_factory=dict)
+    threads: int = 1
+    progress: Callable[[str], Callable[[float, float], None]] | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """The anomalies of one task, made at once.
+
+    images: n of (h, w, 3) uint8. parents: (n, P) image ids that each was made from. columns: further arrays of n rows.
+    """
+
+    images: list[np.ndarray]
+    parents: np.ndarray
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The anomalies of one task, made one after the other so that a killed job goes on where it was.
+
+    parents: (n, P) image ids, known in advance. attributes: of the file, what made them. device: where; a file is finished on
+    the device where it was begun. images: function of the row from which images are missing to blocks (k, H, W, 3) uint8.
+    """
+
+    parents: np.ndarray
+    attributes: dict[str, str]
+    device: str
+    images: Callable[[int], Iterator[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What generating the anomalies of one task costs: images through whole networks, FLOPs, bytes held at once."""
+
+    passes: float
+    flops: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is known of the network of a source before it runs.
+
+    files: function of its section to the paths of all files that say what it computes; a published one may be absent.
+    work: function of the section and the number of seed images to the `Work` of one task; measures no time.
+    speed: function of the section, device and torch dtype to FLOPs per second.
+    """
+
+    files: Callable[[dict], list[str]]
+    work: Callable[[dict, int], Work]
+    speed: Callable[[dict, str, Any], float]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Images of which each task samples some.
+
+    inputs: function of the section to the paths whose change means that the pool changed. images: function of the section and
+    the config's seed to a DataFrame(image_id, path), drawn once for all tasks.
+    """
+
+    inputs: Callable[[dict], list[str]]
+    images: Callable[[dict, int], Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of synthetic anomalies.
+
+    section: of the config, below `sources`. about: that key's description. title: as written for people.
+    look: colour and marker in figures; colours of Okabe and Ito (2008), none of them a candidate's.
+    parents: support images that one anomaly is made from, at most two. pairs: whether each style image is mixed with each
+    content image, as Figure 2 shows. fixed_size: whether its images have one side, which its model gives.
+    seconds_per_pixel: of one core, for making a pixel. version: raised when its code changes what it computes.
+    check: raises InputError for a section and a preparation that cannot go together, as far as that is seen without torch.
+    in_paper: whether the papers evaluate it. note: what a reader must know wherever its results stand. reference: where it
+    was introduced. publication: the files that are fetched for a pool, with their licence.
+    """
+
+    section: type[Section]
+    title: str
+    about: str
+    look: tuple[str, str]
+    make: Callable[[Images, dict, np.random.Generator], Made] | None = None
+    stream: Callable[[Task, dict], Stream] | None = None
+    pool: Pool | None = None
+    network: Network | None = None
+    parents: int = 0
+    pairs: bool = False
+    fixed_size: bool = False
+    seconds_per_pixel: float = 0.0
+    version: int = 1
+    check: Callable[[dict, Any], None] | None = None
+    in_paper: bool = False
+    note: str = ""
+    reference: str = ""
+    publication: Any = None
+
+    @property
+    def generated(self) -> bool:
+        """Whether anomalies are generated for each task."""
+        return self.pool is None
+
+    @property
+    def gpu(self) -> bool:
+        """Whether generating runs a network, on a GPU where there is one."""
+        return self.network is not None
+
+    @property
+    def licence(self) -> str:
+        """Name of the licence of what is fetched for it, "" where nothing is or the publisher names none."""
+        known = self.publication.license if self.publication else None
+        return known.name if known else ""

@@ -1,0 +1,230 @@
+"""What follows from a config for a study: its tasks on disk, backbones, names, and the values that its stages track.
+
+Image files are listed, never opened. Neither torch nor scikit-learn is imported, as the Snakefile calls `study` whenever it is
+read.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from swsa_core import datasets
+from swsa_core.anomalies import SOURCES
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.names import did_you_mean, unique_slugs
+from swsa_core.basics.versions import STAGE_VERSIONS
+from swsa_core.candidates.backbone import check_model, most_words
+from swsa_core.candidates.prompts import check_texts, texts_of_classes
+from swsa_core.config.config import KINDS, clip_backbone
+from swsa_core.config.figure_tasks import figure_tasks
+from swsa_core.datasets.fetch import is_absent, or_fetch
+from swsa_core.datasets.support import check_supports
+from swsa_core.mini.clip_words import check_prompts
+
+FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated config, and what it means on this disk.
+
+    config: of `swsa_core.config.config.validate`. present: {data set: its section}, without those that are still to be
+    fetched: they have no tasks yet. tasks: {data set: {slug of the task in paths: original name}}.
+    backbones: {slug in paths: model that embeds images}, the kNN candidates and the CLIP model whose prompts are chosen among.
+    """
+
+    config: dict[str, Any]
+    present: dict[str, dict]
+    tasks: dict[str, dict[str, str]]
+    backbones: dict[str, dict]
+
+    @property
+    def results(self) -> str:
+        return self.config["results"]
+
+    @property
+    def datasets(self) -> dict[str, dict]:
+        """{data set: its section}, in the order of the config."""
+        return self.config["datasets"]
+
+    @property
+    def sources(self) -> list[str]:
+        """Sources in the order of the config; the first one makes the recommendation."""
+        return list(self.config["sources"])
+
+    @property
+    def generated(self) -> list[str]:
+        """Sources whose anomalies are generated for each task."""
+        return [source for source in self.sources if SOURCES[source].generated]
+
+    @property
+    def pools(self) -> list[str]:
+        """Sources that sample a pool of other images."""
+        return [source for source in self.sources if not SOURCES[source].generated]
+
+    @cached_property
+    def clip(self) -> dict[str, dict]:
+        """{slug: CLIP model} whose prompts are chosen among, {} where the config has no section `clip`."""
+        return {slug: model for slug, model in self.backbones.items() if model.get("section") == "clip"}
+
+    @cached_property
+    def candidates(self) -> dict[str, dict]:
+        """{slug: kNN candidate}, in the order of the config."""
+        return {slug: model for slug, model in self.backbones.items() if slug not in self.clip}
+
+    @cached_property
+    def class_names(self) -> dict[str, dict[str, str]]:
+        """{data set: {task: its name in prompts}}."""
+        return {
+            name: {
+                task: self.datasets[name].get("class_name") or datasets.class_name(self.datasets[name]["kind"], task)
+                for task in tasks.values()
+            }
+            for name, tasks in self.tasks.items()
+        }
+
+    @property
+    def in_paper(self) -> bool:
+        """Whether some data set is one of the paper's, so that its tables and figures are made by default."""
+        return any(spec["kind"] in ("cub", "flowers", "mvtec_ad", "visa") for spec in self.datasets.values())
+
+    @property
+    def space(self) -> str:
+        """Slug of the candidate whose features t-SNE and total variation are about."""
+        return next(slug for slug, one in self.candidates.items() if one["name"] == self.config["figures"]["space"])
+
+    @cached_property
+    def tsne_tasks(self) -> dict[str, str]:
+        """{data set: slug of its task in Figure 4 and Table 3}."""
+        named = figure_tasks("tsne", self.config["figures"]["tsne"], self.tasks)
+        first = figure_tasks("tsne", {}, self.tasks)
+        return {dataset: slugs[0] for dataset, slugs in (first | named).items()}
+
+    @cached_property
+    def contact_tasks(self) -> list[tuple[str, str, str]]:
+        """(data set, slug of the task, source) of Figure 2, which shows what is made of pairs of images."""
+        source = next((source for source in self.sources if SOURCES[source].pairs), None)
+        chosen = figure_tasks("contact_sheets", self.config["figures"]["contact_sheets"], self.tasks)
+        return [(dataset, slug, source) for dataset, slugs in chosen.items() for slug in slugs if source]
+
+    @cached_property
+    def paper_tables(self) -> dict[str, list[str]]:
+        """{table of the paper that this config has results for: the data sets that it is about}."""
+        every = list(self.datasets)
+        closest = every if "one_vs_closest" in self.config["evaluation"]["settings"] else []
+        products = [name for name, spec in self.datasets.items() if spec["kind"] == "mvtec_ad"] if self.clip else []
+        tables = {"table1": every, "table2": every, "table3": closest, "table3_all_tasks": closest}
+        return {name: about for name, about in (tables | {"mvtec_prompts": products}).items() if about}
+
+    @cached_property
+    def leaves(self) -> dict[str, Any]:
+        """What stages can track, by key: the config without what changes no result, and what follows from it.
+
+        Data sets have None for the keys of other kinds; candidates and the CLIP model stand by their slugs. Beyond the config
+        there are orders, which input files do not keep, the tasks on disk, their names in prompts, the tasks of the paper's
+        figures, and the seed of the data sets whose training images are drawn.
+        """
+        tracked = {key: value for key, value in self.config.items() if key != "runtime"} | {
+            section: {
+                name: {key: value for key, value in entry.items() if key not in FETCHING}
+                for name, entry in self.config[section].items()
+            }
+            for section in ("datasets", "sources")
+        }
+        keys = {key: None for kind in KINDS.values() for key in kind.model_fields if key not in FETCHING}
+        return tracked | {
+            "config": tracked,
+            "datasets": {name: keys | spec for name, spec in tracked["datasets"].items()},
+            "dataset_order": list(self.datasets),
+            "source_order": self.sources,
+            "candidates": self.backbones,
+            "candidate_order": [model["name"] for model in self.candidates.values()],
+            "tasks": self.tasks,
+            "class_names": self.class_names,
+            "train_seed": {
+                name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()
+            },
+            "contact_tasks": [[dataset, slug] for dataset, slug, _ in self.contact_tasks],
+            "paper_tables": list(self.paper_tables),
+            "kinds": {name: spec["kind"] for name, spec in self.datasets.items()},
+            "tsne_tasks": {name: self.tasks[name][slug] for name, slug in self.tsne_tasks.items()},
+        }
+
+    def leaf(self, path: str, wildcards: dict[str, str], stage: str = "") -> Any:
+        """The value of `leaves` at a dotted path whose steps may hold wildcards, for a rule of `stage`."""
+        value: Any = self.leaves
+        for step in path.split("."):
+            key = step.format(**wildcards)
+            known = value if isinstance(value, dict) else ()
+            if key not in known:
+                advice = did_you_mean(key, known)
+                raise KeyError(f"settings of {stage}: {path} is no leaf of the config; {key!r}: {advice}")
+            value = value[key]
+        return value
+
+    def index_inputs(self, dataset: str) -> list[str]:
+        """Paths whose change means that the index of a data set changed. Raises InputError that says how to fetch it."""
+        return _of_dataset(dataset, or_fetch, datasets.inputs, self.datasets[dataset])
+
+    def support_inputs(self, dataset: str, task: str) -> list[str]:
+        """Paths whose change means that the support of a task, given by its slug, changed."""
+        if dataset not in self.present:
+            self.index_inputs(dataset)  # raises the sentence about it
+        return _of_dataset(dataset, datasets.inputs, self.datasets[dataset], self.tasks[dataset][task])
+
+    def pool_inputs(self, pool: str) -> list[str]:
+        """Paths whose change means that a pool changed."""
+        return or_fetch(SOURCES[pool].pool.inputs, self.config["sources"][pool] | {"kind": pool})
+
+
+def study(config: dict[str, Any]) -> Study:
+    """The `Study` of a validated config. Raises InputError for a data set that is there and cannot be read."""
+    present = {name: spec for name, spec in config["datasets"].items() if not is_absent(spec)}
+    tasks = {name: {} for name in config["datasets"]} | {
+        name: unique_slugs(_of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
+    }
+    models = [*config["candidates"], *([clip_backbone(config["clip"])] if config["clip"] else [])]
+    by_name = {model["name"]: model for model in models}
+    backbones = {slug: by_name[name] for slug, name in unique_slugs(model["name"] for model in models).items()}
+    return Study(config, present, tasks, backbones)
+
+
+def check(given: Study) -> None:
+    """Raise InputError for what can never work, before any job: supports, sources, models, texts of prompts."""
+    check_supports(given.config | {"datasets": given.present})
+    for name, section in given.config["sources"].items():
+        if SOURCES[name].check:
+            SOURCES[name].check(section, given.config["preparation"])
+    for backbone in given.backbones.values():
+        check_model(backbone)
+    for model in given.clip.values():
+        for name, spec in given.present.items():
+            names = given.class_names[name].values()
+            _of_dataset(name, check_texts, spec["templates"], names, most_words(model))
+            if model["model"] == "mini:clip":
+                key = f"datasets.{name}.class_name" if spec["kind"] == "folder" else None
+                _of_dataset(name, check_prompts, texts_of_classes(spec["templates"], names), key)
+
+
+def stage_version(stage: str) -> int:
+    """Integer version of a stage, part of what its rule tracks; a generated source is a stage."""
+    return (STAGE_VERSIONS | {name: source.version for name, source in SOURCES.items() if source.generated})[stage]
+
+
+def _of_dataset(name: str, function: Callable, *args: Any) -> Any:
+    """`function(*args)`, with the data set's config key before the sentence of an InputError."""
+    try:
+        return function(*args)
+    except InputError as error:
+        raise InputError(f"datasets.{name}: {error}") from None
+
+
+def nameable(path: str) -> bool:
+    """Whether Snakemake takes a path as it is: braces would be a wildcard, angle brackets a path variable."""
+    return not set(path) & set("{}<>")
+
+
+def nameable_ones(paths: Iterable[str]) -> list[str]:
+    """Those of the paths that can be inputs of a rule."""
+    return [path for path in paths if nameable(path)]

@@ -1,0 +1,102 @@
+"""Where every result lies below `results`, once: rules, plan and readers take their paths from here."""
+
+import re
+from functools import cache
+from pathlib import PurePath
+
+PATHS = {
+    # data
+    "images": "{dataset}/images.csv",
+    "support": "{dataset}/support/{task}.json",
+    # anomalies
+    "anomalies": "{dataset}/anomalies/{source}/{task}.h5",
+    "sheet": "{dataset}/anomalies/{source}/{task}.png",
+    "pool_images": "pools/{pool}/images.csv",
+    "pool_rows": "{dataset}/anomalies/{pool}.csv",
+    # embeddings
+    "image_features": "{dataset}/embeddings/{backbone}/images.h5",
+    "support_features": "{dataset}/embeddings/{backbone}/support.h5",
+    "anomaly_features": "{dataset}/embeddings/{backbone}/anomalies/{source}.h5",
+    "pool_features": "pools/{pool}/{backbone}.h5",
+    # scores and what is made of them, per data set
+    "scores": "{dataset}/scores/{backbone}.h5",
+    "auroc": "{dataset}/auroc.csv",
+    "confidence": "{dataset}/confidence.csv",
+    "candidates": "{dataset}/candidates.csv",
+    "quality": "{dataset}/quality.csv",
+    "selection": "{dataset}/selection.csv",
+    "tsne": "{dataset}/tsne.csv",
+    "total_variation": "{dataset}/total_variation.csv",
+    # the study
+    "table1": "tables/table1.csv",
+    "picks": "tables/picks.csv",
+    "pick_counts": "tables/pick_counts.csv",
+    "ranking": "tables/ranking.csv",
+    "strategies": "tables/strategies.csv",
+    "strategies_markdown": "tables/strategies.md",
+    "paper_table": "tables/paper/{table}.csv",
+    "paper_typeset": "tables/paper/{table}.{ending}",
+    "figures": "figures",
+    "paper_figures": "paper_figures",
+    "report": "report.html",
+    "benchmarks": "benchmarks",
+}
+# Directories below `results` that are no data set.
+RESERVED = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
+
+
+def at(results: str, name: str, **fields: str) -> str:
+    """The path of a result; fields that are not given stay as wildcards.
+
+    >>> at("results", "scores", dataset="digits"), at("results", "report")
+    ('results/digits/scores/{backbone}.h5', 'results/report.html')
+    """
+    path = PATHS[name]
+    for field, value in fields.items():
+        if f"{{{field}}}" not in path:
+            raise KeyError(f"the path of {name!r}, {path}, has no {field!r}")
+        path = path.replace(f"{{{field}}}", value)
+    return f"{results}/{path}"
+
+
+def fields_of(name: str, path: str | PurePath) -> dict[str, str]:
+    """The fields in the path of a result, whatever lies before them; the inverse of `at`.
+
+    >>> fields_of("scores", "results/digits/scores/hog.h5")
+    {'dataset': 'digits', 'backbone': 'hog'}
+    """
+    found = _pattern(name).search(str(path))
+    if found is None:
+        raise ValueError(f"{path} is not the path of {name!r}, {PATHS[name]}")
+    return found.groupdict()
+
+
+def dataset_of(name: str, path: str | PurePath) -> str:
+    """The data set in the path of a result."""
+    return fields_of(name, path)["dataset"]
+
+
+def log(results: str, stage: str, *wildcards: str) -> str:
+    """Path of the log of a stage's jobs.
+
+    >>> log("results", "tsne", "dataset"), log("results", "report")
+    ('results/logs/tsne/{dataset}.log', 'results/logs/report/report.log')
+    """
+    return f"{results}/logs/{stage}/{_of_job(stage, wildcards)}.log"
+
+
+def benchmark(results: str, stage: str, *wildcards: str) -> str:
+    """Path of the run time and memory of a stage's jobs, as Snakemake measures them."""
+    return f"{results}/benchmarks/{stage}/{_of_job(stage, wildcards)}.tsv"
+
+
+def _of_job(stage: str, wildcards: tuple[str, ...]) -> str:
+    return "/".join(f"{{{wildcard}}}" for wildcard in wildcards) or stage
+
+
+@cache
+def _pattern(name: str) -> re.Pattern:
+    parts = re.split(r"\{(\w+)\}", PATHS[name])
+    return re.compile(
+        "(?:^|/)" + "".join(f"(?P<{p}>[^/]+)" if i % 2 else re.escape(p) for i, p in enumerate(parts)) + "$"
+    )

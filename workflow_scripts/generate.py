@@ -1,0 +1,71 @@
+from pathlib import Path
+
+from PIL import Image
+
+from swsa_core.anomalies import SOURCES
+from swsa_core.anomalies.made import write_anomalies
+from swsa_core.anomalies.source import Task
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.seeding import rng
+from swsa_core.files import store
+from swsa_core.files.images import prepared
+from swsa_core.report.contact_sheets import sheet_of_all
+from workflow_scripts.job import job, progress
+
+
+def write_sheet(images, parents):
+    Image.fromarray(sheet_of_all(task.seeds, images, parents)).save(snakemake.output.sheet)
+
+
+def write_made():
+    """Anomalies that are made at once."""
+    generator = rng(task.seed, task.dataset, task.name, mine.stage)
+    try:
+        made = source.make(task.seeds, section, generator)
+    except InputError as error:
+        raise InputError(f"data set {task.dataset!r}, task {task.name!r}: {error}") from None
+    write_sheet(made.images, made.parents)
+    write_anomalies(snakemake.output.anomalies, made.images, made.parents, known, **made.columns)
+
+
+def write_stream():
+    """Anomalies that are made one after the other; a job that was killed goes on after those that it had written."""
+    stream = source.stream(task, section)
+    made, side = stream.attributes | {"stage_version": mine.recorded["version"]}, settings["preparation"]["size"]
+    header = {
+        "settings": mine.recorded,
+        "inputs": {path: Path(path).stat().st_mtime_ns for path in snakemake.input},
+        "made": made,
+        "device": stream.device,
+    }
+    with store.writer(
+        snakemake.output.anomalies,
+        len(stream.parents),
+        {"images": ((side, side, 3), "uint8")},
+        header,
+        {"parents": stream.parents},
+        known | made,
+        compress=["images"],
+    ) as rows:
+        for images in stream.images(rows.done) if rows.done < len(stream.parents) else ():
+            rows.append(images=images)
+        # Before the anomalies are whole: a job killed from here on finds them in its partial file, not removed by Snakemake.
+        write_sheet(rows.read("images"), stream.parents)
+
+
+with job(snakemake) as mine:
+    settings, section, source = mine.settings, mine.settings["section"], SOURCES[mine.stage]
+    support = store.read_json(snakemake.input.support)
+    known = {"dataset": support["dataset"], "task": support["task"], "source": mine.stage}
+    task = Task(
+        support["dataset"],
+        support["task"],
+        {image_id: prepared(support["paths"][image_id], settings["preparation"]) for image_id in support["seed_ids"]},
+        settings["preparation"],
+        settings["seed"],
+        settings["precision"] if source.gpu else "",
+        mine.runtime,
+        snakemake.threads,
+        progress,
+    )
+    write_stream() if source.stream else write_made()
