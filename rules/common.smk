@@ -11,7 +11,7 @@ from pathlib import Path
 from swsa_core import datasets
 from swsa_core.anomalies.diffusion import check_size, find_model
 from swsa_core.candidates.backbone import check_model, most_words
-from swsa_core.config.config import KINDS, POOLS, clip_backbone, validate
+from swsa_core.config.config import POOLS, clip_backbone, validate
 from swsa_core.anomalies import procedural, tiny_imagenet
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.files.downloads import PUBLISHED
@@ -56,7 +56,7 @@ BACKBONES = {
 }
 CLIP = {slug: model for slug, model in BACKBONES.items() if model in CLIP_MODELS}
 CANDIDATES = {slug: model for slug, model in BACKBONES.items() if slug not in CLIP}
-IN_PAPER = any(spec["kind"] in ("cub", "flowers", "mvtec_ad", "visa") for spec in DATASETS.values())
+IN_PAPER = any(datasets.kind_of(spec).in_paper for spec in DATASETS.values())
 SOURCES = list(CONFIG["sources"])
 # Sources whose anomalies are generated for each task, and sources that sample a pool of other images.
 TASK_SOURCES = [source for source in SOURCES if source not in POOLS]
@@ -73,10 +73,7 @@ pathvars:
 
 # {data set: {task: its name in prompts}}
 CLASS_NAMES = {
-    name: {
-        task: DATASETS[name].get("class_name") or datasets.class_name(DATASETS[name]["kind"], task)
-        for task in tasks.values()
-    }
+    name: {task: datasets.name_in_prompts(DATASETS[name], task) for task in tasks.values()}
     for name, tasks in TASKS.items()
 }
 
@@ -100,8 +97,8 @@ if workflow.is_main_process:
             texts = spec["templates"], CLASS_NAMES[name].values()
             of_dataset(name, check_texts, *texts, most_words(model))
             if model["model"] == "mini:clip":
-                key = f"datasets.{name}.class_name" if spec["kind"] == "folder" else None
-                of_dataset(name, check_prompts, texts_of_classes(*texts), key)
+                key = datasets.kind_of(spec).class_name_key
+                of_dataset(name, check_prompts, texts_of_classes(*texts), key and f"datasets.{name}.{key}")
 
 
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone
@@ -113,7 +110,9 @@ STUDY = {key: value for key, value in CONFIG.items() if key != "runtime"} | {
     }
     for section in ("datasets", "sources")
 }
-KEYS_OF_ALL_KINDS = {key: None for kind in KINDS.values() for key in kind.model_fields if key not in FETCHING}
+KEYS_OF_ALL_KINDS = {
+    key: None for kind in datasets.KINDS.values() for key in kind.section.model_fields if key not in FETCHING
+}
 # It by key, with what the stages track beyond it: data sets with None for the keys of other kinds, candidates and CLIP by
 # their slug, orders, which input files do not keep, the tasks on disk, their names in prompts, and the seed where it draws
 # the training images of a folder.

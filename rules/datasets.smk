@@ -1,5 +1,4 @@
 from swsa_core.datasets import fetch as fetch_dataset
-from swsa_core.datasets.official import FILES
 
 
 rule fetch_archive:
@@ -8,7 +7,7 @@ rule fetch_archive:
     log:
         "resources/datasets/{archive}.log",
     wildcard_constraints:
-        archive=one_of(FILES),
+        archive=one_of(fetch_dataset.published_files()),
     conda:
         "../envs/swsa.yaml"
     params:

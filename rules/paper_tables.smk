@@ -4,7 +4,7 @@ PAPER_TABLES = {"table1": list(DATASETS), "table2": list(DATASETS)}
 if "one_vs_closest" in CONFIG["evaluation"]["settings"]:
     PAPER_TABLES |= {"table3": list(DATASETS), "table3_all_tasks": list(DATASETS)}
 if CLIP:
-    PAPER_TABLES["mvtec_prompts"] = [name for name, spec in DATASETS.items() if spec["kind"] == "mvtec_ad"]
+    PAPER_TABLES["mvtec_prompts"] = [name for name, spec in DATASETS.items() if datasets.kind_of(spec).textures]
 PAPER_TABLES = {name: about for name, about in PAPER_TABLES.items() if about}
 LEAVES |= {
     "paper_tables": list(PAPER_TABLES),

@@ -5,8 +5,21 @@ from pathlib import Path
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.files import listing
+from swsa_core.files.downloads import Publication, Published
 
 LAYOUT = "the folder tiny-imagenet-200 with wnids.txt and train/<wnid>/images/"
+PUBLICATION = Publication(
+    "Tiny-ImageNet",
+    "https://cs231n.stanford.edu",
+    (
+        Published(
+            "https://cs231n.stanford.edu/tiny-imagenet-200.zip",
+            248_100_043,
+            md5="90528d7ca1a48142e341f4ef8d21d0de",
+        ),
+    ),
+    inside="tiny-imagenet-200",
+)
 
 
 def pool(spec, seed):

@@ -1,4 +1,4 @@
-"""Official data sets put where a config expects them: which are to be fetched, from which files, unpacked and checked."""
+"""Published data sets put where a config expects them: which are to be fetched, from which files, unpacked and checked."""
 
 import os
 import shutil
@@ -7,19 +7,30 @@ from pathlib import Path
 from swsa_core import datasets
 from swsa_core.anomalies import tiny_imagenet
 from swsa_core.basics.errors import InputError
-from swsa_core.datasets.official import OFFICIAL
 from swsa_core.files.archives import unpack
-from swsa_core.files.downloads import difference
+from swsa_core.files.downloads import Publication, difference, download
 
 DOWNLOADS = "resources/datasets"
+POOLS = {"tiny_imagenet": tiny_imagenet}  # sources whose images are published
+
+
+def publications() -> dict[str, Publication]:
+    """{kind of data set, or source: its publication} of all that can be fetched."""
+    of_kinds = {name: kind.publication for name, kind in datasets.KINDS.items() if kind.publication}
+    return of_kinds | {name: pool.PUBLICATION for name, pool in POOLS.items()}
+
+
+def published_files() -> list[str]:
+    """Names of the files of all publications."""
+    return [file.name for publication in publications().values() for file in publication.files]
 
 
 def published(config):
-    """{config key: spec} of what the config reads of official data sets; `kind` says which one it is."""
-    found = {f"datasets.{name}": spec for name, spec in config["datasets"].items() if spec["kind"] in OFFICIAL}
-    if pool := config["sources"].get("tiny_imagenet"):
-        found["sources.tiny_imagenet"] = pool | {"kind": "tiny_imagenet"}
-    return found
+    """{config key: spec} of what the config reads of published data sets; `kind` says which one it is."""
+    known = publications()
+    found = {f"datasets.{name}": spec for name, spec in config["datasets"].items() if spec["kind"] in known}
+    pools = {name: section for name, section in config["sources"].items() if name in POOLS}
+    return found | {f"sources.{name}": section | {"kind": name} for name, section in pools.items()}
 
 
 def to_fetch(config):
@@ -45,7 +56,7 @@ def to_fetch(config):
 
 def files(spec):
     """Paths of the archive and further files of a data set: downloads, or `archive` and what lies beside it."""
-    names = [file.name for file in OFFICIAL[spec["kind"]].files]
+    names = [file.name for file in _publication(spec).files]
     if not spec["archive"]:
         return [f"{DOWNLOADS}/{name}" for name in names]
     archive = Path(spec["archive"])
@@ -54,16 +65,16 @@ def files(spec):
 
 def license_line(spec):
     """The licence of a data set in one line, "" where the publisher names none."""
-    official = OFFICIAL[spec["kind"]]
-    if official.license is None:
+    publication = _publication(spec)
+    if publication.license is None:
         return ""
-    name, terms, url = official.license
-    return f"{official.title} is under {name} ({terms}; {url})"
+    name, terms, url = publication.license
+    return f"{publication.title} is under {name} ({terms}; {url})"
 
 
 def is_absent(spec):
     """Whether there is nothing yet of a data set that can be fetched."""
-    return spec["kind"] in OFFICIAL and _is_vacant(spec["root"])
+    return spec["kind"] in publications() and _is_vacant(spec["root"])
 
 
 def or_fetch(function, spec, *args):
@@ -76,6 +87,19 @@ def or_fetch(function, spec, *args):
         raise
 
 
+def fetch_archive(name, path, progress=None):
+    """Download the published file `name` to `path`; see `downloads.download`."""
+    known = ((publication, file) for publication in publications().values() for file in publication.files)
+    publication, file = next((publication, file) for publication, file in known if file.name == name)
+    try:
+        return download(file.url, path, file.size, file.sha256, md5=file.md5, progress=progress)
+    except InputError as error:
+        where = (
+            f"{publication.title} is published at {publication.page}; `archive` in the config names a copy of your own"
+        )
+        raise InputError(f"{error} ({where})") from None
+
+
 def fetch_dataset(config, key, progress=None):
     """Unpack the data set of a config key to its root, which appears whole or not at all; returns the root.
 
@@ -84,16 +108,16 @@ def fetch_dataset(config, key, progress=None):
     what the config needs.
     """
     spec = published(config)[key]
-    official, (archive, *others) = OFFICIAL[spec["kind"]], files(spec)
+    publication, (archive, *others) = _publication(spec), files(spec)
     _check_files(spec)
     root = Path(spec["root"]).resolve()  # of a link, the directory that it names
     partial = root.with_name(f".{root.name}.swsa-unpacking")  # a name that nobody else gives
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        content = unpack(archive, partial, progress) / official.inside
+        content = unpack(archive, partial, progress) / publication.inside
         if not content.is_dir():
             raise InputError(
-                f"{archive} has no directory {official.inside!r}: it is not the archive of {official.title}"
+                f"{archive} has no directory {publication.inside!r}: it is not the archive of {publication.title}"
             )
         _copy(others, content)
         for other, sharing in published(config).items():
@@ -105,8 +129,12 @@ def fetch_dataset(config, key, progress=None):
     return root
 
 
+def _publication(spec):
+    return publications()[spec["kind"]]
+
+
 def _check_files(spec):
-    for path, file in zip(files(spec), OFFICIAL[spec["kind"]].files, strict=True):
+    for path, file in zip(files(spec), _publication(spec).files, strict=True):
         if found := difference(Path(path), file):
             remedy = "delete it and run again"
             if spec["archive"]:
@@ -143,7 +171,7 @@ def _check_license(key, spec):
 def _problem(spec):
     """What the reader of a data set says against its root, "" where it finds all that the config needs."""
     try:
-        (tiny_imagenet.inputs if spec["kind"] == "tiny_imagenet" else datasets.tasks)(spec)
+        (POOLS[spec["kind"]].inputs if spec["kind"] in POOLS else datasets.tasks)(spec)
     except InputError as error:
         return str(error)
     return ""
