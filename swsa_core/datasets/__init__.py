@@ -6,6 +6,7 @@ listed, never opened.
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from swsa_core.basics.registry import entries
 from swsa_core.basics.seeding import rng
 from swsa_core.datasets.kind import Kind, Spec
 from swsa_core.datasets.rows import NORMAL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KINDS: dict[str, Kind] = entries(
     "swsa_core.datasets", "KIND", "cub", "flowers", "mvtec_ad", "visa", "classes", "folder", "digits"
@@ -55,7 +59,7 @@ def support_sizes(spec: Spec) -> dict[str, int]:
     return {task: normals[task] for task in chosen}
 
 
-def index(spec, seed=0, dataset=""):
+def index(spec: Spec, seed: int = 0, dataset: str = "") -> "pd.DataFrame":
     """DataFrame with a row per image: image_id, path, class, split (train, test), group (class or defect type).
 
     image_id is the path below the data set's root; path is what `read_image` takes. Train images are those of the
@@ -79,7 +83,7 @@ def paths(spec: Spec, image_ids: Iterable[str]) -> dict[str, str]:
     return {image_id: path(spec, image_id) for image_id in image_ids}
 
 
-def real_validation(index, spec, task):
+def real_validation(index: "pd.DataFrame", spec: Spec, task: str) -> tuple[np.ndarray, np.ndarray, str]:
     """The labelled test of a task: (rows, groups, normal), rows of `index` with the group label of each.
 
     rows: (n,) int, ascending; groups: (n,) str, out-classes or defect types; normal: the label of the normal group. A

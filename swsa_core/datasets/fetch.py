@@ -2,11 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from swsa_core import datasets
 from swsa_core.anomalies import tiny_imagenet
 from swsa_core.basics.errors import InputError
+from swsa_core.datasets.kind import Spec
 from swsa_core.files.archives import unpack
 from swsa_core.files.downloads import Publication, difference, download
 
@@ -25,7 +28,7 @@ def published_files() -> list[str]:
     return [file.name for publication in publications().values() for file in publication.files]
 
 
-def published(config):
+def published(config: dict[str, Any]) -> dict[str, Spec]:
     """{config key: spec} of what the config reads of published data sets; `kind` says which one it is."""
     known = publications()
     found = {f"datasets.{name}": spec for name, spec in config["datasets"].items() if spec["kind"] in known}
@@ -33,7 +36,7 @@ def published(config):
     return found | {f"sources.{name}": section | {"kind": name} for name, section in pools.items()}
 
 
-def to_fetch(config):
+def to_fetch(config: dict[str, Any]) -> list[str]:
     """Config keys of the data sets whose root is absent or empty, one for each root.
 
     Raises InputError where the licence is not accepted, a given archive is absent, or a root holds something that
@@ -54,7 +57,7 @@ def to_fetch(config):
     return list(found.values())
 
 
-def files(spec):
+def files(spec: Spec) -> list[str]:
     """Paths of the archive and further files of a data set: downloads, or `archive` and what lies beside it."""
     names = [file.name for file in _publication(spec).files]
     if not spec["archive"]:
@@ -63,7 +66,7 @@ def files(spec):
     return [archive.as_posix(), *((archive.parent / name).as_posix() for name in names[1:])]
 
 
-def license_line(spec):
+def license_line(spec: Spec) -> str:
     """The licence of a data set in one line, "" where the publisher names none."""
     publication = _publication(spec)
     if publication.license is None:
@@ -72,12 +75,12 @@ def license_line(spec):
     return f"{publication.title} is under {name} ({terms}; {url})"
 
 
-def is_absent(spec):
+def is_absent(spec: Spec) -> bool:
     """Whether there is nothing yet of a data set that can be fetched."""
     return spec["kind"] in publications() and _is_vacant(spec["root"])
 
 
-def or_fetch(function, spec, *args):
+def or_fetch(function: Callable[..., Any], spec: Spec, *args: Any) -> Any:
     """`function(spec, *args)`; an error about a data set that can be fetched says how."""
     try:
         return function(spec, *args)
@@ -87,7 +90,7 @@ def or_fetch(function, spec, *args):
         raise
 
 
-def fetch_archive(name, path, progress=None):
+def fetch_archive(name: str, path: str | Path, progress: Callable[[int, int], None] | None = None) -> Path:
     """Download the published file `name` to `path`; see `downloads.download`."""
     known = ((publication, file) for publication in publications().values() for file in publication.files)
     publication, file = next((publication, file) for publication, file in known if file.name == name)
@@ -100,7 +103,7 @@ def fetch_archive(name, path, progress=None):
         raise InputError(f"{error} ({where})") from None
 
 
-def fetch_dataset(config, key, progress=None):
+def fetch_dataset(config: dict[str, Any], key: str, progress: Callable[[int, int], None] | None = None) -> Path:
     """Unpack the data set of a config key to its root, which appears whole or not at all; returns the root.
 
     progress: called with (bytes of the archive read, its size).

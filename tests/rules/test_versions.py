@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from swsa_core.basics.versions import STAGE_VERSIONS
+from swsa_core.datasets import KINDS
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = Path(__file__).with_name("stage_digests.json")
@@ -21,13 +22,16 @@ PLUMBING = {"basics.errors", "basics.names", "basics.versions", "files.store", "
 
 
 def imported(tree):
-    """Names of the project's modules (or members) that a module imports, anywhere in it."""
+    """Names of the project's modules (or members) that a module imports, anywhere in it, those of a registry too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
             yield node.module
             yield from (f"{node.module}.{name.name}" for name in node.names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "entries":
+            package, _, *names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            yield from (f"{package}.{name}" for name in names)
 
 
 def source_file(module):
@@ -109,6 +113,7 @@ def test_digest_ignores_docstrings_and_comments_only(tmp_path):
         ("cutpaste", {"cutpaste.py", "images.py", "seeding.py", "procedural.py"}),
         *((f"embed_{what}", {"_embed.py", "embed.py", "backbones.py", "networks.py", "transforms.py", "descriptors.py"})
           for what in ("images", "support", "anomalies", "pool")),
+        ("index_images", {"kind.py", "rows.py", *(f"{name}.py" for name in KINDS)}),
         ("report", {"_study.py", "report.py", "contact_sheets.py"}),
         ("figures", {"_study.py", "figures.py"}),
     ],
