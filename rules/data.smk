@@ -4,7 +4,6 @@ from functools import cache
 
 from swsa_core.config.study import nameable_ones
 from swsa_core.datasets import fetch
-from swsa_core.datasets.official import FILES
 from swsa_core.files.downloads import PUBLISHED, published_at
 
 
@@ -82,7 +81,7 @@ rule fetch_archive:
     log:
         "resources/datasets/{archive}.log",
     wildcard_constraints:
-        archive=one_of(FILES),
+        archive=one_of(fetch.published_files()),
     conda:
         "../envs/swsa.yaml"
     params:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from swsa_core.datasets.official import fetch_archive
+from swsa_core.datasets.fetch import fetch_archive
 from workflow_scripts.job import job, progress
 
 with job(snakemake):

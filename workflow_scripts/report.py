@@ -50,7 +50,7 @@ with job(snakemake) as mine:
         auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,
         class_names=settings["class_names"],
         crosses=read_crosses(picks, supports, config),
-        paper_tables=settings["paper_tables"] if "paper_tables" in settings else (),
+        paper_tables=dict(settings).get("paper_tables", ()),
         svgs={
             (path.parent.name, path.stem): path.read_text(encoding="utf-8")
             for path in sorted(Path(given.figures).glob("*/*.svg"))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from swsa_core.basics.section import Section
+from swsa_core.files.downloads import Publication
 
 Images = dict[str, np.ndarray]
 """{image id: (H, W, 3) uint8}."""
@@ -127,7 +128,7 @@ class Source:
     in_paper: bool = False
     note: str = ""
     reference: str = ""
-    publication: Any = None
+    publication: Publication | None = None
 
     @property
     def generated(self) -> bool:

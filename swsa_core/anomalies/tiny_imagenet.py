@@ -7,8 +7,21 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.section import AnyPath, PlainPath, PositiveInt, Section
 from swsa_core.basics.seeding import rng
 from swsa_core.files import listing
+from swsa_core.files.downloads import Publication, Published
 
 LAYOUT = "the folder tiny-imagenet-200 with wnids.txt and train/<wnid>/images/"
+PUBLICATION = Publication(
+    "Tiny-ImageNet",
+    "https://cs231n.stanford.edu",
+    (
+        Published(
+            "https://cs231n.stanford.edu/tiny-imagenet-200.zip",
+            248_100_043,
+            md5="90528d7ca1a48142e341f4ef8d21d0de",
+        ),
+    ),
+    inside="tiny-imagenet-200",
+)
 
 
 class TinyImageNet(Section):
@@ -72,6 +85,7 @@ SOURCE = Source(
     about="Unrelated photographs.",
     look=("#CC79A7", "D"),
     pool=Pool(inputs, pool),
+    publication=PUBLICATION,
     in_paper=True,
     reference="Mirzaei et al. 2023",
 )

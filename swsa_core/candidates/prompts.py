@@ -16,22 +16,13 @@ HEADER = ["normal", "anomalous"]
 FOLDER = Path(__file__).parent / "templates"
 SETS = tuple(sorted(path.stem for path in FOLDER.glob("*.csv")))
 PAPER = "paper"  # stands for the set that suits the kind of the data set
-SET_OF_KIND = {
-    "cub": "cub",
-    "flowers": "flowers",
-    "mvtec_ad": "industrial",
-    "visa": "industrial",
-    "folder": "industrial",
-    "classes": "general",
-    "digits": "digits",
-}
 ENSEMBLE = "prompt_ensemble"  # in place of a prompt's name
 
 
-def resolve(templates, kind):
-    """The pairs that a config value stands for: PAPER, the name of a bundled set, or a list of pairs already."""
+def resolve(templates: str | list[list[str]], prompt_set: str) -> list[list[str]]:
+    """The pairs that a config value stands for: PAPER (the bundled set `prompt_set`), the name of a set, or pairs already."""
     if isinstance(templates, str):
-        return read_set(SET_OF_KIND[kind] if templates == PAPER else templates)
+        return read_set(prompt_set if templates == PAPER else templates)
     return [list(pair) for pair in templates]
 
 
@@ -78,7 +69,7 @@ def check_templates(value):
     if isinstance(value, str):
         if value not in (PAPER, *SETS):
             raise ValueError(f"received {value!r}; there is no such bundled set, {did_you_mean(value, (PAPER, *SETS))}")
-        for name in sorted(set(SET_OF_KIND.values())) if value == PAPER else [value]:
+        for name in SETS if value == PAPER else [value]:
             read_set(name)
         return
     if not isinstance(value, list | tuple):

@@ -6,6 +6,8 @@ JSON schema that editors use to complete and check config files.
 
 import json
 import re
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +18,6 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import PlainPath, Removable, Section, Several, inconsistent
 from swsa_core.candidates import prompts
-from swsa_core.config.datasets import AnyDataset, Support
 from swsa_core.config.errors import sentences
 from swsa_core.config.sections import (
     KNN,
@@ -28,11 +29,16 @@ from swsa_core.config.sections import (
     Runtime,
     Sources,
     is_weights_file,
+    usable_templates,
 )
+from swsa_core.datasets import KINDS, kind_of
+from swsa_core.datasets.section import Support
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
 RESERVED_NAMES = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
 COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
+KIND_SECTIONS = {name: kind.section for name, kind in KINDS.items()}
+AnyDataset = Annotated[reduce(or_, KIND_SECTIONS.values()), Field(discriminator="kind")]
 
 
 class Config(Section):
@@ -163,7 +169,7 @@ class Config(Section):
                 f"candidates: {self.clip.model!r} is the CLIP model of `clip` too: give the candidate its own `name`"
             )
         for name, dataset in self.datasets.items():
-            templates = prompts.resolve(dataset.templates or self.clip.templates, dataset.kind)
+            templates = prompts.resolve(dataset.templates or self.clip.templates, KINDS[dataset.kind].prompts)
             names = [*prompts.prompt_names(templates), *COMBINED_DETECTORS]
             if taken := sorted({one for one in names if names.count(one) > 1 or one in candidates}):
                 raise inconsistent(
@@ -171,9 +177,8 @@ class Config(Section):
                 )
 
 
-KINDS = {model.model_fields["kind"].annotation.__args__[0]: model for model in AnyDataset.__args__[0].__args__}
 # {step of a pydantic location: the section whose keys are allowed there}
-SECTIONS = KINDS | {
+SECTIONS = KIND_SECTIONS | {
     "config": Config,
     "support": Support,
     "sources": Sources,
@@ -224,9 +229,9 @@ def validate(config):
             "keys comes after a complete one: --configfile <complete>.yaml <changes>.yaml"
         )
     try:
-        model = Config.model_validate(config)
+        model = Config.model_validate(config, context={"templates": usable_templates})
     except ValidationError as error:
-        raise InputError(sentences(config, error.errors(), KINDS, SECTIONS)) from None
+        raise InputError(sentences(config, error.errors(), KIND_SECTIONS, SECTIONS)) from None
     plain = model.model_dump(mode="json")
     # in the order of the file: the first source makes the recommendation
     plain["sources"] = {
@@ -238,7 +243,7 @@ def validate(config):
     for dataset in plain["datasets"].values():
         dataset["support"] = dataset["support"] or plain["support"]
         if clip:
-            dataset["templates"] = prompts.resolve(dataset["templates"] or clip["templates"], dataset["kind"])
+            dataset["templates"] = prompts.resolve(dataset["templates"] or clip["templates"], kind_of(dataset).prompts)
     return plain
 
 

@@ -1,7 +1,7 @@
 """The sections of a config but its data sets: keys, types, defaults, and what must hold within each."""
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
 
@@ -22,7 +22,8 @@ from swsa_core.candidates.backbone import families
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
-def _usable_templates(value):
+def usable_templates(value: Any) -> Any:
+    """`value`, which is what `templates` may be. Raises the error of a validator where it is not."""
     try:
         prompts.check_templates(value)
     except ValueError as error:
@@ -32,10 +33,7 @@ def _usable_templates(value):
 
 # Checked before the union, whose members would each complain about the same value.
 AnyTemplates = str | list[Annotated[list[str], Field(min_length=2, max_length=2)]]
-Templates = Annotated[AnyTemplates, BeforeValidator(_usable_templates)]
-OwnTemplates = Annotated[
-    AnyTemplates | None, BeforeValidator(lambda value: None if value is None else _usable_templates(value))
-]
+Templates = Annotated[AnyTemplates, BeforeValidator(usable_templates)]
 
 
 def is_weights_file(weights):

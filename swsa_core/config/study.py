@@ -16,7 +16,7 @@ from swsa_core.basics.names import did_you_mean, unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates.backbone import check_model, most_words
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
-from swsa_core.config.config import KINDS, clip_backbone
+from swsa_core.config.config import clip_backbone
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.datasets.fetch import is_absent, or_fetch
 from swsa_core.datasets.support import check_supports
@@ -77,17 +77,14 @@ class Study:
     def class_names(self) -> dict[str, dict[str, str]]:
         """{data set: {task: its name in prompts}}."""
         return {
-            name: {
-                task: self.datasets[name].get("class_name") or datasets.class_name(self.datasets[name]["kind"], task)
-                for task in tasks.values()
-            }
+            name: {task: datasets.name_in_prompts(self.datasets[name], task) for task in tasks.values()}
             for name, tasks in self.tasks.items()
         }
 
     @property
     def in_paper(self) -> bool:
         """Whether some data set is one of the paper's, so that its tables and figures are made by default."""
-        return any(spec["kind"] in ("cub", "flowers", "mvtec_ad", "visa") for spec in self.datasets.values())
+        return any(datasets.kind_of(spec).in_paper for spec in self.datasets.values())
 
     @property
     def space(self) -> str:
@@ -113,7 +110,9 @@ class Study:
         """{table of the paper that this config has results for: the data sets that it is about}."""
         every = list(self.datasets)
         closest = every if "one_vs_closest" in self.config["evaluation"]["settings"] else []
-        products = [name for name, spec in self.datasets.items() if spec["kind"] == "mvtec_ad"] if self.clip else []
+        products = (
+            [name for name, spec in self.datasets.items() if datasets.kind_of(spec).textures] if self.clip else []
+        )
         tables = {"table1": every, "table2": every, "table3": closest, "table3_all_tasks": closest}
         return {name: about for name, about in (tables | {"mvtec_prompts": products}).items() if about}
 
@@ -132,7 +131,8 @@ class Study:
             }
             for section in ("datasets", "sources")
         }
-        keys = {key: None for kind in KINDS.values() for key in kind.model_fields if key not in FETCHING}
+        sections = [kind.section for kind in datasets.KINDS.values()]
+        keys = {key: None for section in sections for key in section.model_fields if key not in FETCHING}
         return tracked | {
             "config": tracked,
             "datasets": {name: keys | spec for name, spec in tracked["datasets"].items()},
@@ -203,8 +203,9 @@ def check(given: Study) -> None:
             names = given.class_names[name].values()
             _of_dataset(name, check_texts, spec["templates"], names, most_words(model))
             if model["model"] == "mini:clip":
-                key = f"datasets.{name}.class_name" if spec["kind"] == "folder" else None
-                _of_dataset(name, check_prompts, texts_of_classes(spec["templates"], names), key)
+                key = datasets.kind_of(spec).class_name_key
+                texts = texts_of_classes(spec["templates"], names)
+                _of_dataset(name, check_prompts, texts, key and f"datasets.{name}.{key}")
 
 
 def stage_version(stage: str) -> int:

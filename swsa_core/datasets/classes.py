@@ -1,14 +1,22 @@
 """An own data set of classes: train/<class> and test/<class>; every class of train/ is a task."""
 
+from collections.abc import Collection
+from typing import Literal
+
 from swsa_core.basics.errors import InputError
+from swsa_core.datasets.kind import Kind, Spec
 from swsa_core.datasets.rows import Row, choose, spaced, with_support
+from swsa_core.datasets.section import Dataset
 from swsa_core.files import listing
 
-ANOMALIES = "classes"
 LAYOUT = "a folder with train/<class>/ and test/<class>/"
 
 
-def tasks(spec):
+class Classes(Dataset):
+    kind: Literal["classes"]
+
+
+def tasks(spec: Spec) -> list[str]:
     """The sub-directories of train/, sorted. Without allow_missing each must be in test/ too."""
     root = listing.require(spec["root"], ["train"], LAYOUT)
     known = listing.directories(root / "train")
@@ -26,7 +34,7 @@ def tasks(spec):
     return with_support(spec, chosen, counts)
 
 
-def inputs(spec, task=None):
+def inputs(spec: Spec, task: str | None = None) -> list[str]:
     """The directory of the class in train/ (None: of the tasks in train/ and of all classes in test/)."""
     root = listing.require(spec["root"], ["train"], LAYOUT)
     if task is not None:
@@ -38,7 +46,7 @@ def inputs(spec, task=None):
     return [folder.as_posix() for folder in folders]
 
 
-def rows(spec, names=None):
+def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the classes `names` (None: all), train first; images directly in the directory of their class."""
     root = listing.require(spec["root"], ["train"], LAYOUT)
     return [
@@ -50,10 +58,23 @@ def rows(spec, names=None):
     ]
 
 
-def class_name(name):
+def class_name(name: str) -> str:
     """Name with spaces instead of underscores."""
     return spaced(name)
 
 
 def _classes(root, split):
     return listing.directories(root / split) if (root / split).is_dir() else []
+
+
+KIND = Kind(
+    section=Classes,
+    title="own classes",
+    anomalies="classes",
+    layout=LAYOUT,
+    prompts="general",
+    tasks=tasks,
+    inputs=inputs,
+    rows=rows,
+    class_name=class_name,
+)

@@ -2,30 +2,38 @@
 
 import re
 from collections import Counter
+from collections.abc import Collection
+from typing import Literal
 
 from swsa_core.basics.errors import InputError
+from swsa_core.datasets.kind import Kind, PublishedSize, Spec
 from swsa_core.datasets.rows import Row, choose, on_disk, spaced, with_support
+from swsa_core.datasets.section import Official
 from swsa_core.files import listing
+from swsa_core.files.downloads import Publication, Published
 
-ANOMALIES = "classes"
 TABLES = ("images.txt", "classes.txt", "image_class_labels.txt", "train_test_split.txt")
 LAYOUT = "the folder CUB_200_2011 with images/<class>/, " + ", ".join(TABLES)
 
 
-def tasks(spec):
+class Cub(Official):
+    kind: Literal["cub"]
+
+
+def tasks(spec: Spec) -> list[str]:
     """The classes, in the order of classes.txt."""
     counts = Counter(row.label for row in rows(spec) if row.split == "train")
     return with_support(spec, choose(spec, _classes(spec).values()), counts)
 
 
-def inputs(spec, task=None):
+def inputs(spec: Spec, task: str | None = None) -> list[str]:
     """The four official tables, and the directory of the class (None: of every class on disk)."""
     root = listing.require(spec["root"], ["images"], LAYOUT)
     names = listing.directories(root / "images") if task is None else [task]
     return [*((root / name).as_posix() for name in TABLES), *((root / "images" / name).as_posix() for name in names)]
 
 
-def rows(spec, names=None):
+def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the classes `names` (None: all), in the order of images.txt."""
     root = listing.require(spec["root"], ["images", *TABLES], LAYOUT)
     classes, images = _classes(spec), _table(root / "images.txt")
@@ -40,7 +48,7 @@ def rows(spec, names=None):
     return on_disk(spec, found, "images.txt")
 
 
-def class_name(name):
+def class_name(name: str) -> str:
     """Name without its number.
 
     >>> class_name("001.Black_footed_Albatross")
@@ -61,3 +69,33 @@ def _table(path):
         if len(pair) != 2:
             raise InputError(f"{path}: entry {number} is {pair[0]!r}; expected two columns, separated by a space")
     return {key: value.strip() for key, value in pairs}
+
+
+PUBLICATION = Publication(
+    "CUB-200-2011",
+    "https://data.caltech.edu/records/65de6-vp158",
+    (
+        Published(
+            "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
+            1_150_585_339,
+            md5="97eceeb196236b17998738112f37df78",
+        ),
+    ),
+    inside="CUB_200_2011",
+)
+
+KIND = Kind(
+    section=Cub,
+    title=PUBLICATION.title,
+    anomalies="classes",
+    layout=LAYOUT,
+    prompts="cub",
+    tasks=tasks,
+    inputs=inputs,
+    rows=rows,
+    class_name=class_name,
+    reading=0.007,  # JPEG of about 500 x 375
+    in_paper=True,
+    publication=PUBLICATION,
+    published_size=lambda spec: PublishedSize(200, 5994, 5794),
+)

@@ -1,28 +1,41 @@
-"""Official data sets put where a config expects them: which are to be fetched, from which files, unpacked and checked."""
+"""Published data sets put where a config expects them: which are to be fetched, from which files, unpacked and checked."""
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from swsa_core import datasets
-from swsa_core.anomalies import tiny_imagenet
+from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
-from swsa_core.datasets.official import OFFICIAL
+from swsa_core.datasets.kind import Spec
 from swsa_core.files.archives import unpack
-from swsa_core.files.downloads import difference
+from swsa_core.files.downloads import Publication, difference, download
 
 DOWNLOADS = "resources/datasets"
 
 
-def published(config):
-    """{config key: spec} of what the config reads of official data sets; `kind` says which one it is."""
-    found = {f"datasets.{name}": spec for name, spec in config["datasets"].items() if spec["kind"] in OFFICIAL}
-    if pool := config["sources"].get("tiny_imagenet"):
-        found["sources.tiny_imagenet"] = pool | {"kind": "tiny_imagenet"}
-    return found
+def publications() -> dict[str, Publication]:
+    """{kind of data set, or source: its publication} of all that can be fetched."""
+    known = datasets.KINDS | SOURCES
+    return {name: one.publication for name, one in known.items() if one.publication}
 
 
-def to_fetch(config):
+def published_files() -> list[str]:
+    """Names of the files of all publications."""
+    return [file.name for publication in publications().values() for file in publication.files]
+
+
+def published(config: dict[str, Any]) -> dict[str, Spec]:
+    """{config key: spec} of what the config reads of published data sets; `kind` says which one it is."""
+    known = publications()
+    found = {f"datasets.{name}": spec for name, spec in config["datasets"].items() if spec["kind"] in known}
+    pools = {name: section for name, section in config["sources"].items() if name in known}
+    return found | {f"sources.{name}": section | {"kind": name} for name, section in pools.items()}
+
+
+def to_fetch(config: dict[str, Any]) -> list[str]:
     """Config keys of the data sets whose root is absent or empty, one for each root.
 
     Raises InputError where the licence is not accepted, a given archive is absent, or a root holds something that
@@ -43,30 +56,30 @@ def to_fetch(config):
     return list(found.values())
 
 
-def files(spec):
+def files(spec: Spec) -> list[str]:
     """Paths of the archive and further files of a data set: downloads, or `archive` and what lies beside it."""
-    names = [file.name for file in OFFICIAL[spec["kind"]].files]
+    names = [file.name for file in _publication(spec).files]
     if not spec["archive"]:
         return [f"{DOWNLOADS}/{name}" for name in names]
     archive = Path(spec["archive"])
     return [archive.as_posix(), *((archive.parent / name).as_posix() for name in names[1:])]
 
 
-def license_line(spec):
+def license_line(spec: Spec) -> str:
     """The licence of a data set in one line, "" where the publisher names none."""
-    official = OFFICIAL[spec["kind"]]
-    if official.license is None:
+    publication = _publication(spec)
+    if publication.license is None:
         return ""
-    name, terms, url = official.license
-    return f"{official.title} is under {name} ({terms}; {url})"
+    name, terms, url = publication.license
+    return f"{publication.title} is under {name} ({terms}; {url})"
 
 
-def is_absent(spec):
+def is_absent(spec: Spec) -> bool:
     """Whether there is nothing yet of a data set that can be fetched."""
-    return spec["kind"] in OFFICIAL and _is_vacant(spec["root"])
+    return spec["kind"] in publications() and _is_vacant(spec["root"])
 
 
-def or_fetch(function, spec, *args):
+def or_fetch(function: Callable[..., Any], spec: Spec, *args: Any) -> Any:
     """`function(spec, *args)`; an error about a data set that can be fetched says how."""
     try:
         return function(spec, *args)
@@ -76,7 +89,20 @@ def or_fetch(function, spec, *args):
         raise
 
 
-def fetch_dataset(config, key, progress=None):
+def fetch_archive(name: str, path: str | Path, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Download the published file `name` to `path`; see `downloads.download`."""
+    known = ((publication, file) for publication in publications().values() for file in publication.files)
+    publication, file = next((publication, file) for publication, file in known if file.name == name)
+    try:
+        return download(file.url, path, file.size, file.sha256, md5=file.md5, progress=progress)
+    except InputError as error:
+        where = (
+            f"{publication.title} is published at {publication.page}; `archive` in the config names a copy of your own"
+        )
+        raise InputError(f"{error} ({where})") from None
+
+
+def fetch_dataset(config: dict[str, Any], key: str, progress: Callable[[int, int], None] | None = None) -> Path:
     """Unpack the data set of a config key to its root, which appears whole or not at all; returns the root.
 
     progress: called with (bytes of the archive read, its size).
@@ -84,16 +110,16 @@ def fetch_dataset(config, key, progress=None):
     what the config needs.
     """
     spec = published(config)[key]
-    official, (archive, *others) = OFFICIAL[spec["kind"]], files(spec)
+    publication, (archive, *others) = _publication(spec), files(spec)
     _check_files(spec)
     root = Path(spec["root"]).resolve()  # of a link, the directory that it names
     partial = root.with_name(f".{root.name}.swsa-unpacking")  # a name that nobody else gives
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        content = unpack(archive, partial, progress) / official.inside
+        content = unpack(archive, partial, progress) / publication.inside
         if not content.is_dir():
             raise InputError(
-                f"{archive} has no directory {official.inside!r}: it is not the archive of {official.title}"
+                f"{archive} has no directory {publication.inside!r}: it is not the archive of {publication.title}"
             )
         _copy(others, content)
         for other, sharing in published(config).items():
@@ -105,8 +131,12 @@ def fetch_dataset(config, key, progress=None):
     return root
 
 
+def _publication(spec):
+    return publications()[spec["kind"]]
+
+
 def _check_files(spec):
-    for path, file in zip(files(spec), OFFICIAL[spec["kind"]].files, strict=True):
+    for path, file in zip(files(spec), _publication(spec).files, strict=True):
         if found := difference(Path(path), file):
             remedy = "delete it and run again"
             if spec["archive"]:
@@ -143,7 +173,7 @@ def _check_license(key, spec):
 def _problem(spec):
     """What the reader of a data set says against its root, "" where it finds all that the config needs."""
     try:
-        (tiny_imagenet.inputs if spec["kind"] == "tiny_imagenet" else datasets.tasks)(spec)
+        (SOURCES[spec["kind"]].pool.inputs if spec["kind"] in SOURCES else datasets.tasks)(spec)
     except InputError as error:
         return str(error)
     return ""

@@ -1,19 +1,31 @@
 """Oxford Flowers-102 (Nilsback & Zisserman 2008): 102 flowers, the official train, validation and test split."""
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from typing import Literal
 
 from swsa_core.basics.errors import InputError
+from swsa_core.datasets.kind import Kind, PublishedSize, Spec
 from swsa_core.datasets.rows import Row, choose, on_disk, with_support
+from swsa_core.datasets.section import Official
 from swsa_core.files import listing
+from swsa_core.files.downloads import Publication, Published
 
-ANOMALIES = "classes"
 TABLES = ("setid.mat", "imagelabels.mat")
 LAYOUT = "a folder with jpg/image_00001.jpg to image_08189.jpg, setid.mat and imagelabels.mat"
 REAL_SPLITS = {"test": "tstid", "val": "valid"}
+PUBLISHED_TEST = {"test": 6149, "val": 1020}  # images
+PAGE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
 
 
-def tasks(spec):
+class Flowers(Official):
+    kind: Literal["flowers"]
+    real_split: Literal["test", "val"] = "test"
+    """Official split that real evaluation uses."""
+
+
+def tasks(spec: Spec) -> list[str]:
     """The flowers, in the order of their labels."""
     found = rows(spec)
     present = set(_tables(spec)[0].values())
@@ -21,13 +33,13 @@ def tasks(spec):
     return with_support(spec, choose(spec, known), Counter(row.label for row in found if row.split == "train"))
 
 
-def inputs(spec, task=None):
+def inputs(spec: Spec, task: str | None = None) -> list[str]:
     """The two official tables and the one directory that holds the images of all classes."""
     root = listing.require(spec["root"], [], LAYOUT)
     return [(root / name).as_posix() for name in (*TABLES, "jpg")]
 
 
-def rows(spec, names=None):
+def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the flowers `names` (None: all), train first, each split in the order of image numbers."""
     labels, splits = _tables(spec)
     flowers = names_by_label()
@@ -40,7 +52,7 @@ def rows(spec, names=None):
     return on_disk(spec, found, "setid.mat")
 
 
-def class_name(name):
+def class_name(name: str) -> str:
     """Name without the question mark of "pink-yellow dahlia?"."""
     return name.rstrip("?")
 
@@ -67,3 +79,35 @@ def _tables(spec):
             f"{' or '.join(TABLES)} in {str(root)!r} is not the official file ({error}): download it again"
         ) from error
     return dict(enumerate(labels, 1)), {split: numbers.ravel().tolist() for split, numbers in splits.items()}
+
+
+def published_size(spec: Spec) -> PublishedSize:
+    """Flowers, images of the official training split, and of the split that spec["real_split"] names."""
+    return PublishedSize(102, 1020, PUBLISHED_TEST[spec["real_split"]])
+
+
+PUBLICATION = Publication(
+    "Oxford Flowers-102",
+    PAGE,
+    (
+        Published(PAGE + "102flowers.tgz", 344_862_509, md5="52808999861908f626f3c1f4e79d11fa"),
+        Published(PAGE + "imagelabels.mat", 502, md5="e0620be6f572b9609742df49c70aed4d"),
+        Published(PAGE + "setid.mat", 14_989, md5="a5357ecc9cb78c4bef273ce3793fc85c"),
+    ),
+)
+
+KIND = Kind(
+    section=Flowers,
+    title=PUBLICATION.title,
+    anomalies="classes",
+    layout=LAYOUT,
+    prompts="flowers",
+    tasks=tasks,
+    inputs=inputs,
+    rows=rows,
+    class_name=class_name,
+    reading=0.007,  # JPEG of about 500 x 375
+    in_paper=True,
+    publication=PUBLICATION,
+    published_size=published_size,
+)

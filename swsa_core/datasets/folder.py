@@ -7,19 +7,35 @@ Three layouts, images found in all sub-directories of the last two:
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from numpy.random import Generator
+from pydantic import AfterValidator
 
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.section import PositiveInt, not_blank
+from swsa_core.datasets.kind import Kind, Spec
 from swsa_core.datasets.rows import NORMAL, Row, choose, product_name
+from swsa_core.datasets.section import Dataset
 from swsa_core.files import listing
 
-ANOMALIES = "defects"
 LAYOUT = (
     "a flat folder of normal images, or train/good with optional test/good and test/<defect type>, "
     "or any tree with `normal: <sub-directory>` set"
 )
 UNDIVIDED = "undivided"  # split of normals that no directory divides, until `draw_train` has drawn among them
+
+
+class Folder(Dataset):
+    kind: Literal["folder"]
+    normal: str | None = None
+    """Sub-directory that holds the normal images; the other sub-directories are defect types."""
+    train: PositiveInt | None = None
+    """Normal images drawn for the support set where there is no train/test split."""
+    class_name: Annotated[str, AfterValidator(not_blank)] | None = None
+    """What the images show, for prompts; the directory's name when left out."""
 
 
 class _Part(NamedTuple):
@@ -29,19 +45,19 @@ class _Part(NamedTuple):
     deep: bool  # images are found in all sub-directories
 
 
-def tasks(spec):
+def tasks(spec: Spec) -> list[str]:
     """The one task: the base name of the root."""
     rows(spec)
     return choose(spec, [_name(spec)])
 
 
-def inputs(spec, task=None):
+def inputs(spec: Spec, task: str | None = None) -> list[str]:
     """The directories of the normals that the support comes from (None: of all images), to every depth."""
     parts = [part for part in _parts(spec) if task is None or part.split != "test"]
     return [path.as_posix() for part in parts for path in _directories(part)]
 
 
-def rows(spec, names=None):
+def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the folder, normals first; their split is "undivided" where `train` of them are still to be drawn."""
     root, parts = Path(spec["root"]), _parts(spec)
     found = [
@@ -62,15 +78,22 @@ def rows(spec, names=None):
     return sorted(found, key=lambda row: (row.split == "test", row.group, row.image_id))
 
 
-def draw_train(rows, count, generator):
-    """The rows with `count` of the undivided normals drawn for the support; the other normals are test images."""
+def support_sizes(spec: Spec, tasks: list[str]) -> dict[str, int]:
+    """{task: the images that are drawn, or all normal training images}."""
+    return {task: spec["train"] or sum(row.split == "train" for row in rows(spec)) for task in tasks}
+
+
+def draw_train(spec: Spec, rows: list[Row], generator: Generator) -> list[Row]:
+    """The rows with spec["train"] of the undivided normals drawn for the support; the other normals are test images."""
+    if spec["train"] is None:
+        return rows
     undivided = [number for number, row in enumerate(rows) if row.split == UNDIVIDED]
-    drawn = set(generator.choice(undivided, count, replace=False).tolist())
+    drawn = set(generator.choice(undivided, spec["train"], replace=False).tolist())
     split = ["train" if number in drawn else "test" for number in range(len(rows))]
     return [row._replace(split=part) for row, part in zip(rows, split, strict=True)]
 
 
-def class_name(name):
+def class_name(name: str) -> str:
     """The folder's name, cleaned like a product's."""
     return product_name(name)
 
@@ -140,3 +163,19 @@ def _normal_split(spec):
 
 def _directories(part):
     return listing.directories_below(part.directory) if part.deep else [part.directory]
+
+
+KIND = Kind(
+    section=Folder,
+    title="own folder",
+    anomalies="defects",
+    layout=LAYOUT,
+    prompts="industrial",
+    tasks=tasks,
+    inputs=inputs,
+    rows=rows,
+    class_name=class_name,
+    class_name_key="class_name",
+    support_sizes=support_sizes,
+    draw_train=draw_train,
+)

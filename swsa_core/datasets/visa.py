@@ -2,23 +2,36 @@
 
 import csv
 from collections import Counter
+from collections.abc import Collection
+from typing import Literal
 
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.section import PositiveInt
+from swsa_core.datasets.kind import Kind, PublishedSize, Spec
 from swsa_core.datasets.rows import NORMAL, Row, choose, on_disk, product_name, with_support
+from swsa_core.datasets.section import Licensed
 from swsa_core.files import listing
+from swsa_core.files.downloads import License, Publication, Published
 
-ANOMALIES = "defects"
 SPLIT = "split_csv/1cls.csv"
 LAYOUT = f"the VisA folder with {SPLIT}, <product>/image_anno.csv and <product>/Data/Images/"
 
 
-def tasks(spec):
+class VisA(Licensed):
+    kind: Literal["visa"]
+    groups: Literal["exact", "atomic"] = "exact"
+    """Defect types: the exact label strings, or each of their comma-separated parts."""
+    min_group_size: PositiveInt = 1
+    """Defect types with fewer test images are left out of one-vs-closest and one-vs-one."""
+
+
+def tasks(spec: Spec) -> list[str]:
     """The products, in the order of 1cls.csv."""
     chosen = choose(spec, list(dict.fromkeys(line["object"] for line in _split(spec))))
     return with_support(spec, chosen, Counter(row.label for row in rows(spec, chosen) if row.split == "train"))
 
 
-def inputs(spec, task=None):
+def inputs(spec: Spec, task: str | None = None) -> list[str]:
     """The split table and the product's normal images (None: both image directories and labels of each task)."""
     parts = ["Data/Images/Normal"] if task else ["Data/Images/Normal", "Data/Images/Anomaly", "image_anno.csv"]
     root = listing.require(spec["root"], [SPLIT], LAYOUT)
@@ -26,7 +39,7 @@ def inputs(spec, task=None):
     return [path.as_posix() for path in (root / SPLIT, *found) if path.exists()]
 
 
-def rows(spec, names=None):
+def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the products `names` (None: all), in the order of 1cls.csv; the group is "good" or the exact label."""
     lines = [line for line in _split(spec) if names is None or line["object"] in names]
     found = [Row(line["image"], line["object"], line["split"], NORMAL) for line in lines]
@@ -36,7 +49,7 @@ def rows(spec, names=None):
     return [row._replace(group=_label(row, labels)) if row.image_id in anomalous else row for row in present]
 
 
-def class_name(name):
+def class_name(name: str) -> str:
     """Name without its number; the circuit boards spelled out."""
     return product_name(name)
 
@@ -71,3 +84,33 @@ def _read(path, columns):
         if missing := columns - set(header):
             raise InputError(f"{path} lacks the columns {sorted(missing)}; its header is {header}")
         return list(reader)
+
+
+PUBLICATION = Publication(
+    "VisA",
+    "https://github.com/amazon-science/spot-diff",
+    (
+        Published(
+            "https://amazon-visual-anomaly.s3.us-west-2.amazonaws.com/VisA_20220922.tar",
+            1_929_840_640,
+            sha256="2eb8690c803ab37de0324772964100169ec8ba1fa3f7e94291c9ca673f40f362",
+        ),
+    ),
+    license=License("CC BY 4.0", "attribution", "https://creativecommons.org/licenses/by/4.0/"),
+)
+
+KIND = Kind(
+    section=VisA,
+    title=PUBLICATION.title,
+    anomalies="defects",
+    layout=LAYOUT,
+    prompts="industrial",
+    tasks=tasks,
+    inputs=inputs,
+    rows=rows,
+    class_name=class_name,
+    reading=0.07,  # JPEG of about 1500 x 1000
+    in_paper=True,
+    publication=PUBLICATION,
+    published_size=lambda spec: PublishedSize(12, 8659, 2162),
+)

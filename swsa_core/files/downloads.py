@@ -32,6 +32,27 @@ class Published(NamedTuple):
         return f"{self.size:,} bytes{digest}"
 
 
+class License(NamedTuple):
+    """A licence that a user accepts before a publication is fetched."""
+
+    name: str
+    terms: str
+    url: str
+
+
+class Publication(NamedTuple):
+    """A published data set: its directory is `inside` of the archive `files[0]`, with the other files put into it.
+
+    Sizes are those of the publishers' servers, digests those that torchvision, anomalib or the publisher give.
+    """
+
+    title: str
+    page: str
+    files: tuple[Published, ...]
+    inside: str = ""
+    license: License | None = None
+
+
 PUBLISHED = {
     # Size and MD5 are those of the publisher's server; the SHA-256 is of the file with that MD5.
     "adm_imagenet_256": Published(

@@ -10,27 +10,16 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.source import Work
 from swsa_core.basics.names import unique_slugs
 from swsa_core.config.study import Study
-from swsa_core.datasets import official
-from swsa_core.datasets.fetch import is_absent, published
+from swsa_core.datasets.fetch import is_absent, publications, published
 from swsa_core.detectors.scores import MOST_PARENTS
 from swsa_core.embedding.embed import share_threads
 from swsa_core.files import layout
 from swsa_core.files.downloads import published_at
 
 FLOAT32, FLOAT64 = 4, 8  # bytes
-# Published, {kind: (tasks, normal training images, test images)}: for data sets that are not on disk yet.
-OFFICIAL = {
-    "cub": (200, 5994, 5794),
-    "flowers": (102, 1020, 6149),
-    "mvtec_ad": (15, 3629, 1725),
-    "visa": (12, 8659, 2162),
-}
-FLOWERS_VAL = 1020  # images of the official validation split
 ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flowers
-# Seconds of one core. For reading and resizing an image, by kind of data set: 500 x 375 JPEG, 1024 x 1024 PNG, 1500 x 1000
-# JPEG; the same for a generated one; for a generated pixel to be compressed. START: of a job's interpreter, with
-# a network and without.
-READING, READING_OTHERS = {"cub": 0.007, "flowers": 0.007, "mvtec_ad": 0.09, "visa": 0.07, "digits": 0}, 0.02
+# Seconds of one core, beside `Kind.reading`: for a generated image to be read, for a generated pixel to be compressed, and for
+# a job's interpreter to start, with a network and without.
 READING_GENERATED = 0.0035
 COMPRESSING = 8e-8
 START_NETWORK, START = 8, 1
@@ -71,11 +60,10 @@ def size_on_disk(spec, seed=0, dataset=""):
 
 def official_size(spec):
     """`Size` of an official data set that is not on disk; with some of its tasks in proportion, so not exact."""
-    n_tasks, support, test = OFFICIAL[spec["kind"]]
-    if spec["kind"] == "flowers" and spec["real_split"] == "val":
-        test = FLOWERS_VAL
+    kind = datasets.kind_of(spec)
+    n_tasks, support, test = kind.published_size(spec)
     chosen = n_tasks if spec["tasks"] == "all" else len(set(spec["tasks"]))
-    if datasets.KINDS[spec["kind"]].ANOMALIES == "defects":
+    if kind.anomalies == "defects":
         test = round(test * chosen / n_tasks)
     return Size([None] * chosen, round(support * chosen / n_tasks), test)
 
@@ -211,7 +199,7 @@ def _tasks(sizes):
 
 
 def _reading(study, dataset):
-    return READING.get(study.datasets[dataset]["kind"], READING_OTHERS)
+    return datasets.kind_of(study.datasets[dataset]).reading
 
 
 def to_do(planned, is_done):
@@ -234,7 +222,7 @@ def device_seconds(job, speed, device, threads, workers="auto"):
 def downloads(study: Study) -> dict[str, int]:
     """{what `snakemake datasets weights` would fetch: bytes}: data sets whose root is empty, and published networks."""
     missing = {spec["kind"] for spec in published(study.config).values() if is_absent(spec) and not spec["archive"]}
-    sizes = {kind: sum(file.size for file in official.OFFICIAL[kind].files) for kind in sorted(missing)}
+    sizes = {kind: sum(file.size for file in publications()[kind].files) for kind in sorted(missing)}
     for name in study.generated:
         network, section = SOURCES[name].network, study.config["sources"][name]
         for path in network.files(section) if network else ():

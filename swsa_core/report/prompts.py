@@ -3,6 +3,7 @@
 import pandas as pd
 
 from swsa_core.candidates.prompts import ENSEMBLE, prompt_names, prompts
+from swsa_core.datasets import kind_of
 from swsa_core.evaluation.consensus import RANK_ENSEMBLE
 
 MINI_CLIP_NOTE = (
@@ -29,7 +30,7 @@ def prompt_parts(config, auroc, picks, class_names):
         settings = [setting for setting in dict.fromkeys(rows["setting"]) if setting]
         dataset = config["datasets"][name]
         clip = config["clip"]
-        untaught = clip["model"] == "mini:clip" and not clip["weights"] and dataset["kind"] != "digits"
+        untaught = clip["model"] == "mini:clip" and not clip["weights"] and not kind_of(dataset).mini_clip
         parts.append(
             {
                 "name": name,

@@ -17,15 +17,17 @@ SHARED = Path(__file__).parents[3] / "shared"
 
 
 def test_the_bundled_sets():
-    assert set(prompts.SET_OF_KIND) == set(datasets.KINDS)
-    assert set(prompts.SET_OF_KIND.values()) <= set(prompts.SETS)
+    assert {kind.prompts for kind in datasets.KINDS.values()} <= set(prompts.SETS)
     for name in prompts.SETS:
         pairs = prompts.read_set(name)
         prompts.check_templates(pairs)
         assert len(pairs) == 10 and len(set(prompts.prompt_names(pairs))) == 10
         assert pairs == prompts.resolve(name, "cub")
-    assert prompts.resolve("paper", "visa")[0] == ["a photo of a {}", "a photo of a {} with defect"]
-    assert prompts.resolve([("a {}", "b")], "visa") == [["a {}", "b"]]
+    assert prompts.resolve("paper", datasets.KINDS["visa"].prompts)[0] == [
+        "a photo of a {}",
+        "a photo of a {} with defect",
+    ]
+    assert prompts.resolve([("a {}", "b")], "industrial") == [["a {}", "b"]]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is absent")

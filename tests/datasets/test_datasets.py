@@ -80,7 +80,7 @@ def test_the_real_test_has_the_task_against_other_groups(tiny):
         assert len(rows) == len(groups) and normal in groups and len(set(groups)) > 1
         assert (index["split"].to_numpy()[rows] == "test").all()
         assert groups.tolist() == index["group"].to_numpy()[rows].tolist()
-        if datasets.KINDS[tiny["kind"]].ANOMALIES == "defects":
+        if datasets.kind_of(tiny).anomalies == "defects":
             assert normal == "good" and (index["class"].to_numpy()[rows] == task).all()
         else:
             assert normal == task and len(rows) == (index["split"] == "test").sum()
@@ -90,7 +90,7 @@ def test_tasks_can_be_chosen_and_a_typo_gets_near_matches(tiny):
     every = datasets.tasks(tiny)
     index = datasets.index({**tiny, "tasks": every[-1:]})
     assert set(index["class"][index["split"] == "train"]) == {every[-1]}
-    if datasets.KINDS[tiny["kind"]].ANOMALIES == "classes":
+    if datasets.kind_of(tiny).anomalies == "classes":
         assert set(index["class"]) == set(every)  # the others stay as anomalies
     with pytest.raises(InputError, match=f"{every[0]}x.*did you mean"):
         datasets.tasks({**tiny, "tasks": [every[0] + "x"]})

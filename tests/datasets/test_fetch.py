@@ -7,6 +7,7 @@ import shutil
 import tarfile
 import zipfile
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
 
@@ -20,8 +21,7 @@ from swsa_core.anomalies import tiny_imagenet
 from swsa_core.basics.errors import InputError
 from swsa_core.config.config import validate
 from swsa_core.datasets import fetch as fetch_dataset
-from swsa_core.datasets import mvtec_ad, official
-from swsa_core.datasets.official import FILES, OFFICIAL
+from swsa_core.datasets import mvtec_ad
 from swsa_core.files.downloads import Published
 
 CUB = ["001.Black_footed_Albatross", "002.Laysan_Albatross"]
@@ -32,7 +32,8 @@ TASKS = {
     "visa": ["candle", "pcb1"],
 }
 LICENSED = ("mvtec_ad", "visa")
-PUBLISHED = dict(OFFICIAL)
+PUBLISHED = fetch_dataset.publications()
+FILES = fetch_dataset.published_files()
 
 
 def packed(directory, content, name):
@@ -75,7 +76,7 @@ def make_archives(directory):
     }
     for table in ("imagelabels.mat", "setid.mat"):
         shutil.copy(trees / "flowers" / table, directory / table)
-    return {kind: packed(directory, content, OFFICIAL[kind].files[0].name) for kind, content in contents.items()}
+    return {kind: packed(directory, content, PUBLISHED[kind].files[0].name) for kind, content in contents.items()}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,11 @@ def publish(monkeypatch, kind, archive, urls=None):
         for file in PUBLISHED[kind].files
         for path in [archive if file == PUBLISHED[kind].files[0] else archive.parent / file.name]
     )
-    monkeypatch.setitem(OFFICIAL, kind, PUBLISHED[kind]._replace(files=tuple(official_files)))
+    publication = PUBLISHED[kind]._replace(files=tuple(official_files))
+    if kind in datasets.KINDS:
+        monkeypatch.setitem(datasets.KINDS, kind, replace(datasets.KINDS[kind], publication=publication))
+    else:
+        monkeypatch.setattr(tiny_imagenet, "PUBLICATION", publication)
 
 
 def digest(path, name):
@@ -175,7 +180,7 @@ def test_a_download_is_checked_where_it_is_fetched_and_where_it_is_unpacked(kind
     paths = [Path(path) for path in fetch_dataset.files(fetch_dataset.published(given)[key])]
     with served(kind, archives[kind], monkeypatch) as servers:
         for path in paths:
-            assert official.fetch_archive(path.name, path).read_bytes() == servers[path.name].content
+            assert fetch_dataset.fetch_archive(path.name, path).read_bytes() == servers[path.name].content
             assert len(servers[path.name].requests) == 2  # broken off once, and resumed
     fetch_dataset.fetch_dataset(given, key)
     assert read(given, kind) == EXPECTED[kind]
@@ -198,7 +203,7 @@ def test_an_own_archive_is_the_published_one(change, kind, archives, tmp_path):
     own = tmp_path / archives[kind].name
     content = own.read_bytes()
     own.write_bytes(content + b"x" if change == "a byte more" else content[:-1] + bytes([content[-1] ^ 1]))
-    file = OFFICIAL[kind].files[0]
+    file = fetch_dataset.publications()[kind].files[0]
     algorithm, label = ("sha256", "SHA-256") if file.sha256 else ("md5", "MD5")
     has = f"{len(content) + 1:,} bytes" if change == "a byte more" else f"{label} {digest(own, algorithm)}"
     with pytest.raises(InputError) as error:
@@ -279,7 +284,7 @@ def test_a_part_of_a_data_set_is_enough_where_the_config_needs_no_more(archives,
 
 @pytest.mark.parametrize("kind", LICENSED)
 def test_a_licence_is_accepted_in_the_config(kind, archives, tmp_path):
-    line = rf"datasets\.{kind}: {OFFICIAL[kind].title} is under CC BY.*creativecommons.*add `accept_license: true`"
+    line = rf"datasets\.{kind}: {PUBLISHED[kind].title} is under CC BY.*creativecommons.*add `accept_license: true`"
     with pytest.raises(InputError, match=line):
         fetch_dataset.to_fetch(config(tmp_path, archives, [kind], accept_license=False))
 
@@ -347,8 +352,8 @@ def test_a_failed_download_says_where_the_file_belongs(wrong, archives, tmp_path
         server.status = 404 if wrong == "no file" else 200
         server.content = b"short" if wrong == "a shorter file" else content[:-1] + b"x"
         with pytest.raises(InputError) as error:
-            official.fetch_archive("CUB_200_2011.tgz", tmp_path / "CUB_200_2011.tgz")
-    told = (server.url, str(tmp_path / "CUB_200_2011.tgz"), f"{len(content):,}", OFFICIAL["cub"].page, "`archive`")
+            fetch_dataset.fetch_archive("CUB_200_2011.tgz", tmp_path / "CUB_200_2011.tgz")
+    told = (server.url, str(tmp_path / "CUB_200_2011.tgz"), f"{len(content):,}", PUBLISHED["cub"].page, "`archive`")
     assert all(part in str(error.value) for part in told)
     assert not (tmp_path / "CUB_200_2011.tgz").exists()
 
@@ -363,18 +368,24 @@ def test_published_files_have_a_size_and_a_digest():
 # What `publish` does, for the processes of a workflow: Python imports it by this name when it starts.
 SITECUSTOMIZE = """
 import json
-from swsa_core.datasets.official import OFFICIAL
+from dataclasses import replace
+from swsa_core.anomalies import tiny_imagenet
+from swsa_core.datasets import KINDS
 from swsa_core.files.downloads import Published
 
-for kind, files in json.loads({files!r}).items():
-    OFFICIAL[kind] = OFFICIAL[kind]._replace(files=tuple(Published(*file) for file in files))
+for name, files in json.loads({files!r}).items():
+    published = tuple(Published(*file) for file in files)
+    if name in KINDS:
+        KINDS[name] = replace(KINDS[name], publication=KINDS[name].publication._replace(files=published))
+    else:
+        tiny_imagenet.PUBLICATION = tiny_imagenet.PUBLICATION._replace(files=published)
 """
 
 
 def publish_to_processes(directory, monkeypatch):
     """Let the processes started from now on know what is published in this one."""
     directory.mkdir(exist_ok=True)
-    files = json.dumps({kind: known.files for kind, known in OFFICIAL.items()})
+    files = json.dumps({kind: known.files for kind, known in fetch_dataset.publications().items()})
     (directory / "sitecustomize.py").write_text(SITECUSTOMIZE.format(files=files))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(directory), str(ROOT)]))
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import layouts
@@ -15,6 +16,7 @@ from swsa_core.anomalies.pool import sample_pool
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import SLUG, slug, unique_slugs
 from swsa_core.basics.seeding import rng
+from swsa_core.datasets import cub
 from swsa_core.datasets.support import check_bank, check_supports, split_support
 
 IDS = [f"{i}.png" for i in range(30)]
@@ -70,8 +72,9 @@ def test_a_bank_for_the_protocol_paper_alone_lacks_nothing(tmp_path):
 
 def test_supports_are_checked_with_one_listing_for_all_tasks(tmp_path, monkeypatch):
     calls = []
-    rows = datasets.cub.rows
-    monkeypatch.setattr(datasets.cub, "rows", lambda *args: calls.append(args) or rows(*args))
+    rows = cub.rows
+    monkeypatch.setattr(cub, "rows", lambda *args: calls.append(args) or rows(*args))
+    monkeypatch.setitem(datasets.KINDS, "cub", replace(cub.KIND, rows=cub.rows))
     for n_classes in (2, 20):
         names = [f"{i:03d}.Bird" for i in range(n_classes)]
         check_supports(config(layouts.spec("cub", layouts.cub(tmp_path / f"{n_classes}", names, make=layouts.touch))))

@@ -13,6 +13,7 @@ import pytest
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.versions import STAGE_VERSIONS
+from swsa_core.datasets import KINDS
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = Path(__file__).with_name("stage_digests.json")
@@ -135,6 +136,7 @@ def test_digest_ignores_docstrings_and_comments_only(tmp_path):
         ("cutpaste", {"generate.py", "cutpaste.py", "images.py", "seeding.py", "drawings.py"}),
         *((f"embed_{what}", {"_embed.py", "embed.py", "backbones.py", "networks.py", "transforms.py", "descriptors.py"})
           for what in ("images", "support", "anomalies", "pool")),
+        ("index_images", {"kind.py", "rows.py", *(f"{name}.py" for name in KINDS)}),
         ("report", {"read.py", "page.py", "contact_sheets.py"}),
         ("figures", {"read.py", "figures.py"}),
     ],
