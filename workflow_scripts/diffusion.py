@@ -14,6 +14,7 @@ from swsa_core.diffusion.generate import generate, invert_halves, made_by
 from swsa_core.diffusion.hspace import compile_network
 from swsa_core.files import store
 from swsa_core.files.images import prepared
+from swsa_core.files.machine import writing
 from swsa_core.report.contact_sheets import cross_sheet
 from workflow_scripts._job import job, progress
 
@@ -67,4 +68,5 @@ with job(snakemake):
         crossed = rows.read("images").reshape(n, m, side, side, 3)
         sheet = cross_sheet([seeds[i] for i in style_ids], [seeds[i] for i in content_ids], crossed)
         # Before the anomalies are whole: a job killed from here on finds them in its partial file, not removed by Snakemake.
-        Image.fromarray(sheet).save(snakemake.output.sheet)
+        with writing(snakemake.output.sheet):
+            Image.fromarray(sheet).save(snakemake.output.sheet)
