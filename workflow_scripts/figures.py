@@ -1,18 +1,17 @@
 from pathlib import Path
 
-from swsa_core.files import store
-from swsa_core.report import figures
+from swsa_core.report import figures, tables
 from swsa_core.report import style as figure_style
-from swsa_core.report.read import TEXT, read_sheets, read_supports, read_tables
+from swsa_core.report.read import read_sheets, read_supports, read_tables
 from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings
-    picks, table1, ranking = (store.read_table(path, text=TEXT) for path in (given.picks, given.table1, given.ranking))
+    picks, table1 = tables.PICKS.read(given.picks), tables.TABLE1.read(given.table1)
     supports = read_supports(given.supports)
     drawn = figures.study(
         read_tables("auroc", given.auroc),
-        ranking,
+        tables.RANKING.read(given.ranking),
         read_tables("confidence", given.confidence),
         table1,
         picks,

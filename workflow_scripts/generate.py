@@ -9,12 +9,14 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.files import store
 from swsa_core.files.images import prepared
+from swsa_core.files.machine import writing
 from swsa_core.report.contact_sheets import sheet_of_all
 from workflow_scripts.job import job, progress
 
 
 def write_sheet(images, parents):
-    Image.fromarray(sheet_of_all(task.seeds, images, parents)).save(snakemake.output.sheet)
+    with writing(snakemake.output.sheet):
+        Image.fromarray(sheet_of_all(task.seeds, images, parents)).save(snakemake.output.sheet)
 
 
 def write_made():

@@ -7,7 +7,7 @@ from swsa_core.files import layout, store
 from swsa_core.files.images import prepared
 from swsa_core.paper import figures as paper_figures
 from swsa_core.report import style as figure_style
-from swsa_core.report.read import TEXT
+from swsa_core.report import tables
 from workflow_scripts.job import job
 
 
@@ -29,7 +29,7 @@ def read_pairs(support_file, pairs_file, settings):
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings
     drawn = paper_figures.study(
-        store.read_table(given.ranking, text=TEXT),
+        tables.RANKING.read(given.ranking),
         [read_pairs(*files, settings) for files in zip(given.supports, given.pairs, strict=True)],
         {layout.dataset_of("tsne", path): store.read_table(path, tsne.COLUMNS, text=tsne.TEXT) for path in given.tsne},
         settings["candidate_order"],

@@ -15,8 +15,7 @@ with job(snakemake) as mine:
     def stacked(name, paths, text):
         return tables.stack({layout.dataset_of(name, path): store.read_table(path, text=text) for path in paths})
 
-    table1 = store.read_table(given.table1, tables.TABLE1, text=tables.TABLE1[:5])
-    ranking = store.read_table(given.ranking, tables.RANKING, text=tables.RANKING[:-2])
+    table1, ranking = tables.TABLE1.read(given.table1), tables.RANKING.read(given.ranking)
     made = {"table1": paper_tables.table1(table1, kinds), "table2": paper_tables.table2(ranking, kinds)}
     if given.total_variation:
         variation = stacked("total_variation", given.total_variation, total_variation.TEXT)
@@ -28,6 +27,6 @@ with job(snakemake) as mine:
     for path in map(Path, snakemake.output.tables):
         name = layout.fields_of("paper_table", path)["table"]
         cells = typeset.LAYOUTS[name](made[name])
-        store.write_table(path, made[name], getattr(paper_tables, name.upper()))
+        paper_tables.TABLES[name].write(path, made[name])
         store.write_text(path.with_suffix(".md"), typeset.markdown(cells, typeset.NOTES[name]))
         store.write_text(path.with_suffix(".tex"), typeset.latex(cells, typeset.NOTES[name]))

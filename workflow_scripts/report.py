@@ -8,7 +8,6 @@ from swsa_core.files import store
 from swsa_core.report import page as report
 from swsa_core.report import tables
 from swsa_core.report.read import (
-    TEXT,
     read_benchmarks,
     read_crosses,
     read_sheets,
@@ -33,9 +32,7 @@ def read_versions():
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings
     config = settings["config"]
-    picks, table1, pick_counts = (
-        store.read_table(path, text=TEXT) for path in (given.picks, given.table1, given.pick_counts)
-    )
+    picks = tables.PICKS.read(given.picks)
     supports = read_supports(given.supports)
     images, auroc = read_tables("images", given.images), read_tables("auroc", given.auroc)
     candidates = read_tables("candidates", given.candidates).query("selection == 'model'")
@@ -43,8 +40,8 @@ with job(snakemake) as mine:
     page = report.render(
         config=config,
         picks=picks,
-        table1=table1,
-        pick_counts=pick_counts,
+        table1=tables.TABLE1.read(given.table1),
+        pick_counts=tables.PICK_COUNTS.read(given.pick_counts),
         candidates=candidates,
         sheets=read_sheets(picks, supports, given.scores, config),
         auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,

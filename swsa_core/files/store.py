@@ -7,7 +7,7 @@ structure, and only the rows below its `done` attribute are trusted.
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from swsa_core.basics.errors import InputError
+from swsa_core.files.machine import check_room, fault, writing
 
 COPIED = 2**24  # bytes at a time
 
@@ -24,8 +25,8 @@ COPIED = 2**24  # bytes at a time
 class _Rows:
     """The columns of an open partial file; `done` is the number of rows written so far."""
 
-    def __init__(self, file, columns, total):
-        self._file, self._columns = file, columns
+    def __init__(self, file, path, columns, total):
+        self._file, self._path, self._columns, self._total = file, path, columns, total
         self.done = int(file.attrs["done"])
         self.kept, self.attributes = np.ones(total, bool), {}
 
@@ -35,10 +36,11 @@ class _Rows:
         if set(arrays) != set(self._columns) or len(set(lengths.values())) != 1:
             raise ValueError(f"expected rows of one length for {sorted(self._columns)}, received {lengths}")
         end = self.done + next(iter(lengths.values()))
-        for name, array in arrays.items():
-            self._file[name][self.done : end] = array
-        self._file.flush()  # a process killed from here on has handed over the rows; a crashed machine may lose them
-        self._count(end)
+        with writing(self._path, self.needed):
+            for name, array in arrays.items():
+                self._file[name][self.done : end] = array
+            self._file.flush()  # a process killed from here on has handed over the rows; a crashed machine may lose them
+            self._count(end)
 
     def read(self, name):
         """The rows of a column so far; text comes as str objects."""
@@ -46,7 +48,13 @@ class _Rows:
 
     def rewind(self, done):
         """Go back to row `done`: those from there on are to be written again."""
-        self._count(min(done, self.done))
+        with writing(self._path):
+            self._count(min(done, self.done))
+
+    @property
+    def needed(self):
+        """Bytes of the rows that are still to be written."""
+        return (self._total - self.done) * _row_bytes(self._columns)
 
     def keep(self, rows, **attributes):
         """Let the finished file hold only `rows`, (total,) bool, and `attributes` beside those given before."""
@@ -72,7 +80,8 @@ def writer(path, total, columns, header, constants=None, attributes=None, compre
     Raises ValueError when the block ends with fewer than `total` rows.
     """
     path = Path(path)
-    partial = _beside(path, ".partial")
+    with writing(path):
+        partial = _beside(path, ".partial")
     constants = {name: np.asarray(values) for name, values in (constants or {}).items()}
     identity = json.dumps(
         [header, total, {name: values.tolist() for name, values in constants.items()}], sort_keys=True, default=str
@@ -80,22 +89,20 @@ def writer(path, total, columns, header, constants=None, attributes=None, compre
     if partial.exists() and _identity(partial) != identity:
         log(f"{partial}: discarded, it is damaged or was begun with other inputs or settings")
         partial.unlink()
-    with h5py.File(partial, "a") as file:
-        if "identity" not in file:
-            for name, (shape, dtype) in columns.items():
-                file.create_dataset(name, (total, *shape), dtype)
-            _put(file, constants, attributes)
-            file.attrs["done"] = 0
-            file.flush()
-            file["identity"] = identity
-            file.flush()
-        rows = _Rows(file, columns, total)
+    with _open_to_write(partial, "a") as file:
+        with writing(partial):
+            if "identity" not in file:
+                _lay_out(file, total, columns, constants, attributes, identity)
+            rows = _Rows(file, partial, columns, total)
+        check_room(partial, rows.needed)
         if rows.done:
             log(f"{path}: going on after {rows.done} of {total} rows of an interrupted run")
         yield rows
         if rows.done != total:
             raise ValueError(f"{path}: {rows.done} rows were written, expected {total}")
-        with _replacing(path) as finished, h5py.File(finished, "w") as target:
+        plain = {name: column for name, column in columns.items() if name not in {*scratch, *compress}}
+        check_room(path, needed := int(rows.kept.sum()) * _row_bytes(plain))
+        with writing(path, needed), _replacing(path) as finished, _open_to_write(finished, "w") as target:
             for name in (name for name in columns if name not in scratch):
                 _copy(file[name], target, name, rows.kept, compressed=name in compress)
             kept = {name: values[rows.kept] for name, values in constants.items()}
@@ -108,10 +115,14 @@ def write(path, arrays, attributes=None, compress=()):
 
     compress: names of the arrays that are stored in gzip, a row a chunk.
     """
-    with _replacing(Path(path)) as finished, h5py.File(finished, "w") as file:
-        for name in compress:
-            _copy(arrays[name], file, name, np.ones(len(arrays[name]), bool), compressed=True)
-        _put(file, {name: np.asarray(values) for name, values in arrays.items() if name not in compress}, attributes)
+    plain = {name: np.asarray(values) for name, values in arrays.items() if name not in compress}
+    needed = sum(values.nbytes for values in plain.values() if values.dtype.kind not in "UO")
+    with writing(path, needed), _replacing(Path(path)) as finished:
+        check_room(path, needed)
+        with _open_to_write(finished, "w") as file:
+            for name in compress:
+                _copy(arrays[name], file, name, np.ones(len(arrays[name]), bool), compressed=True)
+            _put(file, plain, attributes)
 
 
 def read(path, names=None, without=()):
@@ -148,7 +159,8 @@ def count_rows(path, name):
 
 def open_file(path):
     """The HDF5 file at `path`, to read some rows of its arrays; it stays open until another one is asked for."""
-    return _open(str(path), os.getpid())
+    with _telling(path, "HDF5"):
+        return _open(str(path), os.getpid())
 
 
 def check_same(attributes, names):
@@ -174,7 +186,7 @@ def write_table(path, frame, columns):
     """Write a DataFrame as CSV with exactly `columns`, in that order. Raises ValueError when others are there."""
     if set(frame.columns) != set(columns):
         raise ValueError(f"{path}: expected columns {list(columns)}, received {list(frame.columns)}")
-    with _replacing(Path(path)) as finished:
+    with writing(path), _replacing(Path(path)) as finished:
         frame[list(columns)].to_csv(finished, index=False)
 
 
@@ -183,7 +195,7 @@ def read_table(path, columns=(), text=()):
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a CSV table: {error}") from error
+        raise InputError(fault(error, path, "read") or f"{path} cannot be read as a CSV table: {error}") from error
     if missing := set(columns) - set(frame.columns):
         raise InputError(f"{path} lacks the columns {sorted(missing)}; it has {list(frame.columns)}")
     return frame.fillna(dict.fromkeys(text, ""))
@@ -196,22 +208,50 @@ def write_json(path, value):
 
 def write_text(path, text):
     """Write `text` as UTF-8."""
-    with _replacing(Path(path)) as finished:
-        finished.write_text(text, encoding="utf-8")
+    content = text.encode()
+    with writing(path, len(content)), _replacing(Path(path)) as finished:
+        finished.write_bytes(content)
 
 
 def read_json(path):
-    """The value of a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The value of a JSON file. Raises InputError that names the file when it cannot be read."""
+    with _telling(path, "JSON"):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 @contextmanager
 def _reading(path):
+    with _telling(path, "HDF5"), h5py.File(path, "r") as file:
+        yield file
+
+
+@contextmanager
+def _telling(path, kind):
+    """Tell what the machine does to a file that is read from damage in it, which alone is to be deleted."""
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as HDF5 ({error}): delete it and run again") from error
+        yield
+    except InputError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # those that HDF5 and JSON have for damage
+        damage = (
+            f"{path} cannot be read as {kind}, it is damaged ({' '.join(str(error).split())}): delete it and run again"
+        )
+        raise InputError(fault(error, path, "read") or damage) from error
+
+
+@contextmanager
+def _open_to_write(path, mode):
+    """An HDF5 file that is open for writing. After an error, one that closing it brings, too, is passed over."""
+    with writing(path):
+        file = h5py.File(path, mode)
+    try:
+        yield file
+    except BaseException:
+        with suppress(OSError, RuntimeError):
+            file.close()
+        raise
+    with writing(path):
+        file.close()
 
 
 @lru_cache(maxsize=1)
@@ -237,16 +277,29 @@ def _beside(path, suffix):
 
 
 def _identity(partial):
+    """What a partial file was begun with, None where it is damaged. Raises InputError where the machine cannot read it."""
     try:
         with h5py.File(partial, "r") as file:
             return file["identity"][()].decode()
-    except BlockingIOError as error:
-        raise InputError(
-            f"{partial} is being written by another process, perhaps a job whose Snakemake was killed: wait for it or end it, "
-            "then run again"
-        ) from error
-    except (OSError, KeyError):
+    except (OSError, RuntimeError, KeyError) as error:
+        if sentence := fault(error, partial, "read"):
+            raise InputError(sentence) from error
         return None
+
+
+def _lay_out(file, total, columns, constants, attributes, identity):
+    """Make the columns of a partial file, and what is known in advance; with `identity` it is begun."""
+    for name, (shape, dtype) in columns.items():
+        file.create_dataset(name, (total, *shape), dtype)
+    _put(file, constants, attributes)
+    file.attrs["done"] = 0
+    file.flush()
+    file["identity"] = identity
+    file.flush()
+
+
+def _row_bytes(columns):
+    return sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in columns.values())
 
 
 def _put(file, arrays, attributes):

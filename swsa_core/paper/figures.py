@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.wording import shortened, words
 from swsa_core.evaluation.tsne import NORMAL, PREPARED, REAL
+from swsa_core.files.machine import writing
 from swsa_core.report.contact_sheets import thumbnail
 from swsa_core.report.style import INK, REFERENCE, STYLE, WIDTH, limits, looks, settle, styled
 
@@ -229,7 +230,8 @@ def tsne(projections, space):
 def save_pdf(figure, stem):
     """Write `stem`.pdf, text as text, the same bytes in every run."""
     settle(figure)
-    figure.savefig(f"{stem}.pdf", metadata={"CreationDate": None})
+    with writing(f"{stem}.pdf"):
+        figure.savefig(f"{stem}.pdf", metadata={"CreationDate": None})
 
 
 def _marker(colour, marker, size):

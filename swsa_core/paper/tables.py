@@ -12,33 +12,44 @@ import pandas as pd
 
 from swsa_core import metrics
 from swsa_core.datasets import KINDS
+from swsa_core.files.table import Table
 from swsa_core.paper.printed import printed
 from swsa_core.report import tables
 from swsa_core.strategies.select import COMBINED
 
 ALPHA = 0.05  # shared by the tests of Table 2 (Bonferroni)
 
-TABLE1 = (
-    ["dataset", "kind", "selection", "setting", "strategy", "protocol", "picks", "n_tasks", "pick_rate", "ties", "auroc"]
-    + ["printed_picks", "printed_n_tasks", "printed_auroc", "pick_rate_difference", "auroc_difference"]
-)  # fmt: skip
-TABLE2 = (
-    ["dataset", "kind", "selection", "setting", "protocol", "source", "n_anomalies", "tau", "p_value", "n_candidates"]
-    + ["tied_pairs", "n_tests", "threshold", "significant", "n_tasks_real", "n_tasks_synthetic"]
-    + ["printed_tau", "printed_p_value", "tau_difference"]
-)  # fmt: skip
-TABLE3 = (
-    ["dataset", "kind", "task", "space", "closest", "source", "support", "total_variation", "ceiling", "n_support"]
-    + ["n_real", "n_synthetic", "n_clusters", "printed_total_variation", "difference"]
-)  # fmt: skip
-TABLE3_ALL_TASKS = (
-    ["dataset", "kind", "space", "source", "support", "total_variation", "lowest", "highest", "ceiling", "n_tasks"]
-    + ["printed_total_variation"]
-)  # fmt: skip
-MVTEC_PROMPTS = (
-    ["dataset", "setting", "strategy", "protocol", "group", "picks", "n_tasks", "pick_rate", "ties", "auroc"]
-    + ["printed_picks", "printed_n_tasks"]
-)  # fmt: skip
+TABLE1 = Table(
+    "table1",
+    "dataset kind selection setting strategy protocol picks n_tasks pick_rate ties auroc printed_picks printed_n_tasks "
+    "printed_auroc pick_rate_difference auroc_difference",
+    numbers="picks n_tasks pick_rate ties auroc printed_picks printed_n_tasks printed_auroc pick_rate_difference "
+    "auroc_difference",
+)
+TABLE2 = Table(
+    "table2",
+    "dataset kind selection setting protocol source n_anomalies tau p_value n_candidates tied_pairs n_tests threshold "
+    "significant n_tasks_real n_tasks_synthetic printed_tau printed_p_value tau_difference",
+    numbers="tau p_value n_candidates tied_pairs n_tests threshold significant n_tasks_real n_tasks_synthetic "
+    "printed_tau printed_p_value tau_difference",
+)
+TABLE3 = Table(
+    "table3",
+    "dataset kind task space closest source support total_variation ceiling n_support n_real n_synthetic n_clusters "
+    "printed_total_variation difference",
+    numbers="total_variation ceiling n_support n_real n_synthetic n_clusters printed_total_variation difference",
+)
+TABLE3_ALL_TASKS = Table(
+    "table3_all_tasks",
+    "dataset kind space source support total_variation lowest highest ceiling n_tasks printed_total_variation",
+    numbers="total_variation lowest highest ceiling n_tasks printed_total_variation",
+)
+MVTEC_PROMPTS = Table(
+    "mvtec_prompts",
+    "dataset setting strategy protocol group picks n_tasks pick_rate ties auroc printed_picks printed_n_tasks",
+    numbers="picks n_tasks pick_rate ties auroc printed_picks printed_n_tasks",
+)
+TABLES = {table.name: table for table in (TABLE1, TABLE2, TABLE3, TABLE3_ALL_TASKS, MVTEC_PROMPTS)}
 
 
 def table1(table, kinds):
@@ -51,7 +62,7 @@ def table1(table, kinds):
     rows = _beside(rows, "table1", ["selection", "setting", "strategy", "kind"])
     rows["pick_rate_difference"] = rows["pick_rate"] - rows["printed_picks"] / rows["printed_n_tasks"]
     rows["auroc_difference"] = rows["auroc"] - rows["printed_auroc"]
-    return rows[TABLE1]
+    return rows[TABLE1.columns]
 
 
 def table2(ranking, kinds):
@@ -80,7 +91,7 @@ def table2(ranking, kinds):
     result = _beside(result, "table2", ["setting", "source", "kind", "n_anomalies"])
     result.loc[result["selection"] != "model", ["printed_tau", "printed_p_value"]] = np.nan
     result["tau_difference"] = result["tau"].map(cut_off) - result["printed_tau"]
-    return result[TABLE2]
+    return result[TABLE2.columns]
 
 
 def cut_off(value, digits=3):
@@ -101,7 +112,7 @@ def table3(variation, kinds, chosen):
     """
     rows = variation[variation["task"] == variation["dataset"].map(chosen)]
     rows = _beside(rows.assign(kind=rows["dataset"].map(kinds)), "table3", ["source", "kind"])
-    return rows.assign(difference=rows["total_variation"] - rows["printed_total_variation"])[TABLE3]
+    return rows.assign(difference=rows["total_variation"] - rows["printed_total_variation"])[TABLE3.columns]
 
 
 def table3_all_tasks(variation, kinds):
@@ -115,7 +126,7 @@ def table3_all_tasks(variation, kinds):
         n_tasks=("task", "nunique"),
     )
     rows = rows.reset_index().assign(kind=lambda rows: rows["dataset"].map(kinds))
-    return _beside(rows, "table3", ["source", "kind"])[TABLE3_ALL_TASKS]
+    return _beside(rows, "table3", ["source", "kind"])[TABLE3_ALL_TASKS.columns]
 
 
 def mvtec_prompts(selection, kinds):
@@ -130,7 +141,7 @@ def mvtec_prompts(selection, kinds):
     texture = np.array([task in textures[name] for name, task in zip(rows["dataset"], rows["task"], strict=True)], bool)
     parts = {"object": rows[~texture], "texture": rows[texture]}
     table = tables.stack({group: tables.table1(part) for group, part in parts.items() if len(part)}, "group")
-    return _beside(table[table["setting"] != ""], "mvtec_prompts", ["strategy", "group"])[MVTEC_PROMPTS]
+    return _beside(table[table["setting"] != ""], "mvtec_prompts", ["strategy", "group"])[MVTEC_PROMPTS.columns]
 
 
 def _beside(rows, name, keys):

@@ -1,12 +1,15 @@
-"""The table that `snakemake plan` prints: a row a stage, with what its jobs that are left cost."""
+"""The table that `snakemake plan` prints: a row per stage, with what its jobs that are left cost."""
 
 import math
+
+from tabulate import SEPARATING_LINE, tabulate
 
 from swsa_core.plan.jobs import TABLES
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 LAST = "tables, figures, report"  # row of all stages after the selection
 SUMS = ("jobs", "done", "passes", "flops", "device", "cpu", "disk")
+HEADER = ["stage", "jobs", "done", "passes", "FLOP", "device", "CPU", "disk", "memory"]
 
 
 def totals(planned, left, seconds):
@@ -38,19 +41,15 @@ def table(rows):
     """Lines of text: the rows of `totals` and their total."""
     total = {key: sum(row[key] for row in rows.values()) for key in SUMS}
     total["memory"] = max((row["memory"] for row in rows.values()), default=0)
-    cells = [["stage", "jobs", "done", "passes", "FLOP", "device", "CPU", "disk", "memory"]]
+    cells = []
     for name, row in (*rows.items(), ("total", total)):
         counts = [f"{row[key]:,.0f}" if row[key] else "" for key in ("jobs", "done", "passes")]
         times = [duration(row["device"]), duration(row["cpu"])]
         sizes = [scaled(row[key], "B") for key in ("disk", "memory")]
         cells.append([name, *counts, scaled(row["flops"]), *times, *sizes])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(values, widths[1:], strict=True))])
-        for name, *values in cells
-    ]
-    rule = "-" * len(lines[0])
-    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+    cells.insert(-1, SEPARATING_LINE)
+    align = ["left", *["right"] * (len(HEADER) - 1)]
+    return tabulate(cells, HEADER, disable_numparse=True, colalign=align).splitlines()
 
 
 def scaled(value, unit=""):

@@ -4,11 +4,13 @@ A candidate keeps its colour and marker in every figure; the shape of the marker
 """
 
 import io
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.markers import MarkerStyle
+
+from swsa_core.files.machine import writing
+from swsa_core.files.store import write_text
 
 # Of candidates: by Tol (2021), for colour-blind readers; sources of anomalies have others, in `paper_figures`.
 COLOURS = (
@@ -96,8 +98,9 @@ def svg(figure):
 @styled
 def save(figure, stem):
     """Write `stem`.svg and `stem`.png."""
-    Path(f"{stem}.svg").write_text(svg(figure), encoding="utf-8")
-    figure.savefig(f"{stem}.png")
+    write_text(f"{stem}.svg", svg(figure))
+    with writing(f"{stem}.png"):
+        figure.savefig(f"{stem}.png")
 
 
 def settle(figure):

@@ -7,21 +7,29 @@ import pandas as pd
 
 from swsa_core.evaluation.consensus import QUALITIES, RANK_ENSEMBLE
 from swsa_core.evaluation.evaluate import COMBINED
+from swsa_core.files.table import Table
 from swsa_core.metrics import exact_mean
 
 # So many tasks of a data set are shown one by one, as cards, panels and contact sheets; more are summarised.
 MOST_TASKS = 12
 
-TABLE1 = (
-    ["selection", "setting", "strategy", "protocol", "dataset"]  # selection: of a "model" or a "prompt"
-    + ["picks", "n_tasks", "pick_rate", "auroc", "ties", "synthetic_auroc"]
-)  # fmt: skip
-PICKS = (
-    ["dataset", "selection", "task", "source", "protocol", "recommended", "candidate", "n_tied", "synthetic_auroc", "p_best"]
-    + ["low", "high", "saturated", "warning", "n_normal", "n_anomalous", "setting", "real_auroc", "best_auroc", "right"]
-)  # fmt: skip
-PICK_COUNTS = ["dataset", "selection", "setting", "strategy", "protocol", "candidate", "tasks"]
-RANKING = ["dataset", "selection", "validation", "protocol", "setting", "n_anomalies", "candidate", "auroc", "n_tasks"]
+TABLE1 = Table(  # selection: of a "model" or a "prompt"
+    "table1",
+    "selection setting strategy protocol dataset picks n_tasks pick_rate auroc ties synthetic_auroc",
+    numbers="picks n_tasks pick_rate auroc ties synthetic_auroc",
+)
+PICKS = Table(
+    "picks",
+    "dataset selection task source protocol recommended candidate n_tied synthetic_auroc p_best low high saturated "
+    "warning n_normal n_anomalous setting real_auroc best_auroc right",
+    numbers="recommended n_tied synthetic_auroc p_best low high saturated n_normal n_anomalous real_auroc best_auroc right",
+)
+PICK_COUNTS = Table("pick_counts", "dataset selection setting strategy protocol candidate tasks", numbers="tasks")
+RANKING = Table(
+    "ranking",
+    "dataset selection validation protocol setting n_anomalies candidate auroc n_tasks",
+    numbers="auroc n_tasks",
+)
 STAGE_COSTS = ["stage", "jobs", "seconds", "longest", "peak_mb"]
 
 
@@ -53,7 +61,7 @@ def table1(selection):
         ties=("tied", "sum"),
         synthetic_auroc=("synthetic_auroc", "mean"),
     )
-    return table.assign(pick_rate=table["picks"] / table["n_tasks"]).reset_index()[TABLE1]
+    return table.assign(pick_rate=table["picks"] / table["n_tasks"]).reset_index()[TABLE1.columns]
 
 
 def picks(selection, auroc, protocols, strategies):
@@ -80,7 +88,7 @@ def picks(selection, auroc, protocols, strategies):
     synthetic = (auroc["validation"] != "real") & (auroc["n_anomalies"].astype(str) == "all")
     counts = auroc[synthetic].rename(columns={"validation": "source"})
     keys = ["dataset", "selection", "task", "candidate", "source", "protocol"]
-    return rows.merge(counts[[*keys, "n_normal", "n_anomalous"]], on=keys, how="left", validate="m:1")[PICKS]
+    return rows.merge(counts[[*keys, "n_normal", "n_anomalous"]], on=keys, how="left", validate="m:1")[PICKS.columns]
 
 
 def shown(picks):
@@ -96,7 +104,7 @@ def pick_counts(selection):
     group = counts.groupby(keys, sort=False).ngroup()
     return (
         counts.assign(group=group)
-        .sort_values(["group", "tasks"], ascending=[True, False], kind="stable")[PICK_COUNTS]
+        .sort_values(["group", "tasks"], ascending=[True, False], kind="stable")[PICK_COUNTS.columns]
         .reset_index(drop=True)
     )
 
@@ -106,7 +114,7 @@ def ranking(auroc):
 
     auroc: rows of auroc.csv of all data sets, with a column dataset.
     """
-    keys = RANKING[:-2]
+    keys = RANKING.columns[:-2]
     rows = auroc[auroc["candidate"] != RANK_ENSEMBLE]
     rows = rows.assign(n_anomalies=rows["n_anomalies"].astype(str))
     return rows.groupby(keys, sort=False).agg(auroc=("auroc", exact_mean), n_tasks=("task", "nunique")).reset_index()

@@ -303,8 +303,8 @@ WRONG = {
         None,
         r"does not hold what datasets\.cub needs: images\.txt .* names 1 images that are not",
     ),
-    "that leads out": (None, "would land outside its directory"),
-    "that was cut off": (None, "is damaged"),
+    "that leads out": (None, "outside the destination"),
+    "that was cut off": (None, "it is damaged"),
 }
 
 
@@ -319,7 +319,7 @@ def test_nothing_is_left_of_an_archive(what, archives, tmp_path, monkeypatch):
         extra = {"CUB_200_2011/../../up": b"bad"} if what == "that leads out" else {}
         packed(tmp_path / "in", {"CUB_200_2011": tree} | extra, "a.tgz")
     if what == "that was cut off":
-        archive.write_bytes(archive.read_bytes()[:-20])
+        archive.write_bytes(archive.read_bytes()[:-1000])
     publish(monkeypatch, "cub", archive)
     with pytest.raises(InputError, match=message):
         fetch_dataset.fetch_dataset(config(tmp_path / "out", archives | {"cub": archive}, ["cub"]), "datasets.cub")

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swsa_core.files import store
 from swsa_core.metrics import kendall_tau
 from swsa_core.paper import tables as paper_tables
 from swsa_core.paper import typeset
@@ -66,7 +65,7 @@ def ranking_of(setting, source, kind, sizes):
                 rows.append(
                     known | {"validation": "real", "protocol": "", "setting": setting, "n_anomalies": "all", "auroc": x}
                 )
-    return pd.DataFrame(rows)[tables.RANKING]
+    return pd.DataFrame(rows)[tables.RANKING.columns]
 
 
 @pytest.mark.parametrize("setting", ["one_vs_closest", "one_vs_rest"])
@@ -77,7 +76,7 @@ def test_table2_of_the_printed_concordances_is_the_printed_one(setting, source, 
     table = paper_tables.table2(
         ranking_of(setting, source, kind, {row["n_anomalies"]: row["tau"] for row in mine}), {kind: kind}
     )
-    assert list(table.columns) == paper_tables.TABLE2 and len(table) == 3
+    assert list(table.columns) == paper_tables.TABLE2.columns and len(table) == 3
     assert (table["tau_difference"] == 0).all()
     assert table["p_value"].to_numpy() == pytest.approx(table["printed_p_value"].to_numpy(), rel=0.006)
     assert (table["n_candidates"] == 10).all() and (table["tied_pairs"] == 0).all()
@@ -93,7 +92,7 @@ def study_ranking(selection="model", sources=("diffusion", "cutpaste", "tiny_ima
     for validation, protocol, setting, size in sets:
         for name, auroc in zip(names, generator.random(len(names)), strict=True):
             rows.append(["birds", selection, validation, protocol, setting, size, name, auroc, 7])
-    return pd.DataFrame(rows, columns=tables.RANKING)
+    return pd.DataFrame(rows, columns=tables.RANKING.columns)
 
 
 def test_the_papers_study_has_nine_tests_for_each_real_ranking():
@@ -167,7 +166,7 @@ def first():
 
 
 def test_table1_stands_beside_the_printed_one(first):
-    assert list(first.columns) == paper_tables.TABLE1
+    assert list(first.columns) == paper_tables.TABLE1.columns
     row = first.query("dataset == 'birds' and strategy == 'swsa_cutpaste'").iloc[0]
     assert (row["picks"], row["n_tasks"], row["ties"], row["auroc"]) == (3, 4, 3, pytest.approx(0.675))
     assert (row["printed_picks"], row["printed_n_tasks"], row["printed_auroc"]) == (60, 200, 0.743)
@@ -186,7 +185,7 @@ def test_every_printed_row_finds_its_place():
     rows = printed("table1")
     names = {kind: name for name, kind in KINDS.items()} | {"visa": "visa"}
     made = rows.assign(dataset=rows["kind"].map(names), protocol="", pick_rate=0.5, ties=0, synthetic_auroc=0.5)
-    table = paper_tables.table1(made[tables.TABLE1], {name: kind for kind, name in names.items()})
+    table = paper_tables.table1(made[tables.TABLE1.columns], {name: kind for kind, name in names.items()})
     assert len(table) == len(rows) == 88
     assert (table["auroc_difference"] == 0).all()
     pd.testing.assert_series_equal(table["picks"], table["printed_picks"], check_names=False)
@@ -207,7 +206,7 @@ def variation():
 
 def test_table3_is_about_the_chosen_tasks():
     table = paper_tables.table3(variation(), KINDS, {"birds": "c|d"})
-    assert list(table.columns) == paper_tables.TABLE3
+    assert list(table.columns) == paper_tables.TABLE3.columns
     assert set(table["dataset"]) == {"birds"} and set(table["task"]) == {"c|d"} and len(table) == 4
     of_diffusion = table[table["source"] == "diffusion"]
     assert (of_diffusion["printed_total_variation"] == 1.257).all()
@@ -217,7 +216,7 @@ def test_table3_is_about_the_chosen_tasks():
 
 def test_table3_over_all_tasks_is_their_mean():
     table = paper_tables.table3_all_tasks(variation(), KINDS)
-    assert list(table.columns) == paper_tables.TABLE3_ALL_TASKS and len(table) == 8
+    assert list(table.columns) == paper_tables.TABLE3_ALL_TASKS.columns and len(table) == 8
     assert table["total_variation"].to_numpy() == pytest.approx(0.55)
     assert (table["n_tasks"] == 2).all()
     assert (table[["lowest", "highest"]].to_numpy() == [0.5, 0.6]).all()
@@ -230,7 +229,7 @@ def test_objects_and_textures_add_up_to_the_prompt_rows():
     models = selection_of("goods", {"swsa_diffusion": ("diffusion", [1] * 5)}, products)
     others = selection_of("birds", strategies, products, "prompt")
     table = paper_tables.mvtec_prompts(pd.concat([prompts, models, others]), KINDS)
-    assert list(table.columns) == paper_tables.MVTEC_PROMPTS
+    assert list(table.columns) == paper_tables.MVTEC_PROMPTS.columns
     counts = table.set_index(["strategy", "group"])[["picks", "n_tasks"]]
     assert counts.loc[("swsa_diffusion", "texture")].tolist() == [0, 3]
     assert counts.loc[("swsa_diffusion", "object")].tolist() == [2, 2]
@@ -299,6 +298,6 @@ def test_cells_show_ours_and_the_printed_value(layouts):
 
 
 def test_the_tables_survive_their_files(first, tmp_path):
-    store.write_table(tmp_path / "table1.csv", first, paper_tables.TABLE1)
-    again = store.read_table(tmp_path / "table1.csv", text=paper_tables.TABLE1[:6])
+    paper_tables.TABLE1.write(tmp_path / "table1.csv", first)
+    again = paper_tables.TABLE1.read(tmp_path / "table1.csv")
     pd.testing.assert_frame_equal(again, first, check_dtype=False)
