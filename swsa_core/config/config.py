@@ -41,7 +41,7 @@ COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
 
 class Config(Section):
     seed: Annotated[int, Field(ge=0)] = 0
-    """Of every random draw, together with the names of what is drawn for."""
+    """Seed of every random draw; each draw also depends on the names it is made for."""
     results: PlainPath = Path("results")
     """Directory of everything that is computed; several studies live side by side."""
     datasets: Annotated[dict[str, AnyDataset], Field(min_length=1), Removable]
@@ -59,7 +59,7 @@ class Config(Section):
     preparation: Preparation | Literal["original"] = Preparation()
     """How images are prepared for the generators, and with them a synthetic validation set; original: not at all."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the networks: auto is bfloat16 on a GPU and float32 on a CPU."""
+    """Number format of the networks; auto is bfloat16 on a GPU and float32 on a CPU."""
     runtime: Runtime = Runtime()
     """How jobs run; nothing is computed again after an edit."""
     evaluation: Evaluation = Evaluation()

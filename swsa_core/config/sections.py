@@ -166,7 +166,7 @@ class Candidate(Section):
     crop: PositiveInt | None = None
     """Side in pixels of the central crop that the network sees."""
     interpolation: Literal["bilinear", "bicubic"] | None = None
-    """Of the resizing."""
+    """Interpolation used when resizing."""
 
     @model_validator(mode="before")
     @classmethod

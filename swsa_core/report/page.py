@@ -124,7 +124,7 @@ def warnings(picks, skipped):
     if len(saturated):
         text = (
             "Several candidates separate every synthetic anomaly from every normal image (synthetic AUROC 1). "
-            "The one listed first in the config is picked; these anomalies are too easy to tell the candidates apart."
+            "The one listed first in the config is picked; these anomalies are so easy that they cannot separate the candidates."
         )
         told.append(
             {"title": f"Saturated: {len(saturated)} of {len(rows)} picks", "text": text, "tasks": _tasks(saturated)}
