@@ -12,7 +12,7 @@ help:
 	@echo "make lint          ruff, snakefmt, snakemake --lint"
 	@echo "make bench         print the benchmarks' ratios (precision.py and seeds.py need images: see their --help)"
 	@echo "make lock          resolve requirements.lock anew from pyproject.toml"
-	@echo "make schema        write config/config.schema.json anew"
+	@echo "make schema        write config/config.schema.json and config/README.md from the code"
 	@echo "make install-mini  copy newly trained small models to models/mini"
 
 # Installs only when the lock differs from the one that was installed last.
@@ -49,7 +49,7 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --extra dev pyproject.toml -o requirements.lock
 
 schema: setup
-	$(BIN)/python -m swsa_core.config.config
+	$(BIN)/python -m swsa_core.config
 
 install-mini:
 	cp resources/mini_models/*.safetensors resources/mini_models/*.json models/mini/

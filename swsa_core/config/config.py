@@ -1,7 +1,7 @@
 """The whole config: its sections, and what must hold between them.
 
-`validate` turns the merged YAML into a plain dict with every default filled in. `python -m swsa_core.config.config` writes the
-JSON schema that editors use to complete and check config files.
+`validate` turns the merged YAML into a plain dict with every default filled in. `python -m swsa_core.config` writes the JSON
+schema, which editors use to complete and check config files, and config/README.md, which describes every key.
 """
 
 import json
@@ -17,6 +17,7 @@ from swsa_core.basics.section import PlainPath, Removable, Section, Several, inc
 from swsa_core.candidates import prompts
 from swsa_core.config.datasets import AnyDataset, Support
 from swsa_core.config.errors import sentences
+from swsa_core.config.reference import markdown
 from swsa_core.config.sections import (
     KNN,
     Candidate,
@@ -34,6 +35,7 @@ from swsa_core.config.sections import (
 )
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
+REFERENCE = SCHEMA.with_name("README.md")
 RESERVED_NAMES = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
 POOLS = ("tiny_imagenet", "procedural")
 COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
@@ -246,10 +248,11 @@ def validate(config):
     return plain
 
 
-def schema():
-    """JSON schema of the config, as text."""
+def schema() -> str:
+    """The JSON schema of the config, the text of config/config.schema.json."""
     return json.dumps(Config.model_json_schema(), indent=1) + "\n"
 
 
-if __name__ == "__main__":
-    SCHEMA.write_text(schema(), encoding="utf-8")
+def reference() -> str:
+    """The description of every key, the text of config/README.md."""
+    return markdown(Config.model_json_schema())
