@@ -22,8 +22,8 @@ from swsa_core.report.tables import MOST_TASKS
 OPEN_SHEETS = 3
 # The paper's tables by the names of their files.
 PAPER_TABLES = {
-    "table1": "Table 1, picks of each strategy",
-    "table2": "Table 2, ranking of the candidates",
+    "table1": "Table 1, the picks of each strategy",
+    "table2": "Table 2, how the candidates are ranked",
     "table3": "Table 3, total variation of one task of each data set",
     "table3_all_tasks": "Table 3 over all tasks",
     "mvtec_prompts": "Prompts for the objects and the textures of MVTec-AD",
