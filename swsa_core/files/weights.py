@@ -1,4 +1,4 @@
-"""Files of weights: read without executing anything of theirs, and loaded exactly."""
+"""Files of weights: read without executing anything in them, and loaded exactly."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ MINI_WEIGHTS = Path(__file__).parents[2] / "models" / "mini"  # the bundled mode
 
 
 def load_weights(module, path, head=()):
-    """Load a state dict from safetensors or a torch file into `module`, exactly, keys of the head aside."""
+    """Load a state dict from safetensors or a torch file into `module`, exactly, except for the keys of the head."""
     wanted = {name: value for name, value in module.state_dict().items() if not name.startswith(head)}
     given = _state_dict(path)
     if not any(name.startswith(TOWER) for name in wanted):  # the image tower alone, perhaps out of a CLIP model

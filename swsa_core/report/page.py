@@ -124,7 +124,8 @@ def warnings(picks, skipped):
     if len(saturated):
         text = (
             "Several candidates separate every synthetic anomaly from every normal image (synthetic AUROC 1). "
-            "The one listed first in the config is picked; these anomalies are so easy that they cannot separate the candidates."
+            "The one listed first in the config is picked; these anomalies are so easy that they cannot separate the "
+            "candidates."
         )
         told.append(
             {"title": f"Saturated: {len(saturated)} of {len(rows)} picks", "text": text, "tasks": _tasks(saturated)}
@@ -157,7 +158,7 @@ def large(value):
 
 
 def duration(seconds):
-    """Seconds for people.
+    """A time in seconds as people write it.
 
     >>> duration(4.25), duration(75), duration(7384)
     ('4.2 s', '1 min 15 s', '2 h 3 min')
