@@ -45,29 +45,30 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of every random draw; each draw also depends on the names it is made for."""
     results: PlainPath = Path("results")
-    """Directory of everything that is computed; several studies live side by side."""
+    """Directory for everything that is computed. Several studies can live side by side in directories of their own."""
     datasets: Annotated[dict[str, AnyDataset], Field(min_length=1), Removable]
-    """Data sets by a name of your own, each with its `kind`."""
+    """The data sets, each under a name of your own and with its `kind`."""
     support: Support = Support()
-    """The normal images that a task may use."""
+    """How many normal images of each task serve as seeds."""
     sources: Annotated[Sources, Removable]
-    """Sources of synthetic anomalies; leave one out to skip it."""
+    """The ways to make synthetic anomalies. A source that is left out is not used; the first one makes the recommendation."""
     candidates: Annotated[list[Candidate], Field(min_length=1)]
-    """Detectors to choose from; on a tie the one listed first is picked, so list the largest first."""
+    """The detectors to choose from. On a tie the one listed first is picked, so list the largest first."""
     knn: KNN = KNN()
-    """The anomaly score of every candidate."""
+    """How the anomaly score of every candidate is computed."""
     clip: Clip | None = None
-    """CLIP model whose prompts are chosen among; left out, no prompt is selected."""
+    """The CLIP model among whose prompts SWSA chooses. If left out, no prompt is selected."""
     preparation: Preparation | Literal["original"] = Preparation()
-    """How images are prepared for the generators, and with them a synthetic validation set; original: not at all."""
+    """How images are prepared before synthetic anomalies are made from them and compared with them; `original` leaves them
+    as they are."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the networks; auto is bfloat16 on a GPU and float32 on a CPU."""
     runtime: Runtime = Runtime()
-    """How jobs run; nothing is computed again after an edit."""
+    """How jobs run. No edit of this section makes a job run again."""
     evaluation: Evaluation = Evaluation()
-    """How candidates are compared."""
+    """How candidates are compared with each other."""
     figures: Figures = Figures()
-    """Which tasks the paper's figures show, and how many images."""
+    """Which tasks the paper's figures show, and how many images of them."""
     strategies: Annotated[list[str], *Several] | None = None
     """How a candidate is picked: largest_model, random, swsa_<source>, with `clip` also default_prompt and prompt_ensemble;
     all that sources and `clip` allow when left out. The first swsa_<source> makes the recommendation. Beyond the paper,

@@ -17,7 +17,14 @@ a key that may be left out. A section whose default is a dash is filled in from 
 some kinds of data sets have a key, the kinds stand behind it in brackets. `make schema` writes this file from the
 descriptions in the code.
 """
-SIMPLE_TYPES = {"integer": "integer", "number": "number", "boolean": "true or false", "null": "null", "string": "text"}
+SIMPLE_TYPES = {
+    "integer": "integer",
+    "number": "number",
+    "boolean": "true or false",
+    "null": "null",
+    "string": "text",
+    "object": "mapping",
+}
 BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
 OF_KIND = "What the data set is; it decides which of the other keys there are."
 
@@ -134,13 +141,13 @@ def _type(value):
         items = _type(value["items"]).replace("list of", "lists of", 1)
         exact = "minItems" in value and value["minItems"] == value.get("maxItems")
         return f"list of {value['minItems']} × {items}" if exact else f"list of {items}"
-    if value.get("type") == "object":
+    if value.get("type") == "object" and isinstance(value.get("additionalProperties"), dict):
         return f"mapping: name → {_type(value['additionalProperties'])}"
     if value.get("format") == "path":
         return "path"
     bounds = [f"{words} {value[key]}" for key, words in BOUNDS.items() if key in value]
     bounds += [f"a multiple of {value['multipleOf']}"] if "multipleOf" in value else []
-    return SIMPLE_TYPES[value["type"]] + (f" ({', '.join(bounds)})" if bounds else "")
+    return SIMPLE_TYPES.get(value.get("type"), "anything") + (f" ({', '.join(bounds)})" if bounds else "")
 
 
 def _joined(types):
