@@ -1,4 +1,4 @@
-"""Unpacking published archives: whatever an archive says, nothing lands outside its directory or fills the disk."""
+"""Unpacking archives of others: whatever an archive says, nothing lands outside its directory or fills the disk."""
 
 import gzip
 import lzma

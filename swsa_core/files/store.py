@@ -147,12 +147,12 @@ def count_rows(path, name):
 
 
 def open_file(path):
-    """The HDF5 file at `path`, for reading some rows of its arrays; it stays open until another file is asked for."""
+    """The HDF5 file at `path`, to read some rows of its arrays; it stays open until another one is asked for."""
     return _open(str(path), os.getpid())
 
 
 def check_same(attributes, names):
-    """Raise InputError, which names two files, if they differ in one of the attributes `names`.
+    """Raise InputError, naming two files, where they differ in one of the attributes `names`.
 
     attributes: {path: attributes of that file}.
     """
@@ -166,12 +166,12 @@ def check_same(attributes, names):
 
 
 def text_type(n_bytes):
-    """The dtype of a column of text, at most `n_bytes` of UTF-8 per row."""
+    """dtype of a column of text, at most `n_bytes` of UTF-8 a row."""
     return h5py.string_dtype("utf-8", n_bytes)
 
 
 def write_table(path, frame, columns):
-    """Write a DataFrame as CSV with exactly `columns`, in that order. Raises ValueError if there are others."""
+    """Write a DataFrame as CSV with exactly `columns`, in that order. Raises ValueError when others are there."""
     if set(frame.columns) != set(columns):
         raise ValueError(f"{path}: expected columns {list(columns)}, received {list(frame.columns)}")
     with _replacing(Path(path)) as finished:

@@ -1,4 +1,4 @@
-"""The table that `snakemake plan` prints: one row per stage, with the cost of its remaining jobs."""
+"""The table that `snakemake plan` prints: a row a stage, with what its jobs that are left cost."""
 
 import math
 
