@@ -68,7 +68,7 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     """How candidates are compared with each other."""
     figures: Figures = Figures()
-    """Which tasks the paper's figures show, and how many images of them."""
+    """Which tasks the paper's figures show, and how many images."""
     strategies: Annotated[list[str], *Several] | None = None
     """How a candidate is picked: largest_model, random, swsa_<source>, with `clip` also default_prompt and prompt_ensemble;
     all that sources and `clip` allow when left out. The first swsa_<source> makes the recommendation. Beyond the paper,

@@ -158,7 +158,7 @@ def large(value):
 
 
 def duration(seconds):
-    """A time in seconds as people write it.
+    """Seconds for people.
 
     >>> duration(4.25), duration(75), duration(7384)
     ('4.2 s', '1 min 15 s', '2 h 3 min')
