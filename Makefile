@@ -5,14 +5,14 @@ BIN = .venv/bin
 .PHONY: help setup demo test test-all lint lock bench install-mini schema
 
 help:
-	@echo "make demo          install, run the embedded example, say where its report is"
-	@echo "make test          install, lint, run all tests but studies of real images"
-	@echo "make test-all      those too"
+	@echo "make demo          install, run the demo, and print the path of its report"
+	@echo "make test          install, lint, and run all tests except whole studies of real images"
+	@echo "make test-all      the same with whole studies of real images"
 	@echo "make setup         install into .venv from requirements.lock"
 	@echo "make lint          ruff, snakefmt, snakemake --lint"
-	@echo "make bench         print the benchmarks' ratios (precision.py and seeds.py need images: see their --help)"
-	@echo "make lock          resolve requirements.lock anew from pyproject.toml"
-	@echo "make schema        write config/config.schema.json anew"
+	@echo "make bench         run the benchmarks (precision.py and seeds.py need images: see their --help)"
+	@echo "make lock          write requirements.lock anew from pyproject.toml"
+	@echo "make schema        write config/config.schema.json and config/README.md from the code"
 	@echo "make install-mini  copy newly trained small models to models/mini"
 
 # Installs only when the lock differs from the one that was installed last.
@@ -49,7 +49,7 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --extra dev pyproject.toml -o requirements.lock
 
 schema: setup
-	$(BIN)/python -m swsa_core.config.config
+	$(BIN)/python -m swsa_core.config
 
 install-mini:
 	cp resources/mini_models/*.safetensors resources/mini_models/*.json models/mini/

@@ -82,9 +82,11 @@ def cpu_seconds():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=3, help="dry runs of the 329 tasks, of which the median counts")
-    parser.add_argument("--factors", type=int, nargs="+", default=[1, 10], help="times as many tasks as the paper has")
-    parser.add_argument("--keep", type=Path, help="directory for the stub trees, kept and used again")
+    parser.add_argument("--runs", type=int, default=3, help="number of dry runs of the 329 tasks; the median counts")
+    parser.add_argument(
+        "--factors", type=int, nargs="+", default=[1, 10], help="multiples of the number of tasks in the paper"
+    )
+    parser.add_argument("--keep", type=Path, help="directory in which the stub trees are kept and used again")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         directory = arguments.keep or Path(temporary)

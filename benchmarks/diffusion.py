@@ -208,16 +208,21 @@ def main():
     gpu = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if gpu else "cpu")
-    parser.add_argument("--dtype", default="bfloat16" if gpu else "float32", help="of the network")
+    parser.add_argument("--dtype", default="bfloat16" if gpu else "float32", help="number format of the network")
     parser.add_argument(
-        "--compare", type=int, default=2 if gpu else 4, help="side of the grid of all three ways; 0: none"
+        "--compare",
+        type=int,
+        default=2 if gpu else 4,
+        help="side of the grid on which all three ways are compared; 0 leaves the comparison out",
     )
-    parser.add_argument("--grid", type=int, default=10, help="side of the grid of ours alone, on a GPU")
+    parser.add_argument("--grid", type=int, default=10, help="side of the grid on which ours runs alone, on a GPU")
     parser.add_argument("--steps", type=int, default=50 if gpu else 10)
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2, help="of the CPU")
+    parser.add_argument("--threads", type=int, default=2, help="number of CPU threads")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--profile", action="store_true", help="print the dearest operations of three steps of ours")
+    parser.add_argument(
+        "--profile", action="store_true", help="print the most expensive operations of three steps of ours"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

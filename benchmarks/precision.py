@@ -2,7 +2,7 @@
 
     python benchmarks/precision.py --kind flowers --root data/flowers102 --model torchvision:squeezenet1_1
 
-prints the mean AUROC of both, the largest change of one class, the relative difference of the features and images a
+prints the mean AUROC of both, the largest change of one class, the relative difference of the features and images per
 second.
 """
 
@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--kind", choices=["cub", "flowers", "classes"], required=True)
     parser.add_argument("--root", required=True, help="directory of the data set")
     parser.add_argument("--model", default="torchvision:squeezenet1_1", help="family:model")
-    parser.add_argument("--weights", help="local weights instead of the library's download")
+    parser.add_argument("--weights", help="local file of weights instead of the library's download")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batch-size", type=int, default=32)
     options = parser.parse_args()

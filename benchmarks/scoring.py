@@ -7,7 +7,7 @@ own.
 
     python benchmarks/scoring.py [--tasks 40] [--runs 5] [--threads 2]
 
-`--tasks` limits the slow side to that many tasks, evenly spread; its time is then scaled and said to be.
+`--tasks` limits the slow side to that many tasks, evenly spread; its time is then scaled up, and the output says so.
 """
 
 import argparse
@@ -103,11 +103,16 @@ def _peak():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", type=int, default=N_CLASSES, help="tasks on the slow side (default: all)")
+    parser.add_argument("--tasks", type=int, default=N_CLASSES, help="number of tasks on the slow side (default: all)")
     parser.add_argument(
-        "--runs", type=int, default=5, help="runs of our side after a first one; the median is compared"
+        "--runs", type=int, default=5, help="number of runs of our side after a first one; the median is compared"
     )
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of our side; scikit-learn takes all cores")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=os.cpu_count(),
+        help="number of threads of our side; scikit-learn takes all cores",
+    )
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     results = context.Queue()

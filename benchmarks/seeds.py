@@ -1,8 +1,8 @@
-"""The same study with several seeds: what another draw of the support sets changes in its tables.
+"""The same study with several seeds: what changes in its tables when the support sets are drawn anew.
 
     python benchmarks/seeds.py --configfile benchmarks/real_images.yaml --seeds 0 1 2 --cores 2
 
-runs the workflow up to its selection once a seed, in one directory of results (what a seed does not change is computed
+runs the workflow up to its selection once per seed, in one directory of results (what a seed does not change is computed
 once), keeps each seed's picks in <results>/seeds/, and prints two Markdown tables for each data set and setting: the share of
 right picks and the mean real AUROC with the lowest and highest seed; and tables/strategies.md of the means over the seeds,
 whose intervals are over tasks.
@@ -66,9 +66,9 @@ def markdown(figures):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--configfile", nargs="+", required=True, help="a complete config, and variants after it")
+    parser.add_argument("--configfile", nargs="+", required=True, help="a complete config, and any variants after it")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--results", help="directory of the results, instead of the config's")
+    parser.add_argument("--results", help="directory of the results, instead of the one in the config")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     merged = {}

@@ -41,6 +41,6 @@ def check_one_precision(precisions):
         others = " and ".join(sorted(str(precision) for precision in files if precision != fewest))
         raise InputError(
             f"{len(files[fewest])} of {len(precisions)} files of anomalies were generated in {fewest}, the others in {others}, "
-            f"as with `precision: auto` it follows the device: delete {', '.join(files[fewest])} and run again on a device as "
-            "the others'"
+            f"because `precision: auto` follows the device. Delete {', '.join(files[fewest])} and rerun on the same kind of "
+            "device as the others"
         )

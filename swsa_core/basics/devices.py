@@ -32,7 +32,7 @@ def find_device(device):
 
 
 def free_gpu(log=print):
-    """Index of a GPU that no other process of the workflow has claimed; the first one, with a line, when all are taken.
+    """Index of a GPU that no other process of the workflow has claimed; if all are taken the first one, with a line in the log.
 
     A claim is a lock on a file named after the GPU's own id, which ends with the process, however it ends.
     """
@@ -74,7 +74,7 @@ def find_dtype(precision, device):
 
 
 def inference(function):
-    """`function` without gradients, and with convolutions whose float32 is float32.
+    """Run `function` without gradients, and with convolutions that compute float32 in true float32.
 
     By itself a GPU would use TF32 in them, and algorithms that differ between runs.
     """

@@ -16,6 +16,6 @@ class InputError(ValueError):
 
 
 def is_out_of_memory(error):
-    """Whether an error tells of memory: torch.OutOfMemoryError, and RuntimeErrors of libraries and the CPU."""
+    """Whether an error says that memory ran out: torch.OutOfMemoryError, and RuntimeErrors of libraries and the CPU."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or any(message in str(error) for message in MEMORY_MESSAGES)

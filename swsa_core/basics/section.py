@@ -15,7 +15,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 
 
 def inconsistent(sentence):
-    """Error between keys, whose sentence begins with the key."""
+    """The error for keys that contradict each other; its sentence begins with the key."""
     return PydanticCustomError("consistency", "{sentence}", {"sentence": sentence})
 
 
@@ -37,14 +37,14 @@ Range = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 def plain(path):
-    """`path`, which holds nothing that Snakemake would read as more than a path."""
+    """Return `path` if it holds nothing that Snakemake would read as more than a path."""
     if set(str(path)) & set("{}<>"):
         raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
     return path
 
 
 def not_blank(text):
-    """`text` without spaces around it, of which something is left."""
+    """Return `text` without the spaces around it; it must not be empty then."""
     if not text.strip():
         raise ValueError("expected a text that is not blank")
     return text.strip()

@@ -1,7 +1,7 @@
 """The whole config: its sections, and what must hold between them.
 
-`validate` turns the merged YAML into a plain dict with every default filled in. `python -m swsa_core.config.config` writes the
-JSON schema that editors use to complete and check config files.
+`validate` turns the merged YAML into a plain dict with every default filled in. `python -m swsa_core.config` writes the JSON
+schema, which editors use to complete and check config files, and config/README.md, which describes every key.
 """
 
 import json
@@ -19,6 +19,7 @@ from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import PlainPath, Removable, Section, Several, inconsistent
 from swsa_core.candidates import prompts
 from swsa_core.config.errors import sentences
+from swsa_core.config.reference import markdown
 from swsa_core.config.sections import (
     KNN,
     Candidate,
@@ -35,6 +36,7 @@ from swsa_core.datasets import KINDS, kind_of
 from swsa_core.datasets.section import Support
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
+REFERENCE = SCHEMA.with_name("README.md")
 RESERVED_NAMES = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
 COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
 KIND_SECTIONS = {name: kind.section for name, kind in KINDS.items()}
@@ -43,29 +45,30 @@ AnyDataset = Annotated[reduce(or_, KIND_SECTIONS.values()), Field(discriminator=
 
 class Config(Section):
     seed: Annotated[int, Field(ge=0)] = 0
-    """Of every random draw, together with the names of what is drawn for."""
+    """Seed of every random draw; each draw also depends on the names it is made for."""
     results: PlainPath = Path("results")
-    """Directory of everything that is computed; several studies live side by side."""
+    """Directory for everything that is computed. Several studies can live side by side in directories of their own."""
     datasets: Annotated[dict[str, AnyDataset], Field(min_length=1), Removable]
-    """Data sets by a name of your own, each with its `kind`."""
+    """The data sets, each under a name of your own and with its `kind`."""
     support: Support = Support()
-    """The normal images that a task may use."""
+    """How many normal images of each task serve as seeds."""
     sources: Annotated[Sources, Removable]
-    """Sources of synthetic anomalies; leave one out to skip it."""
+    """The ways to make synthetic anomalies. A source that is left out is not used; the first one makes the recommendation."""
     candidates: Annotated[list[Candidate], Field(min_length=1)]
-    """Detectors to choose from; on a tie the one listed first is picked, so list the largest first."""
+    """The detectors to choose from. On a tie the one listed first is picked, so list the largest first."""
     knn: KNN = KNN()
-    """The anomaly score of every candidate."""
+    """How the anomaly score of every candidate is computed."""
     clip: Clip | None = None
-    """CLIP model whose prompts are chosen among; left out, no prompt is selected."""
+    """The CLIP model among whose prompts SWSA chooses. If left out, no prompt is selected."""
     preparation: Preparation | Literal["original"] = Preparation()
-    """How images are prepared for the generators, and with them a synthetic validation set; original: not at all."""
+    """How images are prepared before synthetic anomalies are made from them and compared with them; `original` leaves them
+    as they are."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the networks: auto is bfloat16 on a GPU and float32 on a CPU."""
+    """Number format of the networks; auto is bfloat16 on a GPU and float32 on a CPU."""
     runtime: Runtime = Runtime()
-    """How jobs run; nothing is computed again after an edit."""
+    """How jobs run. No edit of this section makes a job run again."""
     evaluation: Evaluation = Evaluation()
-    """How candidates are compared."""
+    """How candidates are compared with each other."""
     figures: Figures = Figures()
     """Which tasks the paper's figures show, and how many images."""
     strategies: Annotated[list[str], *Several] | None = None
@@ -247,10 +250,11 @@ def validate(config):
     return plain
 
 
-def schema():
-    """JSON schema of the config, as text."""
+def schema() -> str:
+    """The JSON schema of the config, the text of config/config.schema.json."""
     return json.dumps(Config.model_json_schema(), indent=1) + "\n"
 
 
-if __name__ == "__main__":
-    SCHEMA.write_text(schema(), encoding="utf-8")
+def reference() -> str:
+    """The description of every key, the text of config/README.md."""
+    return markdown(Config.model_json_schema())

@@ -68,7 +68,7 @@ class Candidate(Section):
     crop: PositiveInt | None = None
     """Side in pixels of the central crop that the network sees."""
     interpolation: Literal["bilinear", "bicubic"] | None = None
-    """Of the resizing."""
+    """Interpolation used when resizing."""
 
     @model_validator(mode="before")
     @classmethod
@@ -130,18 +130,18 @@ class Clip(Section):
 
 class KNN(Section):
     k: PositiveInt = 3
-    """Neighbours whose distances are summed, Eq. 4."""
+    """Number of neighbours whose distances are summed (Eq. 4)."""
     distance: Literal["squared_l2", "l2"] = "squared_l2"
-    """Distance that is summed: the squared one of Eq. 4, or the Euclidean one of its text."""
+    """The distance that is summed: squared, as in Eq. 4 (`squared_l2`), or Euclidean, as in the text on it (`l2`)."""
     l2_normalize: bool = False
-    """Scale each feature vector to unit length first."""
+    """Whether each feature vector is scaled to unit length first."""
 
 
 class Preparation(Section):
     size: Annotated[int, Field(ge=16)] = 256
-    """Side in pixels of the images that synthetic anomalies are made from and compared with."""
+    """Side of the images that synthetic anomalies are made from and compared with, in pixels."""
     crop: Literal["center"] = "center"
-    """The central square, as large as the short side allows."""
+    """Which part of an image is kept: the central square, as large as the short side allows."""
 
 
 class Runtime(Section):
@@ -149,17 +149,18 @@ class Runtime(Section):
     `precision: auto`, which decides between bfloat16 and float32."""
 
     device: str = "auto"
-    """auto, cpu, cuda or cuda:<index>."""
+    """Where networks run: auto (a GPU if there is one), cpu, cuda or cuda:<index>."""
     batch_size: Literal["auto"] | PositiveInt = "auto"
-    """Images that go through a network at a time."""
+    """Number of images that go through a network at a time."""
     threads: PositiveInt = 4
-    """CPU cores of one embedding job: decoding workers and the network together."""
+    """Number of CPU cores of one embedding job, for reading images and for the network together."""
     workers: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
-    """Processes that decode images, out of `threads`."""
+    """Number of processes that read images; they are part of `threads`."""
     compile: bool = False
-    """Compile the diffusion network with torch.compile: minutes at first; whether that pays was not measured."""
+    """Whether the diffusion network is compiled with torch.compile. This takes minutes at first; whether it pays was not
+    measured."""
     tflops: Annotated[float, Field(gt=0)] | None = None
-    """TFLOP/s that one GPU sustains, for the estimate of `snakemake plan`; measured on this machine when left out."""
+    """TFLOP/s that one GPU sustains, for the estimate of `snakemake plan`. If left out, this machine is measured."""
 
     @field_validator("device")
     @classmethod
@@ -175,20 +176,22 @@ class Evaluation(Section):
         "paired",
         "paper",
     ]
-    """How normals and bank are chosen; the first makes the recommendation."""
+    """Which normal images anomalies are compared with, and what the bank holds (docs/protocols.md). The first one makes the
+    recommendation."""
     settings: Annotated[list[Literal["one_vs_closest", "one_vs_rest", "one_vs_one"]], *Several] = [
         "one_vs_closest",
         "one_vs_rest",
     ]
-    """What a task's normal test images stand against: the out-class (defect type) that is hardest, all, or each on average."""
+    """What the normal test images of a task are compared with: the hardest class or defect type, all anomalies together, or
+    each class on average. The first one is shown in the recommendations."""
     hardest: Annotated[list[Literal["all"] | PositiveInt], *Several] = ["all", 10, 5]
-    """Sizes of the synthetic validation set: all anomalies, or the n with the lowest scores."""
+    """Sizes of the synthetic validation set: `all` anomalies, or a number of those with the lowest scores."""
     hardest_by: Literal["candidate", "mean_rank"] = "candidate"
-    """Whose scores say which anomalies are hard: each candidate's own, or the mean rank over all."""
+    """Whose scores say which anomalies are hard: those of each candidate itself, or the mean rank over all candidates."""
     closest: Literal["candidate", "shared"] = "candidate"
-    """The closest out-class: each candidate's own worst, or the worst on average over candidates."""
+    """The closest class: the worst one of each candidate itself, or the one that is worst on average over all candidates."""
     bootstrap: Annotated[int, Field(ge=100)] = 1000
-    """Resamples of the support set behind each probability and interval."""
+    """Number of bootstrap resamples behind each probability and interval."""
 
     @field_validator("hardest")
     @classmethod
@@ -202,13 +205,13 @@ class Figures(Section):
     """Tasks that the paper's figures show."""
 
     space: str | None = None
-    """Candidate whose features t-SNE (Figure 4) and total variation (Table 3) are about; the first one when left out."""
+    """The candidate whose features Figure 4 (t-SNE) and Table 3 (total variation) use. If left out, the first one."""
     tsne: Annotated[dict[str, str], Removable] = {}
-    """Task of each data set for Figure 4 and Table 3, {data set: task}; of a data set that is not named, the first one."""
+    """The task of each data set in Figure 4 and Table 3, as {data set: task}. If a data set is not named, its first task."""
     contact_sheets: Annotated[dict[str, Annotated[list[str], *Several]], Removable] = {}
-    """Tasks whose style and content images Figure 2 shows with what diffusion made of them, {data set: [task, ...]}; the first
-    one of each data set when left out."""
+    """The tasks that Figure 2 shows with their style and content images and what diffusion made of them, as
+    {data set: [task, ...]}. If left out, the first task of each data set."""
     rows: PositiveInt = 5
-    """Content images of a contact sheet of Figure 2, at most."""
+    """The largest number of content images in a contact sheet of Figure 2."""
     columns: PositiveInt = 3
-    """Style images of a contact sheet of Figure 2, at most."""
+    """The largest number of style images in a contact sheet of Figure 2."""

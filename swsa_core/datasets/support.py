@@ -33,11 +33,14 @@ def check_seeds(n_support, seeds, dataset, task):
 def check_bank(n_support, k, left_out, dataset, task):
     """Raise InputError when a bank of `n_support` images, less the `left_out` parents, holds fewer than k neighbours."""
     if n_support - left_out < k:
-        raise InputError(
-            f"knn.k: {k} neighbours are wanted, but task {task!r} of data set {dataset!r} has a bank of {n_support} "
-            f"support images, {n_support - left_out} without the images that an anomaly was made from: lower knn.k "
-            "or add images"
-        )
+        where, remain = f"task {task!r} of data set {dataset!r}", max(n_support - left_out, 0)
+        held = f"{where} has only {n_support} support images"
+        if left_out:
+            held = (
+                f"in {where} only {remain} of the {n_support} support images remain once those an anomaly was made from "
+                "are left out"
+            )
+        raise InputError(f"knn.k is {k}, but {held}: lower knn.k or add images")
 
 
 def check_supports(config):

@@ -1,4 +1,4 @@
-"""Rows in batches as large as the device gains from and memory allows."""
+"""Rows in batches that are as large as memory allows and the device can make use of."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -10,7 +10,7 @@ from swsa_core.basics.errors import InputError, is_out_of_memory
 
 @dataclass
 class BatchSize:
-    """How many rows several calls take at once: what the first one finds, halved for good where memory runs out."""
+    """How many rows several calls take at once: the first call finds the number, which is halved when memory runs out."""
 
     rows: int | None = None  # None: `automatic_batch_size` of the first call
 
@@ -63,7 +63,7 @@ def automatic_batch_size(unet, x):
 
 
 def free_memory(device):
-    """Bytes of a GPU that tensors can take: free ones, and those that PyTorch holds without using them."""
+    """Bytes of a GPU that tensors can take: those that are free, and those that PyTorch holds without using them."""
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 

@@ -1,4 +1,4 @@
-"""The anomalies of a task: its seed images are inverted, and all pairs of style and content generated, as far as missing."""
+"""The anomalies of a task: its seed images are inverted, and all pairs of style and content that are missing are generated."""
 
 from math import ceil
 
@@ -61,7 +61,7 @@ def style_groups(n_styles, at_most, done=0):
 
 
 def made_by(model, files, dtype):
-    """{name: str}: what a file of anomalies says about its network.
+    """{name: str}: what a file of anomalies says about the network that made it.
 
     model: its name in the config; files: its files, of which the digest is that of the weights, comma-separated if several.
     """

@@ -50,7 +50,7 @@ class RowReader:
 
 @contextmanager
 def image_stream(prepare, processes):
-    """Function from a range of rows to the iterator of prepare(row), in order, by so many worker processes or by none.
+    """Function from a range of rows to the iterator of prepare(row), in order, computed by `processes` workers or by none.
 
     The workers start at once, end with the block, and end when this process is killed.
     """

@@ -1,4 +1,4 @@
-"""What diffusion models say of themselves, read and checked without torch: guided-diffusion's flags, diffusers' config."""
+"""What diffusion models say about themselves, read and checked without torch: guided-diffusion's flags, diffusers' config."""
 
 import json
 from pathlib import Path

@@ -14,7 +14,7 @@ from swsa_core.basics.errors import InputError
 
 
 class Published(NamedTuple):
-    """A file that others publish, its size in bytes, and a digest where one is known."""
+    """A file that others publish: its size in bytes, and a digest if one is known."""
 
     url: str
     size: int
@@ -67,7 +67,7 @@ PLACE = "resources/weights/{name}.pt"  # of a published model, below the working
 
 
 def published_at(path):
-    """The `Published` file whose place `path` is, None for any other path."""
+    """The `Published` file that belongs at `path`, or None for any other path."""
     parts = Path(path).parts[-3:]
     return next((file for name, file in PUBLISHED.items() if parts == Path(PLACE.format(name=name)).parts), None)
 

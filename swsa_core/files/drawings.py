@@ -30,7 +30,7 @@ _GREY = np.array([0.299, 0.587, 0.114])
 
 
 def draw(rng, label=None):
-    """One image ((32, 32, 3) uint8, label): the letter or digit `CLASSES[label]`, drawn at random where None."""
+    """One image ((32, 32, 3) uint8, label): the letter or digit `CLASSES[label]`, drawn at random if it is None."""
     label = int(rng.integers(len(CLASSES))) if label is None else label
     palette = random_palette(rng)
     canvas = dead_leaves(rng, palette)

@@ -35,7 +35,7 @@ def images_below(directory):
 
 
 def require(root, names, expected):
-    """`root` as a Path, when it holds the files or directories `names`; `expected` tells the layout."""
+    """Return `root` as a Path if it holds the files or directories `names`; `expected` describes the layout in the error."""
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"root {str(root)!r} is not a directory; expected {expected}")

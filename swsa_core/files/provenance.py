@@ -1,4 +1,4 @@
-"""What a file of results says about its making: digests of weights and versions of libraries."""
+"""What a file of results says about how it was made: digests of weights and versions of libraries."""
 
 from hashlib import file_digest, sha256
 from importlib.metadata import version
@@ -11,7 +11,7 @@ def file_sha256(path):
 
 
 def parameters_sha256(module, head=()):
-    """SHA-256 over names and bytes of a module's parameters and buffers without the head, in order of the names."""
+    """SHA-256 over names and bytes of a module's parameters and buffers, without the head, in order of the names."""
     import torch
 
     digest = sha256()

@@ -1,4 +1,4 @@
-"""Files of weights: read without executing anything of theirs, and loaded exactly."""
+"""Files of weights: read without executing anything in them, and loaded exactly."""
 
 import argparse
 import pickle
@@ -22,7 +22,7 @@ MOST_GROWTH, SLACK = 8, 64_000_000  # of what the model needs: two moments of an
 
 
 def load_weights(module, path, head=()):
-    """Load a state dict from safetensors or a torch file into `module`, exactly, keys of the head aside.
+    """Load a state dict from safetensors or a torch file into `module`, exactly, except for the keys of the head.
 
     Raises InputError that names the file where it cannot be read, does not fit, or holds what no training leaves.
     """

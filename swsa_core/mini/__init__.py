@@ -1,4 +1,4 @@
-"""The embedded default's own small models, trained on procedurally drawn images only."""
+"""The demo's small models, trained on procedurally drawn images only."""
 
 # Largest first. Named here so that the rules need not import torch.
 CLASSIFIERS = ("vit_m", "resnet_m", "vit_s", "resnet_s")

@@ -1,4 +1,4 @@
-"""Small ResNets and ViTs for 32 x 32 images, the backbones of the embedded default.
+"""Small ResNets and ViTs for 32 x 32 images, the backbones of the demo.
 
 `features` gives what the classifier head receives, the penultimate layer: the average pool of a ResNet, the class token
 of a ViT after the final norm. `head` classifies the letters and digits of `procedural.CLASSES`.
@@ -140,5 +140,5 @@ def build(name):
 
 
 def count_parameters(model):
-    """Number of parameters of the feature extractor, the head left out."""
+    """Number of parameters of the feature extractor, without the head."""
     return sum(weights.numel() for part, weights in model.named_parameters() if not part.startswith("head."))

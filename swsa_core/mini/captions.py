@@ -36,7 +36,7 @@ _CANVAS = 2 * SIZE
 
 
 def name_of(character):
-    """What captions call a character.
+    """How captions name a character.
 
     >>> name_of("7"), name_of("Q"), name_of("q")
     ('seven', 'capital q', 'lowercase q')

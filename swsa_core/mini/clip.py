@@ -121,7 +121,7 @@ def train_step(model, optimizers, tokenize, step, seed, recipe):
 
 
 def contrastive_loss(logits, truth):
-    """CLIP's loss (Radford et al. 2021) where several captions are true of an image: each is an equally good answer.
+    """CLIP's loss (Radford et al. 2021) for images of which several captions are true: each counts as an equally good answer.
 
     logits: (n, m) of images and captions; truth: (n, m) bool, at least one in each row and column. With one in each it
     is CLIP's own loss; the mean over the right answers is that of Khosla et al. 2020, Eq. 2.
@@ -141,7 +141,7 @@ def zero_shot_accuracy(model, tokenize, images, labels, batch_size=250):
 
 
 def held_out(seed):
-    """HELD_OUT drawn digits that no training step with this seed has seen: images and labels, as many of each digit."""
+    """HELD_OUT drawn digits that no training step with this seed has seen: images and labels, the same number of each digit."""
     rng = named_rng(seed, "captioned digits")
     labels = np.arange(HELD_OUT) % 10
     return np.stack([captions.draw(rng, str(label))[0] for label in labels]), labels

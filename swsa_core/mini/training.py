@@ -183,7 +183,7 @@ def _atomically(path, save):
 
 @contextmanager
 def reproducible(seed, threads):
-    """A block with PyTorch's generator seeded and `threads` threads, both as before afterwards."""
+    """A block with PyTorch's generator seeded and `threads` threads; both are restored afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -24,7 +24,7 @@ from swsa_core.report.style import INK, REFERENCE, STYLE, WIDTH, limits, looks, 
 NORMAL_COLOUR, PREPARED_COLOUR, REAL_COLOUR = "#E69F00", "#6B4A00", "#0072B2"
 GROUPS = [NORMAL, PREPARED, REAL, *SOURCES]  # of swsa_core.evaluation.tsne, in the order of the legend
 STYLE_FRAME, CONTENT_FRAME, MADE_FRAME = "#009E73", "#56B4E9", "#D55E00"
-MOST_COLUMNS = 4  # panels beside each other, one a data set
+MOST_COLUMNS = 4  # panels beside each other, one per data set
 SIDE = 160  # pixels of a small image
 # Of a contact sheet, in units of an image: between images, between those given and those made, and for a line of text.
 GAP, APART, LABEL = 0.07, 0.15, 0.4
@@ -60,7 +60,7 @@ def collect(dataset, task, parents, read, anomaly, n_rows, n_columns):
 
 
 def study(ranking, pairs, projections, candidates, protocols, space):
-    """Every figure as {name: Figure}: those of the paper whose data are there.
+    """The paper's figures whose data are there, as {name: Figure}.
 
     Names: contact_sheets (Figure 2), real_vs_synthetic.<protocol> (Figure 3), tsne (Figure 4) and, as Figures 4 and 5 of
     the paper's earlier version, one_source.<source>.<protocol>, where there are several sources.
@@ -86,7 +86,7 @@ def study(ranking, pairs, projections, candidates, protocols, space):
 
 @styled
 def contact_sheets(pairs):
-    """Style images on top, content images at the left, and what diffusion made of each pair, a panel a task (Figure 2)."""
+    """Style images on top, content images at the left, and what diffusion made of each pair, one panel per task (Figure 2)."""
     width = LABEL + START + STEP * max(len(one.styles) for one in pairs)
     height = 2 * LABEL + START + STEP * max(len(one.contents) for one in pairs)
     columns = min(2, len(pairs))
@@ -128,7 +128,7 @@ def _draw_pairs(ax, pairs, letter):
 
 @styled
 def real_vs_synthetic(ranking, candidates):
-    """Real against synthetic AUROC, mean over tasks: data sets across, settings down, a marker a candidate (Figure 3).
+    """Real against synthetic AUROC, mean over tasks: data sets across, settings down, one marker per candidate (Figure 3).
 
     Colours tell the sources apart; of a single source, the candidates. ranking: rows of swsa_core.report.tables.ranking of the
     models and one protocol, on all anomalies, of data sets with real labels.
@@ -192,7 +192,7 @@ def _draw_comparison(ax, synthetic, real, style, by_candidate):
 
 @styled
 def tsne(projections, space):
-    """Normal images, real anomalies of the closest class and synthetic anomalies in the plane, a panel a data set (Figure 4).
+    """Normal images, the closest real anomalies and synthetic anomalies in the plane, one panel per data set (Figure 4).
 
     projections: {data set: table of swsa_core.evaluation.tsne}; space: the candidate whose features were projected.
     """

@@ -102,7 +102,7 @@ LAYOUTS = {
 
 
 def markdown(layout, note):
-    """A layout as Markdown: a heading and a table each, with `note` before them."""
+    """A layout as Markdown: a heading before each table, and `note` before them all."""
     parts = [note]
     for heading, frame in layout.items():
         header = [name if isinstance(name, str) else " ".join(filter(None, name)) for name in frame.columns]

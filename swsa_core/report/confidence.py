@@ -18,7 +18,7 @@ def intervals_of(auroc, confidence, dataset, source, protocol):
 
 
 def confidence_figure(intervals, picks, candidates, source):
-    """Who wins and how sure: intervals of every candidate, a panel a task, or a summary where there are many tasks.
+    """Who wins and how surely: intervals of every candidate, one panel per task, or a summary if there are many tasks.
 
     intervals: of intervals_of; picks: of swsa_core.report.tables, rows of the same data set.
     """
@@ -29,7 +29,7 @@ def confidence_figure(intervals, picks, candidates, source):
 
 @styled
 def confidence_tasks(intervals, picks, candidates):
-    """Synthetic AUROC with its interval of each candidate, a panel a task; the pick is filled, with its P(best)."""
+    """Synthetic AUROC of each candidate with its interval, one panel per task; the pick is filled and shows its P(best)."""
     tasks = list(picks["task"])
     n_rows = -(-len(tasks) // 4)
     columns = -(-len(tasks) // n_rows)

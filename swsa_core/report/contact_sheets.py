@@ -154,13 +154,13 @@ def enlarged(image, side):
 
 
 def data_uri(image):
-    """An image (H, W, 3) uint8 as a data URI of a small square picture: PNG where it was enlarged, else JPEG."""
+    """An image (H, W, 3) uint8 as a data URI of a small square picture: PNG if it was enlarged, otherwise JPEG."""
     picture = thumbnail(image)
     return _uri(picture, exact=min(image.shape[:2]) < len(picture))
 
 
 def cross_uri(sheet):
-    """A sheet of all pairs (h, w, 3) uint8 as a data URI of the whole of it, of a width that suits a page."""
+    """A sheet of all pairs (h, w, 3) uint8 as a data URI of the whole sheet, in a width that suits a page."""
     least, most = CROSS_WIDTH
     height, width = sheet.shape[:2]
     if width > most:

@@ -17,8 +17,8 @@ from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, limits, look
 def study(auroc, ranking, confidence, table1, picks, candidates, protocols):
     """Every figure of a study as {(data set, "kind" or "kind.variant"): Figure}.
 
-    Kinds: strategies, real_vs_synthetic (a variant a protocol), confidence (a variant a source); a data set without
-    real labels has only the last. Those of prompts begin with "prompt_".
+    Kinds: strategies, real_vs_synthetic (one variant per protocol), confidence (one variant per source); a data set without
+    real labels has only the last. Kinds of prompts begin with "prompt_".
 
     auroc, confidence: rows of auroc.csv and confidence.csv of all data sets, with a column dataset; ranking, table1,
     picks: of swsa_core.report.tables; candidates, protocols: names in the order of the config.
@@ -51,7 +51,7 @@ def study(auroc, ranking, confidence, table1, picks, candidates, protocols):
 
 @styled
 def real_vs_synthetic(ranking, candidates, protocol):
-    """Real against synthetic AUROC, mean over tasks, one marker a candidate, one panel a source × setting (Figure 3).
+    """Real against synthetic AUROC, mean over tasks: one marker per candidate, one panel per source × setting (Figure 3).
 
     ranking: of swsa_core.report.tables, rows of one data set.
     """
@@ -98,7 +98,7 @@ def real_vs_synthetic(ranking, candidates, protocol):
 
 @styled
 def strategies(table1):
-    """Pick rate (bars) and mean real AUROC of the picks (points) of each strategy × protocol, a row of panels a setting.
+    """Pick rate (bars) and mean real AUROC of the picks (points) of each strategy × protocol, one row of panels per setting.
 
     table1: of swsa_core.report.tables, rows of one data set.
     """

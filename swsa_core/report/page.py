@@ -23,8 +23,8 @@ from swsa_core.report.tables import MOST_TASKS
 OPEN_SHEETS = 3
 # The paper's tables by the names of their files.
 PAPER_TABLES = {
-    "table1": "Table 1, picks of each strategy",
-    "table2": "Table 2, ranking of the candidates",
+    "table1": "Table 1, the picks of each strategy",
+    "table2": "Table 2, how the candidates are ranked",
     "table3": "Table 3, total variation of one task of each data set",
     "table3_all_tasks": "Table 3 over all tasks",
     "mvtec_prompts": "Prompts for the objects and the textures of MVTec-AD",
@@ -121,7 +121,8 @@ def warnings(picks, skipped):
     if len(saturated):
         text = (
             "Several candidates separate every synthetic anomaly from every normal image (synthetic AUROC 1). "
-            "The one listed first in the config is picked; these anomalies are too easy to tell the candidates apart."
+            "The one listed first in the config is picked; these anomalies are so easy that they cannot separate the "
+            "candidates."
         )
         told.append(
             {"title": f"Saturated: {len(saturated)} of {len(rows)} picks", "text": text, "tasks": _tasks(saturated)}

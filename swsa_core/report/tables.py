@@ -97,7 +97,7 @@ def shown(picks):
 
 
 def pick_counts(selection):
-    """In how many tasks each strategy picks each candidate: one row per fact, most frequent first in each group."""
+    """The number of tasks in which each strategy picks each candidate: one row per fact, most frequent first in each group."""
     keys = ["dataset", "selection", "setting", "strategy", "protocol"]
     rows = selection[selection["candidate"] != ""]
     counts = rows.groupby([*keys, "candidate"], sort=False)["task"].nunique().rename("tasks").reset_index()

@@ -173,7 +173,7 @@ def test_anomalies_of_two_precisions_are_not_embedded_together():
     check_one_precision({"a.h5": "float32", "b.h5": "float32"})
     with pytest.raises(
         InputError,
-        match=r"1 of 3 files of anomalies were generated in float32, the others in bfloat16, .* delete b\.h5 and run again",
+        match=r"1 of 3 files of anomalies were generated in float32, the others in bfloat16, .* Delete b\.h5 and rerun",
     ):
         check_one_precision({"a.h5": "bfloat16", "b.h5": "float32", "c.h5": "bfloat16"})
 

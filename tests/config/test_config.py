@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from swsa_core.basics.errors import InputError
-from swsa_core.config.config import SCHEMA, clip_backbone, schema, validate
+from swsa_core.config.config import REFERENCE, SCHEMA, clip_backbone, reference, schema, validate
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = {"datasets": {"d": {"kind": "digits"}}, "sources": {"cutpaste": {}}, "candidates": ["descriptor:hog"]}
@@ -270,8 +270,9 @@ def test_shipped_configs_are_valid(path):
     validate(yaml.safe_load(path.read_text()))
 
 
-def test_schema_is_in_step():
-    assert SCHEMA.read_text() == schema(), "run `make schema`"
+def test_schema_and_reference_are_in_step():
+    assert SCHEMA.read_text(encoding="utf-8") == schema(), "run `make schema`"
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), "run `make schema`"
 
 
 def test_lock_and_environment_are_in_step():
@@ -305,7 +306,13 @@ def test_lock_and_environment_are_in_step():
 def test_links_in_the_documents_resolve():
     import re
 
-    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "models" / "mini" / "README.md"]:
+    others = [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "config" / "README.md",
+        ROOT / "models" / "mini" / "README.md",
+    ]
+    for document in [*others, *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert link.startswith("https://") or (document.parent / link).exists(), f"{document.name}: {link}"
 

@@ -44,7 +44,7 @@ def test_too_few_images_say_what_is_needed():
     with pytest.raises(InputError, match=r"'wren'.*'birds' has 3 normal training images.*at least 20.*support\.seeds"):
         split_support(IDS[:3], 20, 0, "birds", "wren")
     check_bank(5, 3, 2, "birds", "wren")
-    with pytest.raises(InputError, match=r"knn\.k: 3 .*bank of 4 support images, 2 without"):
+    with pytest.raises(InputError, match=r"knn\.k is 3, .* only 2 of the 4 support images remain"):
         check_bank(4, 3, 2, "birds", "wren")
 
 
@@ -64,7 +64,7 @@ def test_a_bank_for_the_protocol_paper_alone_lacks_nothing(tmp_path):
     check_supports(config(spec, k=5))
     check_supports(config(spec, k=6, protocols=["paper"]))
     for too_many, protocols in [(6, ["paper", "paired"]), (6, ["leave_one_out"]), (7, ["paper"])]:
-        with pytest.raises(InputError, match=rf"knn\.k: {too_many} neighbours .* bank of 6 support images"):
+        with pytest.raises(InputError, match=rf"knn\.k is {too_many}, but .*\b6 support images"):
             check_supports(config(spec, k=too_many, protocols=protocols))
     with pytest.raises(InputError, match=r"'blue' of data set 'mine' has 6 normal training images.*at least 9"):
         check_supports(config({**spec, "support": {"seeds": 9}}))

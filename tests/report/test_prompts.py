@@ -118,8 +118,8 @@ def test_the_page_says_which_texts_to_deploy_and_what_is_marked(labelled):
     assert "“a metal nut” against “no metal nut”" in text or "“the metal nut” against “something”" in text
     assert "“a <b>&” against “no <b>&”" in text or "“the <b>&” against “something”" in text
     assert "{} stands for “metal nut”." in text and "{} stands for “<b>&”." in text
-    assert ("In blue the highest real AUROC" in text) == labelled
-    assert ("✓ no other prompt" in text) == labelled
+    assert ("The highest real AUROC that a prompt reaches is blue" in text) == labelled
+    assert ("✓ means that no other prompt" in text) == labelled
     assert text.count("alternative to the detector recommended above") == 1
 
 

@@ -179,7 +179,7 @@ def test_bad_image_is_named_with_task_and_stage_or_skipped(tmp_path):
             {"support": {"seeds": 8}},
             "task 'blue' of data set 'mine' has 6 normal training images, its support needs at least 8",
         ),
-        ({"knn": {"k": 6}}, "knn.k: 6 neighbours are wanted, but task 'blue' of data set 'mine' has a bank of 6"),
+        ({"knn": {"k": 6}}, "knn.k is 6, but in task 'blue' of data set 'mine' only 5 of the 6 support images remain"),
         ({"datasets": {"mine": {"kind": "classes", "root": "images", "tasks": ["bleu"]}}}, "did you mean 'blue'?"),
         ({"datasets": {"mine": {"kind": "classes", "root": "imagse"}}}, "'imagse' is not a directory"),
         ({"candidates": ["descriptor:hogg"]}, "did you mean 'hog'?"),
