@@ -10,14 +10,15 @@ from pathlib import Path
 
 from swsa_core import datasets
 from swsa_core.anomalies.diffusion import check_size, find_model
-from swsa_core.candidates.backbone import check_model, most_words
-from swsa_core.config.config import KINDS, POOLS, clip_backbone, validate
+from swsa_core.candidates import family_of
+from swsa_core.candidates.backbone import check_model
+from swsa_core.candidates.section import clip_backbone
+from swsa_core.config.config import KINDS, POOLS, validate
 from swsa_core.anomalies import procedural, tiny_imagenet
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.files.downloads import PUBLISHED
 from swsa_core.basics.errors import InputError
 from swsa_core.datasets.fetch import is_absent, or_fetch, to_fetch
-from swsa_core.mini.clip_words import check_prompts
 from swsa_core.basics.names import SLUG, did_you_mean, unique_slugs
 from swsa_core.datasets.support import check_supports
 from swsa_core.basics.versions import stage_version
@@ -96,12 +97,12 @@ if workflow.is_main_process:
     for backbone in BACKBONES.values():
         checked(check_model, backbone)
     for model in CLIP_MODELS:
+        reader = family_of(model).texts
         for name, spec in PRESENT.items():
             texts = spec["templates"], CLASS_NAMES[name].values()
-            of_dataset(name, check_texts, *texts, most_words(model))
-            if model["model"] == "mini:clip":
-                key = f"datasets.{name}.class_name" if spec["kind"] == "folder" else None
-                of_dataset(name, check_prompts, texts_of_classes(*texts), key)
+            of_dataset(name, check_texts, *texts, reader.most_words(model))
+            key = f"datasets.{name}.class_name" if spec["kind"] == "folder" else None
+            of_dataset(name, reader.check_prompts, texts_of_classes(*texts), key)
 
 
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone
@@ -200,8 +201,8 @@ def stage_file(stage, wildcards):
 
 
 def embedding_gpus(wildcards):
-    """GPUs of an embedding job: descriptors are computed on the CPU."""
-    return 0 if BACKBONES[wildcards.backbone]["model"].startswith("descriptor:") else GPUS
+    """GPUs of an embedding job: some families are computed on the CPU."""
+    return GPUS if family_of(BACKBONES[wildcards.backbone]).gpu else 0
 
 
 def index_paths(wildcards):
@@ -250,12 +251,9 @@ def anomaly_files(wildcards):
 
 
 def weights_file(wildcards):
-    """Weights on disk that a backbone reads: given by the config, or bundled. They are inputs, never outputs."""
+    """What a backbone is made of on disk: weights that the config names, or bundled ones. They are inputs, never outputs."""
     backbone = BACKBONES[wildcards.backbone]
-    family, _, model = backbone["model"].partition(":")
-    if backbone["weights"]:
-        return [backbone["weights"]]
-    return [f"{workflow.basedir}/models/mini/{model}.safetensors"] if family == "mini" else []
+    return list(filter(nameable, family_of(backbone).files(backbone)))
 
 
 def diffusion_weights(wildcards=None):

@@ -9,7 +9,8 @@ import pandas as pd
 from swsa_core.anomalies.made import read_origins
 from swsa_core.basics.names import unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
-from swsa_core.config.config import POOLS, clip_backbone
+from swsa_core.candidates.section import clip_backbone
+from swsa_core.config.config import POOLS
 from swsa_core.config.sections import Sources
 from swsa_core.detectors import score_knn
 from swsa_core.embedding.image_stream import RowReader

@@ -3,7 +3,7 @@ from pathlib import Path
 from swsa_core.anomalies.diffusion import find_model
 from swsa_core.basics.names import unique_slugs
 from swsa_core.candidates.prefetch import of_libraries
-from swsa_core.config.config import clip_backbone
+from swsa_core.candidates.section import clip_backbone
 from swsa_core.datasets.fetch import is_absent
 from swsa_core.embedding.embed import share_threads
 from swsa_core.plan.costs import backbone_cost, backbone_speed, diffusion_cost, diffusion_speed

@@ -15,12 +15,11 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import PlainPath, Removable, Section, Several, inconsistent
 from swsa_core.candidates import prompts
+from swsa_core.candidates.section import Candidate, Clip
 from swsa_core.config.datasets import AnyDataset, Support
 from swsa_core.config.errors import sentences
 from swsa_core.config.sections import (
     KNN,
-    Candidate,
-    Clip,
     CutPaste,
     Diffusion,
     Evaluation,
@@ -30,7 +29,6 @@ from swsa_core.config.sections import (
     Runtime,
     Sources,
     TinyImageNet,
-    is_weights_file,
 )
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
@@ -206,15 +204,6 @@ def further_strategies(sources):
     """Names of the strategies beyond the paper's, which a config has to ask for."""
     fixed = [f"fixed_best_{source}" for source in sources]
     return ["swsa_combined", *fixed, "rank_ensemble", "model_centrality", "hits", "hits_anomalous", "xie_beni"]
-
-
-def clip_backbone(clip):
-    """The CLIP model of the section `clip` in the form of a candidate, for the embed rules; `section` is its config key."""
-    weights = clip["weights"]
-    of_file = weights is not None and is_weights_file(weights)
-    tag = clip["tag"] if of_file else weights
-    own = {"weights": weights if of_file else None, "args": {"pretrained": tag} if tag else {}}
-    return Candidate(model=clip["model"], **own).model_dump(mode="json") | {"section": "clip"}
 
 
 def validate(config):

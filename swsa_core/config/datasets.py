@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from swsa_core.basics.section import AnyPath, PlainPath, PositiveInt, Section, not_blank
-from swsa_core.config.sections import OwnTemplates
+from swsa_core.candidates.section import OwnTemplates
 
 
 class Support(Section):

@@ -1,12 +1,12 @@
 """What one pass of a network costs, counted on shapes alone without its weights, and how fast this machine does it."""
 
-import logging
 import time
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model, load_backbone
+from swsa_core.candidates.family import CandidateSpec, Network
 from swsa_core.embedding.embed import BATCH_SIZE
 from swsa_core.files.diffusion_flags import read_diffusers_config
 
@@ -32,9 +32,10 @@ class DiffusionCost(NamedTuple):
     h: int
 
 
-def backbone_cost(candidate):
+def backbone_cost(candidate: CandidateSpec) -> Cost:
     """`Cost` of a candidate, or of the CLIP model as `clip_backbone` gives it. A descriptor's FLOPs are not counted."""
-    if candidate["model"].startswith("descriptor:"):
+    check_model(candidate)
+    if family_of(candidate).blank is None:
         return Cost(0, 0, load_backbone(candidate).feature_size)
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -67,7 +68,7 @@ def diffusion_cost(weights, flags):
     )
 
 
-def backbone_speed(candidate, flops, device, dtype):
+def backbone_speed(candidate: CandidateSpec, flops: int, device: str, dtype: Any) -> float:
     """FLOPs a second of a candidate's network on `device`; `flops` of one image, from `backbone_cost`."""
     import torch
 
@@ -96,23 +97,14 @@ def diffusion_speed(weights, flags, flops, device, dtype):
     return flops * len(images) / _seconds(run, device)
 
 
-def _backbone(candidate):
-    """(Network, image (1, 3, crop, crop)) without weights; on the meta device but for the small bundled ones."""
+def _backbone(candidate: CandidateSpec) -> tuple[Network, Any]:
+    """(Network without its weights, image (1, 3, crop, crop) on the same device)."""
     import torch
 
-    from swsa_core.candidates.networks import LOADERS
-
-    family, model = check_model(candidate)
-    bundled, args = family == "mini", dict(candidate["args"])
-    if family == "open_clip":
-        args["device"] = "meta"
-    # A file that is never read: without one the libraries download their weights.
-    weights = candidate["weights"] if bundled else candidate["weights"] or "none"
-    with nullcontext() if bundled else torch.device("meta"), _quiet():
-        network = LOADERS[family](model, weights, args)
+    network = family_of(candidate).blank(candidate)
     network.module.eval().requires_grad_(False)
     crop = candidate["crop"] or network.transform.crop
-    return network, torch.zeros(1, 3, crop, crop, device="cpu" if bundled else "meta")
+    return network, torch.zeros(1, 3, crop, crop, device=next(network.module.parameters()).device)
 
 
 def _unet(weights, flags):
@@ -163,14 +155,3 @@ def _seconds(run, device):
     while first < LEAST_SECONDS and sum(seconds) < LEAST_SECONDS:
         seconds.append(timed())
     return sum(seconds) / len(seconds) if seconds else first
-
-
-@contextmanager
-def _quiet():
-    """open_clip warns that there are no weights."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

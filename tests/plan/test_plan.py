@@ -10,7 +10,8 @@ from workflow import snakemake
 
 from swsa_core.basics.names import unique_slugs
 from swsa_core.candidates.backbone import load_backbone
-from swsa_core.config.config import clip_backbone, validate
+from swsa_core.candidates.section import clip_backbone
+from swsa_core.config.config import validate
 from swsa_core.diffusion import Inversion, build_adm, diffstyle, invert
 from swsa_core.plan import jobs as plan
 from swsa_core.plan import table as plan_table

@@ -28,6 +28,9 @@ def imported(tree):
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
             yield node.module
             yield from (f"{node.module}.{name.name}" for name in node.names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "entries":
+            package, _, *entries = map(ast.literal_eval, node.args)  # of a registry, see basics/registry.py
+            yield from (f"{package}.{entry}" for entry in entries)
 
 
 def source_file(module):
@@ -107,7 +110,7 @@ def test_digest_ignores_docstrings_and_comments_only(tmp_path):
     ("stage", "within"),
     [
         ("cutpaste", {"cutpaste.py", "images.py", "seeding.py", "procedural.py"}),
-        *((f"embed_{what}", {"_embed.py", "embed.py", "backbones.py", "networks.py", "transforms.py", "descriptors.py"})
+        *((f"embed_{what}", {"_embed.py", "embed.py", "backbone.py", "torchvision.py", "transforms.py", "descriptor.py"})
           for what in ("images", "support", "anomalies", "pool")),
         ("report", {"_study.py", "report.py", "contact_sheets.py"}),
         ("figures", {"_study.py", "figures.py"}),
