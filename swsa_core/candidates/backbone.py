@@ -96,17 +96,14 @@ def load_backbone(candidate: CandidateSpec, device: str = "auto", precision: str
     Raises InputError for what the config got wrong: names, arguments, weights, sizes.
     """
     check_model(candidate)
-    with loading(candidate):
-        loaded = family_of(candidate).load(candidate)
-        if isinstance(loaded, Network) and loaded.weights:
-            load_weights(loaded.module, loaded.weights, loaded.head)
-    if isinstance(loaded, Description):
-        return _describing(candidate, loaded)
-    return _computing(candidate, loaded, device, precision)
+    if family_of(candidate).blank is None:
+        return _describing(candidate)
+    return _computing(candidate, device, precision)
 
 
-def _describing(candidate: CandidateSpec, description: Description) -> Backbone:
+def _describing(candidate: CandidateSpec) -> Backbone:
     """Backbone of a descriptor: all is done in the transform, and `features` passes on what it made."""
+    description: Description = family_of(candidate).load(candidate)
     prepare = _override(description.prepare, candidate)
     transform = replace(description, prepare=prepare)
     try:
@@ -127,12 +124,17 @@ def _describing(candidate: CandidateSpec, description: Description) -> Backbone:
     )
 
 
-def _computing(candidate: CandidateSpec, network: Network, device: str, precision: str) -> Backbone:
+def _computing(candidate: CandidateSpec, device: str, precision: str) -> Backbone:
     """Backbone of a network, which is moved to the device."""
     from swsa_core.basics.devices import find_device, find_dtype
 
-    device = find_device(device)
+    family = family_of(candidate)
+    device = find_device(device if family.gpu else "cpu")
     dtype = find_dtype(precision, device)
+    with loading(candidate):
+        network: Network = family.load(candidate)
+        if network.weights:
+            load_weights(network.module, network.weights, network.head)
     transform = _override(network.transform, candidate)
     features = _features(network, transform, device, dtype)
     try:
@@ -152,7 +154,7 @@ def _computing(candidate: CandidateSpec, network: Network, device: str, precisio
         transform=transform,
         features=features,
         weights_sha256=file_sha256(network.weights) if network.weights else parameters_sha256(module, head),
-        versions=library_versions(*family_of(candidate).packages(candidate)),
+        versions=library_versions(*family.packages(candidate)),
         device=device.split(":")[0],
         precision=str(dtype).removeprefix("torch."),
     )
