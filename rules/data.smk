@@ -2,7 +2,6 @@
 
 from functools import cache
 
-from swsa_core.config.study import nameable_ones
 from swsa_core.datasets import fetch
 from swsa_core.files.downloads import PUBLISHED, published_at
 

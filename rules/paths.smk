@@ -4,8 +4,9 @@ import re
 from functools import partial
 
 from swsa_core.basics.names import SLUG
+from swsa_core.candidates import family_of
+from swsa_core.config.study import nameable_ones
 from swsa_core.files import layout
-from swsa_core.files.weights import MINI_WEIGHTS
 
 RESULTS = "<results>"
 at = partial(layout.at, RESULTS)
@@ -83,9 +84,6 @@ def network_files(source):
 
 
 def weights_file(wildcards):
-    """Weights on disk that a backbone reads: given by the config, or bundled. They are inputs, never outputs."""
+    """What a backbone is made of on disk: weights that the config names, or bundled ones. They are inputs, never outputs."""
     backbone = STUDY.backbones[wildcards.backbone]
-    family, _, model = backbone["model"].partition(":")
-    if backbone["weights"]:
-        return [backbone["weights"]]
-    return [str(MINI_WEIGHTS / f"{model}.safetensors")] if family == "mini" else []
+    return nameable_ones(family_of(backbone).files(backbone))

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable, stage_version
 
 
@@ -52,5 +53,5 @@ GPUS = int(DEVICE.startswith("cuda") or (DEVICE == "auto" and HAS_GPU))
 
 
 def embedding_gpus(wildcards):
-    """GPUs of an embedding job: descriptors are computed on the CPU."""
-    return 0 if STUDY.backbones[wildcards.backbone]["model"].startswith("descriptor:") else GPUS
+    """GPUs of an embedding job: some families are computed on the CPU."""
+    return GPUS if family_of(STUDY.backbones[wildcards.backbone]).gpu else 0

@@ -1,3 +1,4 @@
+from swsa_core.candidates import family_of
 from swsa_core.candidates.prefetch import fetch, of_libraries
 from swsa_core.files.downloads import check_file, published_at
 from workflow_scripts.job import job
@@ -7,7 +8,10 @@ with job(snakemake) as mine:
         published = published_at(path)
         check_file(path, published)
         print(f"{path}: {published.size:,} bytes, as published")
-    for model in of_libraries(mine.settings["candidates"].values()):
+    models = of_libraries(mine.settings["candidates"].values())
+    for model in models:
         size = fetch(model)
         print(f"{model['name']}: {f'fetched {size:,} bytes' if size else 'already there'}", flush=True)
+    for family in dict.fromkeys(map(family_of, models)):
+        print(f"licences of {family.title}: {family.licence}")
     print("all weights that this config needs are here")

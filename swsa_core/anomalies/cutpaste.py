@@ -20,19 +20,19 @@ PAPER_SIDE = 256  # the image side that the sizes of a scar are told for
 
 class CutPaste(Section):
     form: Literal["patch", "scar"] = "patch"
-    """What is pasted elsewhere: a rectangle, or a thin one that is rotated (CutPaste-Scar)."""
+    """What is pasted elsewhere: a rectangle (`patch`), or a thin rotated rectangle (`scar`, CutPaste-Scar)."""
     area: Range = [0.02, 0.15]
-    """Area of the pasted patch as a share of the image, drawn uniformly; of form patch, without effect for scars."""
+    """Range of the area of the pasted patch as a share of the image, drawn uniformly. It has no effect on scars."""
     aspect: Range = [0.3, 3.3]
-    """Width over height of the patch, drawn log-uniformly; of form patch, without effect for scars."""
+    """Range of the width over the height of the patch, drawn log-uniformly. It has no effect on scars."""
     scar_width: Range = [2, 16]
-    """Width of a scar in pixels of an image of 256, drawn uniformly and scaled to other sizes."""
+    """Range of the width of a scar in pixels of an image of 256, drawn uniformly and scaled to other sizes."""
     scar_length: Range = [10, 25]
-    """Length of a scar in pixels of an image of 256."""
+    """Range of the length of a scar in pixels of an image of 256."""
     scar_rotation: Range = [-45, 45]
-    """Degrees by which a scar is rotated."""
+    """Range of the degrees by which a scar is rotated."""
     jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Strength of the colour jitter of what is pasted; 0.1 in Li et al."""
+    """Strength of the colour jitter of what is pasted. Li et al. use 0.1."""
 
     @field_validator("area", "aspect", "scar_width", "scar_length")
     @classmethod

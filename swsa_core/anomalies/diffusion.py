@@ -25,23 +25,23 @@ from swsa_core.files.weights import MINI_WEIGHTS
 
 class Diffusion(Section):
     model: str = "adm_imagenet_256"
-    """A published model (adm_imagenet_256, fetched by `snakemake weights`), mini:adm_32, or a path: a guided-diffusion
-    checkpoint, or the directory of a diffusers UNet2DModel."""
+    """The diffusion model: the published adm_imagenet_256 (fetched by `snakemake weights`), the bundled mini:adm_32, or the
+    path of a guided-diffusion checkpoint or of the directory of a diffusers UNet2DModel."""
     flags: dict[str, str | int | float | bool] | None = None
-    """Flags of an own guided-diffusion checkpoint under its names, others at its defaults; without this key, the ImageNet
-    256 model's."""
+    """Training flags of your own guided-diffusion checkpoint, under the names of guided-diffusion. Flags that are left out
+    have its defaults; without this key the checkpoint is read as the ImageNet 256 model."""
     gamma: Annotated[float, Field(ge=0, le=1)] = 0.7
-    """Weight of the content image's h against that of the image being generated."""
+    """Weight of the h of the content image, against the h of the image that is being generated."""
     steps: Annotated[int, Field(ge=2, le=1000)] = 50
-    """Diffusion steps of inversion and generation."""
+    """Number of diffusion steps of inversion and of generation."""
     interpolation: Literal["linear", "slerp"] = "linear"
-    """Path from one h to the other: Eq. 2's straight line, or along the sphere at equal norms."""
+    """How the two h are mixed: along the straight line of Eq. 2 (`linear`), or along the sphere at equal norms (`slerp`)."""
     t_edit: Annotated[int, Field(ge=0, le=999)] = 0
-    """Lowest timestep at which the content's h enters."""
+    """The lowest timestep at which the h of the content enters."""
     dt_lambda: Annotated[float, Field(gt=0)] = 1.0
-    """Factor of the D_t term where t >= 950."""
+    """Factor of the D_t term at timesteps of 950 and above."""
     content_h: Literal["inversion", "reconstruction"] = "inversion"
-    """Whether the content's h comes from its inversion or from its reconstruction."""
+    """Whether the h of the content comes from its inversion or from its reconstruction."""
 
     @field_validator("model")
     @classmethod

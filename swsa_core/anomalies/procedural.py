@@ -6,7 +6,7 @@ from swsa_core.basics.section import PositiveInt, Section
 
 class Procedural(Section):
     pool: PositiveInt = 500
-    """Procedurally drawn letters that stand in for an image pool where there is no Tiny-ImageNet."""
+    """Number of drawn letters, which stand in for Tiny-ImageNet if you do not have it."""
 
 
 def pool(spec, seed):

@@ -26,13 +26,13 @@ PUBLICATION = Publication(
 
 class TinyImageNet(Section):
     root: AnyPath
-    """Directory tiny-imagenet-200."""
+    """Path of the directory tiny-imagenet-200."""
     archive: PlainPath | None = None
-    """The official archive where `snakemake datasets` shall take a copy of your own, instead of a download."""
+    """Path of your own copy of the official archive, which `snakemake datasets` then uses instead of a download."""
     pool: PositiveInt = 2000
-    """Images of the train split drawn once for all tasks."""
+    """Number of images of the train split that are drawn once for all tasks."""
     allow_missing: bool = False
-    """Go on with a smaller pool when fewer images are on disk."""
+    """Go on with a smaller pool if fewer images are on disk."""
 
 
 def pool(spec, seed):

@@ -1,10 +1,12 @@
 """Names in paths: safe, unique slugs of names that may hold spaces, quotes, brackets or unicode."""
 
 import re
-from difflib import get_close_matches
+from collections.abc import Iterable
+from difflib import SequenceMatcher, get_close_matches
 from hashlib import sha256
 
 SLUG = r"[A-Za-z0-9._-]+"
+MOST_NAMES = 10  # that a message lists of those that are known
 
 
 def slug(name):
@@ -38,8 +40,19 @@ def unique_slugs(names):
     return result
 
 
-def did_you_mean(name, known):
-    """The part of an error message that names near matches, or all `known` names when none is near."""
-    known = sorted(map(str, known))
-    near = get_close_matches(str(name), known, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """The part of an error message that names near matches, or what is known when none is near.
+
+    Of many known names, those nearest to `name` are listed, with the number of the rest.
+    >>> did_you_mean("resnet19", ["resnet18", "vgg11"]), did_you_mean("x", ["resnet18", "vgg11"])
+    ("did you mean 'resnet18'?", 'known: resnet18, vgg11')
+    >>> did_you_mean("x", range(1300))[-16:]
+    '… and 1,290 more'
+    """
+    name, known = str(name), sorted(map(str, known))
+    if near := get_close_matches(name, known, n=3, cutoff=0.6):
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    if len(known) <= MOST_NAMES:
+        return f"known: {', '.join(known)}"
+    nearest = sorted(known, key=lambda one: SequenceMatcher(None, one, name).ratio(), reverse=True)[:MOST_NAMES]
+    return f"known: {', '.join(nearest)}, … and {len(known) - MOST_NAMES:,} more"

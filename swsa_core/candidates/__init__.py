@@ -1,1 +1,13 @@
-"""Candidates: what turns an image into features, or a text into them."""
+"""Candidates: what turns an image into features, or a text into them. FAMILIES: those that `family:model` may begin with."""
+
+from swsa_core.basics.registry import entries
+from swsa_core.candidates.family import CandidateSpec, Family
+
+FAMILIES: dict[str, Family] = entries(
+    "swsa_core.candidates", "FAMILY", "torchvision", "timm", "open_clip", "mini", "descriptor"
+)
+
+
+def family_of(candidate: CandidateSpec) -> Family:
+    """The family of a candidate whose `model` was checked, by the config or by `backbone.check_model`."""
+    return FAMILIES[candidate["model"].partition(":")[0]]

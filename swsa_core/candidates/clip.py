@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from swsa_core.basics.errors import InputError
-from swsa_core.candidates.backbone import check_model
-from swsa_core.candidates.networks import create_open_clip, loading
+from swsa_core.candidates import family_of
+from swsa_core.candidates.backbone import check_model, loading
+from swsa_core.candidates.family import CandidateSpec
 from swsa_core.files.provenance import file_sha256, parameters_sha256
-from swsa_core.files.weights import MINI_WEIGHTS, load_weights
 
 TEXTS = 64  # at a time
 
@@ -23,73 +23,30 @@ class Clip:
     weights_sha256: the same as of the model's backbone.
     """
 
-    module: Callable
-    tokenize: Callable
+    module: Any
+    tokenize: Callable[[list[str]], Any]
     logit_scale: float
     weights_sha256: str
 
 
-def load_clip(candidate):
-    """`Clip` of a backbone's record (see `swsa_core.config.config.clip_backbone`), on the CPU in float32.
+def load_clip(candidate: CandidateSpec) -> Clip:
+    """`Clip` of a CLIP model's record (see `section.clip_backbone`), on the CPU in float32.
 
     Raises InputError for names and weights that do not fit.
     """
-    family, model = check_model(candidate)
-    weights = candidate["weights"]
-    with loading("clip", family, model):
-        if family == "mini":
-            from swsa_core.mini import clip as mini_clip
-
-            weights = weights or MINI_WEIGHTS / f"{model}.safetensors"
-            module, tokenize = mini_clip.load_clip(weights)
-        else:
-            module, tokenize = _load_open_clip(model, weights, candidate["args"])
+    check_model(candidate)
+    with loading(candidate):
+        towers = family_of(candidate).texts.load(candidate)
+    module = towers.module.requires_grad_(False).eval()
     return Clip(
-        module.requires_grad_(False).eval(),
-        tokenize,
+        module,
+        towers.tokenize,
         logit_scale=module.logit_scale.exp().item(),
-        weights_sha256=file_sha256(weights) if weights else parameters_sha256(module.visual),
+        weights_sha256=file_sha256(towers.weights) if towers.weights else parameters_sha256(module.visual),
     )
 
 
-def _load_open_clip(model, weights, args):
-    import open_clip
-
-    module = create_open_clip(model, weights, dict(args))
-    if weights:
-        load_weights(module, weights)
-    return module, _without_cutting(open_clip.get_tokenizer(model))
-
-
-def _without_cutting(tokenizer):
-    """`tokenizer`, an open_clip one, with an InputError for a text that it would cut at its context length."""
-    n_tokens = _counter(tokenizer)
-
-    def tokenize(texts):
-        for text in texts:
-            if (n := n_tokens(text)) > tokenizer.context_length:
-                raise InputError(
-                    f"clip: the text {text!r} has {n} tokens, the model takes at most {tokenizer.context_length}: shorten it"
-                )
-        return tokenizer(texts)
-
-    return tokenize
-
-
-def _counter(tokenizer):
-    """Function from a text to the number of its tokens, with those of its beginning and end."""
-    from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
-
-    if isinstance(tokenizer, SimpleTokenizer):
-        return lambda text: len(tokenizer.encode(text)) + 2
-    if isinstance(tokenizer, HFTokenizer) and not tokenizer.tokenizer_mode:
-        return lambda text: len(tokenizer.tokenizer(tokenizer.clean_fn(text)).input_ids)
-    raise InputError(
-        f"the model has the tokenizer {type(tokenizer).__name__}, which would cut long texts in silence: take another model"
-    )
-
-
-def embed_texts(clip, texts):
+def embed_texts(clip: Clip, texts: list[str]) -> np.ndarray:
     """Text features (n, d) float32 of n texts; each different text is embedded once."""
     import torch
 

@@ -1,39 +1,39 @@
-"""Weights that torchvision, timm and open_clip fetch by themselves: fetched beforehand, for machines without a network."""
+"""Weights that libraries fetch by themselves: fetched beforehand, for machines without a network."""
 
 import gc
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from swsa_core.candidates.backbone import check_model
+from swsa_core.candidates import family_of
+from swsa_core.candidates.backbone import check_model, loading
 from swsa_core.candidates.clip import load_clip
-from swsa_core.candidates.networks import LOADERS, loading
-
-LIBRARIES = ("torchvision", "timm", "open_clip")
+from swsa_core.candidates.family import CandidateSpec
 
 
-def of_libraries(models):
+def of_libraries(models: Iterable[CandidateSpec]) -> list[CandidateSpec]:
     """Those of the candidates and the CLIP model whose weights are their library's."""
-    return [model for model in models if model["model"].split(":")[0] in LIBRARIES and not model["weights"]]
+    return [model for model in models if family_of(model).prefetched and not model["weights"]]
 
 
-def fetch(model):
+def fetch(model: CandidateSpec) -> int:
     """Load a candidate, or the CLIP model, by its library, which fetches into its cache what is not there and checks it.
 
     Returns the bytes that were fetched; 0 where all was there. Raises InputError where that fails, as without a network.
     """
     before = cached()
-    family, name = check_model(model)
+    check_model(model)
     if model.get("section") == "clip":
         load_clip(model)  # with the tokenizer of its texts
     else:
-        with loading(f"candidates.{model['name']}", family, name):
-            LOADERS[family](name, None, dict(model["args"]))
+        with loading(model):
+            family_of(model).load(model)
     gc.collect()  # networks hold cycles of references: the next one may need the memory
     return sum(size for path, size in cached().items() if before.get(path) != size)
 
 
-def cached():
+def cached() -> dict[Path, int]:
     """{file: its size} in the caches of the libraries."""
     import torch
     from huggingface_hub.constants import HF_HUB_CACHE

@@ -18,26 +18,23 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import PlainPath, Removable, Section, Several, inconsistent
 from swsa_core.candidates import prompts
+from swsa_core.candidates.section import Candidate, Clip, usable_templates
 from swsa_core.config.errors import sentences
 from swsa_core.config.reference import markdown
 from swsa_core.config.sections import (
     KNN,
-    Candidate,
-    Clip,
     Evaluation,
     Figures,
     Preparation,
     Runtime,
     Sources,
-    is_weights_file,
-    usable_templates,
 )
 from swsa_core.datasets import KINDS, kind_of
 from swsa_core.datasets.section import Support
+from swsa_core.files import layout
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
 REFERENCE = SCHEMA.with_name("README.md")
-RESERVED_NAMES = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
 COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
 KIND_SECTIONS = {name: kind.section for name, kind in KINDS.items()}
 AnyDataset = Annotated[reduce(or_, KIND_SECTIONS.values()), Field(discriminator="kind")]
@@ -70,21 +67,21 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     """How candidates are compared with each other."""
     figures: Figures = Figures()
-    """Which tasks the paper's figures show, and how many images."""
+    """Which tasks the paper's figures show, and how many images of them."""
     strategies: Annotated[list[str], *Several] | None = None
-    """How a candidate is picked: largest_model, random, swsa_<source>, with `clip` also default_prompt and prompt_ensemble;
-    all that sources and `clip` allow when left out. The first swsa_<source> makes the recommendation. Beyond the paper,
-    see docs/strategies.md: swsa_combined, fixed_best_<source>, rank_ensemble, model_centrality, hits, hits_anomalous,
-    xie_beni."""
+    """The ways in which a candidate is picked: largest_model, random and swsa_<source>, and with `clip` also default_prompt
+    and prompt_ensemble. If left out, all that the sources and `clip` allow. The first swsa_<source> makes the
+    recommendation. Strategies beyond the paper (docs/strategies.md): swsa_combined, fixed_best_<source>, rank_ensemble,
+    model_centrality, hits, hits_anomalous, xie_beni."""
 
     @field_validator("datasets")
     @classmethod
     def _usable_names(cls, value):
         for name in value:
-            if name in RESERVED_NAMES or not re.fullmatch(r"[a-z0-9_-]+", name):
+            if name in layout.RESERVED or not re.fullmatch(r"[a-z0-9_-]+", name):
                 raise ValueError(
                     f"{name!r} cannot name a data set: use lower-case letters, digits, _ and -, "
-                    f"and none of {', '.join(RESERVED_NAMES)}"
+                    f"and none of {', '.join(layout.RESERVED)}"
                 )
         return value
 
@@ -210,15 +207,6 @@ def further_strategies(sources):
     """Names of the strategies beyond the paper's, which a config has to ask for."""
     fixed = [f"fixed_best_{source}" for source in sources]
     return ["swsa_combined", *fixed, "rank_ensemble", "model_centrality", "hits", "hits_anomalous", "xie_beni"]
-
-
-def clip_backbone(clip):
-    """The CLIP model of the section `clip` in the form of a candidate, for the embed rules; `section` is its config key."""
-    weights = clip["weights"]
-    of_file = weights is not None and is_weights_file(weights)
-    tag = clip["tag"] if of_file else weights
-    own = {"weights": weights if of_file else None, "args": {"pretrained": tag} if tag else {}}
-    return Candidate(model=clip["model"], **own).model_dump(mode="json") | {"section": "clip"}
 
 
 def validate(config):

@@ -1,45 +1,11 @@
-"""The sections of a config but its data sets: keys, types, defaults, and what must hold within each."""
+"""The sections of a config but its data sets and candidates: keys, types, defaults, and what must hold within each."""
 
-import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
+from pydantic import Field, create_model, field_validator
 
 from swsa_core.anomalies import SOURCES
-from swsa_core.basics.names import did_you_mean
-from swsa_core.basics.section import (
-    PlainPath,
-    PositiveInt,
-    Removable,
-    Section,
-    Several,
-    inconsistent,
-    plain,
-)
-from swsa_core.candidates import prompts
-from swsa_core.candidates.backbone import families
-
-WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-
-
-def usable_templates(value: Any) -> Any:
-    """`value`, which is what `templates` may be. Raises the error of a validator where it is not."""
-    try:
-        prompts.check_templates(value)
-    except ValueError as error:
-        raise inconsistent(str(error)) from None
-    return value
-
-
-# Checked before the union, whose members would each complain about the same value.
-AnyTemplates = str | list[Annotated[list[str], Field(min_length=2, max_length=2)]]
-Templates = Annotated[AnyTemplates, BeforeValidator(usable_templates)]
-
-
-def is_weights_file(weights):
-    """Whether clip.weights is the path of a file, not a pretrained tag."""
-    return "/" in weights or weights.endswith(WEIGHTS_SUFFIXES)
-
+from swsa_core.basics.section import PositiveInt, Removable, Section, Several
 
 Sources = create_model(
     "Sources",
@@ -48,84 +14,6 @@ Sources = create_model(
         name: (source.section | None, Field(default=None, description=source.about)) for name, source in SOURCES.items()
     },
 )
-
-
-class Candidate(Section):
-    name: str | None = None
-    """Name in tables and paths; the model's name when left out."""
-    model: str
-    """family:model, e.g. torchvision:resnet50, timm:mobilenetv2_100, descriptor:hog."""
-    weights: PlainPath | None = None
-    """Local file of weights instead of the library's own download."""
-    args: dict[str, str | int | float | bool | None] = {}
-    """Arguments for the library's model constructor."""
-    mean: Annotated[list[float], Field(min_length=3, max_length=3)] | None = None
-    """Mean of red, green and blue that is subtracted, of pixels in 0..1; the library's own when left out, as all below."""
-    std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)] | None = None
-    """Standard deviation of red, green and blue that is divided by."""
-    resize: PositiveInt | None = None
-    """Pixels of the short side before the crop."""
-    crop: PositiveInt | None = None
-    """Side in pixels of the central crop that the network sees."""
-    interpolation: Literal["bilinear", "bicubic"] | None = None
-    """Interpolation used when resizing."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value):
-        return {"model": value} if isinstance(value, str) else value
-
-    @field_validator("model")
-    @classmethod
-    def _known_family(cls, value):
-        family, _, model = value.partition(":")
-        if not model or family not in families():
-            raise ValueError(f"expected family:model, {did_you_mean(family, families())}")
-        return value
-
-    @model_validator(mode="after")
-    def _complete(self):
-        if (self.mean is None) != (self.std is None):
-            raise inconsistent(f"{self.model} has only one of mean and std: give both, or none for the library's own")
-        self.name = self.name or self.model
-        return self
-
-
-class Clip(Section):
-    model: str
-    """open_clip:<model>, or mini:clip, which is bundled."""
-    weights: Annotated[str, Field(min_length=1)] | None = None
-    """A pretrained tag of open_clip, or a local file (with a / in its path, or ending in .safetensors, .pt, .pth, .bin)."""
-    tag: str | None = None
-    """Where `weights` is a file: the pretrained tag that it is a copy of, whose image preparation it wants."""
-    templates: Annotated[Templates, Field(validate_default=True)] = prompts.PAPER
-    """Prompts to choose from: paper (the set that suits each data set), the name of a bundled set, or a list of pairs
-    [normal, anomalous], {} standing for the class name. The first one is the default prompt."""
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, value):
-        family, _, model = value.partition(":")
-        if value != "mini:clip" and (family != "open_clip" or not model):
-            raise ValueError("expected open_clip:<model> or mini:clip")
-        return value
-
-    @field_validator("weights")
-    @classmethod
-    def _plain_path(cls, value):
-        return plain(os.path.expanduser(value)) if value and is_weights_file(value) else value
-
-    @model_validator(mode="after")
-    def _with_weights(self):
-        if self.tag and (self.model == "mini:clip" or not self.weights or not is_weights_file(self.weights)):
-            raise inconsistent(f"tag {self.tag!r} goes with a file of open_clip weights: remove it, or name the file")
-        if self.model == "mini:clip" and self.weights and not is_weights_file(self.weights):
-            raise inconsistent(
-                f"mini:clip has bundled weights and no tag {self.weights!r}: remove `weights`, or name a file"
-            )
-        if self.weights is None and self.model.count(":") == 1 and self.model != "mini:clip":
-            raise inconsistent(f"{self.model} needs `weights`, a pretrained tag of open_clip or the path of a file")
-        return self
 
 
 class KNN(Section):

@@ -14,13 +14,13 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean, unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
-from swsa_core.candidates.backbone import check_model, most_words
+from swsa_core.candidates import family_of
+from swsa_core.candidates.backbone import check_model
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
-from swsa_core.config.config import clip_backbone
+from swsa_core.candidates.section import clip_backbone
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.datasets.fetch import is_absent, or_fetch
 from swsa_core.datasets.support import check_supports
-from swsa_core.mini.clip_words import check_prompts
 
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
 
@@ -199,13 +199,12 @@ def check(given: Study) -> None:
     for backbone in given.backbones.values():
         check_model(backbone)
     for model in given.clip.values():
+        reader = family_of(model).texts
         for name, spec in given.present.items():
-            names = given.class_names[name].values()
-            _of_dataset(name, check_texts, spec["templates"], names, most_words(model))
-            if model["model"] == "mini:clip":
-                key = datasets.kind_of(spec).class_name_key
-                texts = texts_of_classes(spec["templates"], names)
-                _of_dataset(name, check_prompts, texts, key and f"datasets.{name}.{key}")
+            names, key = given.class_names[name].values(), datasets.kind_of(spec).class_name_key
+            _of_dataset(name, check_texts, spec["templates"], names, reader.most_words(model))
+            texts = texts_of_classes(spec["templates"], names)
+            _of_dataset(name, reader.check_prompts, texts, key and f"datasets.{name}.{key}")
 
 
 def stage_version(stage: str) -> int:

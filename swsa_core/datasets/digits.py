@@ -16,7 +16,7 @@ LAYOUT = "no directory: the images come with scikit-learn"
 class Digits(Dataset):
     kind: Literal["digits"]
     root: None = None
-    """None: scikit-learn ships the images."""
+    """Not needed, because scikit-learn ships the images."""
 
 
 def tasks(spec: Spec) -> list[str]:

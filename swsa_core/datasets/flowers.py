@@ -22,7 +22,7 @@ PAGE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
 class Flowers(Official):
     kind: Literal["flowers"]
     real_split: Literal["test", "val"] = "test"
-    """Official split that real evaluation uses."""
+    """The official split that the real evaluation uses."""
 
 
 def tasks(spec: Spec) -> list[str]:

@@ -31,11 +31,11 @@ UNDIVIDED = "undivided"  # split of normals that no directory divides, until `dr
 class Folder(Dataset):
     kind: Literal["folder"]
     normal: str | None = None
-    """Sub-directory that holds the normal images; the other sub-directories are defect types."""
+    """The sub-directory that holds the normal images. The other sub-directories are defect types."""
     train: PositiveInt | None = None
-    """Normal images drawn for the support set where there is no train/test split."""
+    """Number of normal images that are drawn for the support set if there is no train/test split."""
     class_name: Annotated[str, AfterValidator(not_blank)] | None = None
-    """What the images show, for prompts; the directory's name when left out."""
+    """What the images show, as prompts shall call it. If left out, the name of the directory is used."""
 
 
 class _Part(NamedTuple):

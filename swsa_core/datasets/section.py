@@ -9,7 +9,7 @@ from swsa_core.basics.section import AnyPath, PlainPath, Section
 
 class Support(Section):
     seeds: Annotated[int, Field(ge=2, multiple_of=2)] = 20
-    """Images of the support set that synthetic anomalies are made from; (seeds / 2)² anomalies per source."""
+    """Number of support images that synthetic anomalies are made from. Each source makes (seeds / 2)² anomalies per task."""
 
 
 def _checked(value: Any, info: ValidationInfo) -> Any:
@@ -24,24 +24,24 @@ class Dataset(Section):
     root: AnyPath
     """Directory of the data set in its official layout, relative to the working directory."""
     tasks: Literal["all"] | Annotated[list[str], Field(min_length=1)] = "all"
-    """Names of the classes or products that are tasks."""
+    """Names of the classes or products that become tasks."""
     support: Support | None = None
-    """Overrides the top-level `support` for this data set."""
+    """Replaces the top-level `support` for this data set."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """What to do about an image that cannot be read: stop, or go on without it and list it in the report."""
+    """What to do about an image that cannot be read: `error` stops, `skip` goes on without it and lists it in the report."""
     allow_missing: bool = False
-    """Go on with what is on disk when official files name images that are not."""
+    """Go on with the images that are on disk if official files name more of them."""
     templates: Annotated[
         str | list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None, BeforeValidator(_checked)
     ] = None
-    """Overrides clip.templates for this data set."""
+    """Replaces `clip.templates` for this data set."""
 
 
 class Official(Dataset):
     archive: PlainPath | None = None
-    """The official archive where `snakemake datasets` shall take a copy of your own, instead of a download."""
+    """Path of your own copy of the official archive, which `snakemake datasets` then uses instead of a download."""
 
 
 class Licensed(Official):
     accept_license: bool = False
-    """Accept the licence that `snakemake datasets` names."""
+    """Whether you accept the licence that `snakemake datasets` names."""

@@ -20,9 +20,9 @@ LAYOUT = f"the VisA folder with {SPLIT}, <product>/image_anno.csv and <product>/
 class VisA(Licensed):
     kind: Literal["visa"]
     groups: Literal["exact", "atomic"] = "exact"
-    """Defect types: the exact label strings, or each of their comma-separated parts."""
+    """What counts as a defect type: the exact label strings, or each of their comma-separated parts (`atomic`)."""
     min_group_size: PositiveInt = 1
-    """Defect types with fewer test images are left out of one-vs-closest and one-vs-one."""
+    """Defect types with fewer test images than this are left out of one-vs-closest and one-vs-one."""
 
 
 def tasks(spec: Spec) -> list[str]:

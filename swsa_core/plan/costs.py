@@ -1,11 +1,11 @@
 """What one pass of a network costs, counted on shapes alone without its weights, and how fast this machine does it."""
 
-import logging
-from contextlib import contextmanager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from swsa_core.basics.speed import batch_of, materialise, mean_seconds
+from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model, load_backbone
+from swsa_core.candidates.family import CandidateSpec, Network
 from swsa_core.embedding.embed import BATCH_SIZE
 
 
@@ -17,9 +17,10 @@ class Cost(NamedTuple):
     features: int
 
 
-def backbone_cost(candidate):
+def backbone_cost(candidate: CandidateSpec) -> Cost:
     """`Cost` of a candidate, or of the CLIP model as `clip_backbone` gives it. A descriptor's FLOPs are not counted."""
-    if candidate["model"].startswith("descriptor:"):
+    check_model(candidate)
+    if family_of(candidate).blank is None:
         return Cost(0, 0, load_backbone(candidate).feature_size)
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -32,7 +33,7 @@ def backbone_cost(candidate):
     return Cost(counter.get_total_flops(), parameters, features.shape[1])
 
 
-def backbone_speed(candidate, flops, device, dtype):
+def backbone_speed(candidate: CandidateSpec, flops: int, device: str, dtype: Any) -> float:
     """FLOPs a second of a candidate's network on `device`; `flops` of one image, from `backbone_cost`."""
     import torch
 
@@ -46,31 +47,11 @@ def backbone_speed(candidate, flops, device, dtype):
         return flops * len(images) / mean_seconds(run, device)
 
 
-def _backbone(candidate):
-    """(Network, image (1, 3, crop, crop)) without weights; on the meta device but for the small bundled ones."""
+def _backbone(candidate: CandidateSpec) -> tuple[Network, Any]:
+    """(Network without its weights, image (1, 3, crop, crop) on the same device)."""
     import torch
 
-    from swsa_core.candidates.networks import LOADERS
-
-    family, model = check_model(candidate)
-    bundled, args = family == "mini", dict(candidate["args"])
-    if family == "open_clip":
-        args["device"] = "meta"
-    # A file that is never read: without one the libraries download their weights.
-    weights = candidate["weights"] if bundled else candidate["weights"] or "none"
-    with nullcontext() if bundled else torch.device("meta"), _quiet():
-        network = LOADERS[family](model, weights, args)
+    network = family_of(candidate).blank(candidate)
     network.module.eval().requires_grad_(False)
     crop = candidate["crop"] or network.transform.crop
-    return network, torch.zeros(1, 3, crop, crop, device="cpu" if bundled else "meta")
-
-
-@contextmanager
-def _quiet():
-    """open_clip warns that there are no weights."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+    return network, torch.zeros(1, 3, crop, crop, device=next(network.module.parameters()).device)

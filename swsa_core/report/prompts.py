@@ -2,14 +2,10 @@
 
 import pandas as pd
 
+from swsa_core.candidates import family_of
 from swsa_core.candidates.prompts import ENSEMBLE, prompt_names, prompts
-from swsa_core.datasets import kind_of
+from swsa_core.candidates.section import clip_backbone
 from swsa_core.evaluation.consensus import RANK_ENSEMBLE
-
-MINI_CLIP_NOTE = (
-    "mini:clip has learnt from drawn letters and digits only: for other images the choice of a prompt means nothing, and "
-    "an open_clip model is needed."
-)
 
 
 def prompt_parts(config, auroc, picks, class_names):
@@ -29,12 +25,11 @@ def prompt_parts(config, auroc, picks, class_names):
         aurocs = rows.set_index(["task", "validation", "protocol", "setting", "candidate"])["auroc"].sort_index()
         settings = [setting for setting in dict.fromkeys(rows["setting"]) if setting]
         dataset = config["datasets"][name]
-        clip = config["clip"]
-        untaught = clip["model"] == "mini:clip" and not clip["weights"] and not kind_of(dataset).mini_clip
+        clip = clip_backbone(config["clip"])
         parts.append(
             {
                 "name": name,
-                "note": MINI_CLIP_NOTE if untaught else "",
+                "note": family_of(clip).note(clip, kind_of(dataset).mini_clip),
                 "source": recommended["source"].iloc[0],
                 "protocol": recommended["protocol"].iloc[0],
                 "settings": settings,

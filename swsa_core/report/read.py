@@ -11,7 +11,7 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import read_origins
 from swsa_core.basics.names import unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
-from swsa_core.config.config import clip_backbone
+from swsa_core.candidates.section import clip_backbone
 from swsa_core.detectors import score_knn
 from swsa_core.embedding.image_stream import RowReader
 from swsa_core.evaluation.protocols import compare

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from swsa_core.basics.errors import InputError
-from swsa_core.candidates.backbone import check_model, families, load_backbone
-from swsa_core.candidates.descriptors import DESCRIPTORS
+from swsa_core.candidates.backbone import check_model, load_backbone
+from swsa_core.candidates.descriptor import DESCRIPTORS
 from swsa_core.candidates.transforms import Transform
 from swsa_core.mini import architectures
 
@@ -428,19 +428,15 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
     assert not {"torch", "torchvision", "timm", "open_clip", "sklearn", "matplotlib"} & set(json.loads(ran.stdout))
 
 
-def test_families():
-    assert families() == ("torchvision", "timm", "open_clip", "mini", "descriptor")
-
-
 def check_cut(names):
     """The cut network gives one vector an image of the default size; nothing is computed on the meta device."""
     import torch
 
-    from swsa_core.candidates.networks import torchvision_network
+    from swsa_core.candidates import torchvision
 
     with torch.device("meta"):
         for name in names:
-            network = torchvision_network(name, "not read", {})
+            network = torchvision.network(name, "not read", {})
             network.module.eval()
             features = network.forward(torch.empty(2, 3, network.transform.crop, network.transform.crop))
             assert features.ndim == 2 and features.shape[0] == 2, name

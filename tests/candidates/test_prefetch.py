@@ -7,7 +7,7 @@ from workflow import snakemake
 
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prefetch import fetch, of_libraries
-from swsa_core.config.config import clip_backbone
+from swsa_core.candidates.section import clip_backbone
 from swsa_core.files.downloads import PLACE
 
 SQUEEZENET = {"name": "small", "model": "torchvision:squeezenet1_1", "weights": None, "args": {}}

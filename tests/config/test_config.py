@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from swsa_core.basics.errors import InputError
-from swsa_core.config.config import REFERENCE, SCHEMA, clip_backbone, reference, schema, validate
+from swsa_core.candidates.section import clip_backbone
+from swsa_core.config.config import REFERENCE, SCHEMA, reference, schema, validate
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = {"datasets": {"d": {"kind": "digits"}}, "sources": {"cutpaste": {}}, "candidates": ["descriptor:hog"]}

@@ -11,12 +11,11 @@ import tiny_clip
 from scipy.stats import rankdata
 
 from swsa_core.basics.errors import InputError
-from swsa_core.candidates import clip as clip_module
+from swsa_core.candidates import open_clip as open_clip_family
 from swsa_core.candidates import prompts
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.candidates.clip import embed_texts, load_clip
-from swsa_core.candidates.networks import create_open_clip
-from swsa_core.config.config import clip_backbone
+from swsa_core.candidates.section import clip_backbone
 from swsa_core.detectors.clip import anomaly_logit, anomaly_probability, ensemble
 from swsa_core.files.weights import MINI_WEIGHTS
 
@@ -178,7 +177,7 @@ def test_mistakes_are_told(tiny, tmp_path):
 
 
 def test_a_text_that_a_tokenizer_would_cut_is_refused():
-    tokenize = clip_module._without_cutting(open_clip.get_tokenizer("ViT-B-32"))
+    tokenize = open_clip_family.without_cutting(open_clip.get_tokenizer("ViT-B-32"))
     with pytest.raises(InputError, match="has 82 tokens, the model takes at most 77"):
         tokenize(["a " * 80])
     assert tokenize(["a photo of a zero"]).shape == (1, 77)
@@ -200,13 +199,13 @@ def test_a_text_that_a_hugging_face_tokenizer_would_cut_is_refused(monkeypatch):
     auto = SimpleNamespace(from_pretrained=lambda *_, **__: WordPieces())
     monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoTokenizer=auto))
     tokenizer = open_clip.get_tokenizer("ViT-B-16-SigLIP")
-    tokenize = clip_module._without_cutting(tokenizer)
+    tokenize = open_clip_family.without_cutting(tokenizer)
     assert tokenize(["word " * 63]).shape == (1, 64)
     with pytest.raises(InputError, match="has 65 tokens, the model takes at most 64"):
         tokenize(["a short text", "word " * 64])
     tokenizer.tokenizer_mode = "clips"
     with pytest.raises(InputError, match="the tokenizer HFTokenizer, which would cut long texts in silence"):
-        clip_module._without_cutting(tokenizer)
+        open_clip_family.without_cutting(tokenizer)
 
 
 @pytest.mark.parametrize(
@@ -218,4 +217,4 @@ def test_a_text_that_a_hugging_face_tokenizer_would_cut_is_refused(monkeypatch):
 )
 def test_weights_that_open_clip_would_misuse_in_silence_are_refused(model, weights, args, message):
     with pytest.raises(InputError, match=message):
-        create_open_clip(model, weights, args)
+        open_clip_family.create(model, weights, args)

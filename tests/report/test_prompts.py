@@ -6,9 +6,10 @@ import pytest
 import studies
 from pages import Page
 
+from swsa_core.candidates.mini import CLIP_NOTE
 from swsa_core.report import page as report
 from swsa_core.report import tables
-from swsa_core.report.prompts import MINI_CLIP_NOTE, prompt_parts
+from swsa_core.report.prompts import prompt_parts
 
 pytestmark = pytest.mark.filterwarnings("error")  # what a warning says would stand between the job's messages
 
@@ -128,4 +129,4 @@ def test_the_page_says_which_texts_to_deploy_and_what_is_marked(labelled):
     [("mini:clip", "folder", True), ("mini:clip", "digits", False), ("open_clip:ViT-B-16", "folder", False)],
 )
 def test_prompts_whose_words_the_mini_clip_has_not_learnt_come_with_a_warning(model, kind, warned):
-    assert page(config=with_clip(model, kind)).count(MINI_CLIP_NOTE) == warned
+    assert page(config=with_clip(model, kind)).count(CLIP_NOTE) == warned

@@ -134,7 +134,7 @@ def test_digest_ignores_docstrings_and_comments_only(tmp_path):
     ("stage", "within"),
     [
         ("cutpaste", {"generate.py", "cutpaste.py", "images.py", "seeding.py", "drawings.py"}),
-        *((f"embed_{what}", {"_embed.py", "embed.py", "backbones.py", "networks.py", "transforms.py", "descriptors.py"})
+        *((f"embed_{what}", {"_embed.py", "embed.py", "backbone.py", "torchvision.py", "transforms.py", "descriptor.py"})
           for what in ("images", "support", "anomalies", "pool")),
         ("index_images", {"kind.py", "rows.py", *(f"{name}.py" for name in KINDS)}),
         ("report", {"read.py", "page.py", "contact_sheets.py"}),

@@ -1,0 +1,185 @@
+"""What a family of candidates is: every fact that the rest of the project asks of it, and what it loads.
+
+A family is a module of this package that ends in `FAMILY = Family(...)`; it imports torch and its library inside functions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+import numpy as np
+
+from swsa_core.basics.errors import InputError
+from swsa_core.candidates.transforms import Transform
+
+# A file that is never read: with a file named, no library downloads weights.
+UNREAD = "none"
+
+
+class CandidateSpec(TypedDict):
+    """A candidate as the validated config has it, or the CLIP model as `section.clip_backbone` gives it.
+
+    model: family:model. Keys that are None or left out keep the library's own. section: the config key that errors name,
+    where it is not candidates.<name>.
+    """
+
+    name: str
+    model: str
+    weights: NotRequired[str | None]
+    args: NotRequired[dict[str, str | int | float | bool | None]]
+    mean: NotRequired[list[float] | None]
+    std: NotRequired[list[float] | None]
+    resize: NotRequired[int | None]
+    crop: NotRequired[int | None]
+    interpolation: NotRequired[str | None]
+    section: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A torch module whose `forward`, (n, 3, h, w) to (n, d), gives features: the penultimate layer, before the head.
+
+    transform: the library's own for these weights.
+    weights: file still to be loaded, or None.
+    head: beginnings of the names of parameters that have no part in the features.
+    """
+
+    module: Any
+    forward: Callable[[Any], Any]
+    transform: Transform
+    weights: str | Path | None
+    head: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Description:
+    """A descriptor as a transform: prepares the image and describes it, (H, W, 3) uint8 to (d,) float32.
+
+    describe: a function of a module, so that processes can be handed it; args: what it takes beside the image.
+    """
+
+    prepare: Transform
+    name: str
+    describe: Callable[..., np.ndarray]
+    args: dict[str, Any]
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        return self.describe(self.prepare(image), **self.args)
+
+    def __str__(self) -> str:
+        size = f"resize {self.prepare.resize} {self.prepare.interpolation}, crop {self.prepare.crop}"
+        return ", ".join([size, self.name, *(f"{key} {value}" for key, value in self.args.items())])
+
+
+@dataclass(frozen=True)
+class Towers:
+    """Both towers of a CLIP model.
+
+    module: open_clip's; tokenize: n texts to token ids (n, context length), with an InputError for a text that is too
+    long; weights: the file that they were loaded from, or None.
+    """
+
+    module: Any
+    tokenize: Callable[[list[str]], Any]
+    weights: str | Path | None
+
+
+def any_words(texts: dict[str, list[str]], key: str | None) -> None:
+    """Accept all words of prompts, as a tokenizer does that spells the words it does not know."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What there is to know of a family whose models read texts too, and can be the model of the section `clip`."""
+
+    form: str
+    """How the config names its CLIP models, for messages."""
+    has: Callable[[str], bool]
+    """Whether a model, without the family, may be one of them."""
+    tagged: bool
+    """Whether `clip.weights` can be, and where no file is given must be, a pretrained tag of the library."""
+    load: Callable[[CandidateSpec], Towers]
+    """Both towers of a model on the CPU in float32."""
+    most_words: Callable[[CandidateSpec], int | None]
+    """Words that a text has at most, None where that is not known before the model is loaded; needs no torch."""
+    check_prompts: Callable[[dict[str, list[str]], str | None], None] = any_words
+    """Raises InputError for words that its models do not know, of {class name: texts about it}; needs no torch. The second
+    argument is the config key that sets the class name, where there is one."""
+
+
+def no_files(candidate: CandidateSpec) -> list[str]:
+    """The files of a model that is code alone."""
+    return []
+
+
+def no_note(candidate: CandidateSpec, known: bool) -> str:
+    """The note of a model about which there is nothing to know."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of candidates: all facts about `family:model` that another module asks for."""
+
+    title: str
+    """What its models are, for readers."""
+    licence: str
+    """What is known of the licences of code and weights."""
+    packages: Callable[[CandidateSpec], tuple[str, ...]]
+    """Packages, as installers name them, whose versions matter for the features, beside NumPy and Pillow."""
+    check: Callable[[CandidateSpec], None]
+    """Raises InputError for a model, weights or args that cannot work, as far as that shows without torch or a download."""
+    load: Callable[[CandidateSpec], Network | Description]
+    """The model, whose weights `load_weights` still reads where they are a file. Raises InputError for names and args."""
+    blank: Callable[[CandidateSpec], Network] | None
+    """The network without a download, to count on shapes what it costs: on the meta device, or small and on the CPU. None
+    where there is no network."""
+    files: Callable[[CandidateSpec], list[str]] = no_files
+    """Paths of the weights, and of whatever else the model is made of, that are on disk and not in a library's cache."""
+    prefetched: bool = False
+    """Whether its library downloads weights by itself, which `snakemake weights` does beforehand."""
+    gpu: bool = True
+    """Whether it embeds images on a GPU where there is one."""
+    note: Callable[[CandidateSpec, bool], str] = no_note
+    """What a reader must know wherever a model's results on a data set stand, or ""; the second argument says whether the data
+    set shows what the bundled models were trained on (`Kind.mini_clip`)."""
+    texts: Texts | None = None
+    """How its models read texts, where they are CLIP models."""
+
+
+def model_name(candidate: CandidateSpec) -> str:
+    """The model of `family:model`.
+
+    >>> model_name({"name": "x", "model": "open_clip:local-dir:here"})
+    'local-dir:here'
+    """
+    return candidate["model"].partition(":")[2]
+
+
+def args_of(candidate: CandidateSpec) -> dict[str, Any]:
+    """A copy of a candidate's `args`."""
+    return dict(candidate.get("args") or {})
+
+
+def check_weights(candidate: CandidateSpec) -> None:
+    """Raise InputError when a candidate's weights file is not there."""
+    weights = candidate.get("weights")
+    if weights and not Path(weights).is_file():
+        raise InputError(f"the weights file {str(weights)!r} is not there")
+
+
+def given_files(candidate: CandidateSpec) -> list[str]:
+    """The weights file that a candidate names, and what is in the folder of a model local-dir:<folder>."""
+    source, _, folder = model_name(candidate).partition(":")
+    found = sorted(Path(folder).glob("[!.]*")) if source == "local-dir" else []
+    weights = candidate.get("weights")
+    return ([str(weights)] if weights else []) + [str(path) for path in found if path.is_file()]
+
+
+def on_meta(network: Callable[[str, str, dict[str, Any]], Network], candidate: CandidateSpec, **args: Any) -> Network:
+    """What `network`, of (model, weights, args), makes on the meta device: shapes alone, and nothing is downloaded."""
+    import torch
+
+    with torch.device("meta"):
+        return network(model_name(candidate), candidate.get("weights") or UNREAD, args_of(candidate) | args)

@@ -1,0 +1,129 @@
+"""The config's sections about candidates, `candidates` and `clip`: keys, types, defaults, and what must hold within each."""
+
+import os
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from swsa_core.basics.names import did_you_mean
+from swsa_core.basics.section import PlainPath, PositiveInt, Section, inconsistent, plain
+from swsa_core.candidates import FAMILIES, family_of, prompts
+from swsa_core.candidates.family import CandidateSpec, Texts
+
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+
+
+def usable_templates(value: Any) -> Any:
+    """`value`, which is what `templates` may be. Raises the error of a validator where it is not."""
+    try:
+        prompts.check_templates(value)
+    except ValueError as error:
+        raise inconsistent(str(error)) from None
+    return value
+
+
+# Checked before the union, whose members would each complain about the same value.
+AnyTemplates = str | list[Annotated[list[str], Field(min_length=2, max_length=2)]]
+Templates = Annotated[AnyTemplates, BeforeValidator(usable_templates)]
+
+
+def is_weights_file(weights: str) -> bool:
+    """Whether clip.weights is the path of a file, not a pretrained tag."""
+    return "/" in weights or weights.endswith(WEIGHTS_SUFFIXES)
+
+
+def readers() -> dict[str, Texts]:
+    """{family: how its models read texts}, of the families that have CLIP models."""
+    return {name: family.texts for name, family in FAMILIES.items() if family.texts}
+
+
+class Candidate(Section):
+    name: str | None = None
+    """Name in tables and paths. If left out, the name of the model is used."""
+    model: str
+    """The model as family:model, for instance torchvision:resnet50, timm:mobilenetv2_100 or descriptor:hog."""
+    weights: PlainPath | None = None
+    """Local file of weights, used instead of the download of the library."""
+    args: dict[str, str | int | float | bool | None] = {}
+    """Arguments for the constructor of the model in its library."""
+    mean: Annotated[list[float], Field(min_length=3, max_length=3)] | None = None
+    """Mean of red, green and blue, which is subtracted from pixels between 0 and 1. If this key or one of those below is left
+    out, the value of the library is used."""
+    std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)] | None = None
+    """Standard deviation of red, green and blue, by which pixels are divided."""
+    resize: PositiveInt | None = None
+    """Length of the short side in pixels before the crop."""
+    crop: PositiveInt | None = None
+    """Side of the central crop that the network sees, in pixels."""
+    interpolation: Literal["bilinear", "bicubic"] | None = None
+    """Interpolation used when resizing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value):
+        return {"model": value} if isinstance(value, str) else value
+
+    @field_validator("model")
+    @classmethod
+    def _known_family(cls, value):
+        family, _, model = value.partition(":")
+        if not model or family not in FAMILIES:
+            raise ValueError(f"expected family:model, {did_you_mean(family, FAMILIES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self):
+        if (self.mean is None) != (self.std is None):
+            raise inconsistent(f"{self.model} has only one of mean and std: give both, or none for the library's own")
+        self.name = self.name or self.model
+        return self
+
+
+class Clip(Section):
+    model: str
+    """The model: open_clip:<model>, or the bundled mini:clip."""
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    """A pretrained tag of open_clip, or a local file whose path has a / in it or ends in .safetensors, .pt, .pth or .bin."""
+    tag: str | None = None
+    """If `weights` is a file, the pretrained tag of which it is a copy; images are then prepared as this tag needs it."""
+    templates: Annotated[Templates, Field(validate_default=True)] = prompts.PAPER
+    """The prompts to choose from: `paper` (the set that suits each data set), the name of a bundled set, or a list of pairs
+    [normal, anomalous] in which {} stands for the class name. The first pair is the default prompt."""
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, value):
+        family, _, model = value.partition(":")
+        known = readers()
+        if family not in known or not known[family].has(model):
+            raise ValueError(f"expected {' or '.join(texts.form for texts in known.values())}")
+        return value
+
+    @field_validator("weights")
+    @classmethod
+    def _plain_path(cls, value):
+        return plain(os.path.expanduser(value)) if value and is_weights_file(value) else value
+
+    @model_validator(mode="after")
+    def _with_weights(self):
+        tagged = family_of({"name": self.model, "model": self.model}).texts.tagged
+        libraries = " or ".join(family for family, texts in readers().items() if texts.tagged)
+        if self.tag and (not tagged or not self.weights or not is_weights_file(self.weights)):
+            raise inconsistent(f"tag {self.tag!r} goes with a file of {libraries} weights: remove it, or name the file")
+        if not tagged and self.weights and not is_weights_file(self.weights):
+            raise inconsistent(
+                f"{self.model} has bundled weights and no tag {self.weights!r}: remove `weights`, or name a file"
+            )
+        # With a second colon it is on the Hugging Face hub or in a folder, with its weights.
+        if tagged and self.weights is None and self.model.count(":") == 1:
+            raise inconsistent(f"{self.model} needs `weights`, a pretrained tag of {libraries} or the path of a file")
+        return self
+
+
+def clip_backbone(clip: dict[str, Any]) -> CandidateSpec:
+    """The CLIP model of the section `clip` in the form of a candidate, for the embed rules; `section` is its config key."""
+    weights = clip["weights"]
+    of_file = weights is not None and is_weights_file(weights)
+    tag = clip["tag"] if of_file else weights
+    own = {"weights": weights if of_file else None, "args": {"pretrained": tag} if tag else {}}
+    return Candidate(model=clip["model"], **own).model_dump(mode="json") | {"section": "clip"}

@@ -1,0 +1,101 @@
+"""Family timm: any model of timm, with its tag, as vit_base_patch16_224.orig_in21k, cut at the penultimate layer."""
+
+from typing import Any
+
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.names import did_you_mean
+from swsa_core.candidates.catalogue import catalogue
+from swsa_core.candidates.family import (
+    CandidateSpec,
+    Family,
+    Network,
+    args_of,
+    check_weights,
+    given_files,
+    model_name,
+    on_meta,
+)
+from swsa_core.candidates.transforms import Transform
+
+
+def listed() -> dict[str, Any]:
+    """{"models": timm's architectures, "old": their former names, "tagged": architecture.tag}, by its own listing."""
+    import timm
+
+    models = timm.list_models()
+    old = {name for name in dir(timm.models) if timm.is_model(name)} - set(models)
+    return {"models": models, "old": sorted(old), "tagged": timm.list_models(include_tags=True)}
+
+
+def check(candidate: CandidateSpec) -> None:
+    """Raise InputError unless the weights file is there and timm has the architecture, and its tag if one is given."""
+    check_weights(candidate)
+    model, known = model_name(candidate), catalogue("timm", listed)
+    if ":" in model or known is None:  # with a colon: on the Hugging Face hub, or in a folder
+        return
+    architecture, _, tag = model.partition(".")
+    if architecture in known["old"]:
+        return
+    if architecture not in known["models"]:
+        raise InputError(f"timm has no model {model!r}: {did_you_mean(architecture, known['models'])}")
+    if tag and model not in known["tagged"]:
+        tagged = [name for name in known["tagged"] if name.startswith(f"{architecture}.")]
+        raise InputError(f"timm has no weights {tag!r} of {architecture}: {did_you_mean(model, tagged)}")
+
+
+def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
+    """A model up to the input of its head. Without a file of weights timm downloads its own."""
+    import timm
+
+    if ":" not in model and not timm.is_model(model):
+        known = timm.list_models()
+        raise InputError(f"timm has no model {model!r}: {did_you_mean(model.partition('.')[0], known)}")
+    module = timm.create_model(model, pretrained=not weights, **args)
+    classifiers = module.get_classifier()
+    classifiers = classifiers if isinstance(classifiers, tuple) else (classifiers,)
+    head = tuple(f"{name}." for name, part in module.named_modules() if any(part is each for each in classifiers))
+    config = timm.data.resolve_model_data_config(module)
+    _, height, width = config["input_size"]
+    if height != width or config["crop_mode"] not in ("center", "squash"):
+        raise InputError(
+            f"{model} takes images of {height} x {width} px by {config['crop_mode']!r} cropping; "
+            "only square images and 'center' or 'squash' are supported"
+        )
+    transform = Transform(
+        int(height / config["crop_pct"]),
+        height,
+        config["interpolation"],
+        tuple(config["mean"]),
+        tuple(config["std"]),
+        squash=config["crop_mode"] == "squash",
+    )
+
+    def forward(images):
+        return module.forward_head(module.forward_features(images), pre_logits=True)
+
+    return Network(module, forward, transform, weights, head)
+
+
+def load(candidate: CandidateSpec) -> Network:
+    """The network of a candidate."""
+    return network(model_name(candidate), candidate.get("weights"), args_of(candidate))
+
+
+def blank(candidate: CandidateSpec) -> Network:
+    """The network of a candidate on the meta device."""
+    return on_meta(network, candidate)
+
+
+FAMILY = Family(
+    title="models of timm",
+    licence=(
+        "code Apache-2.0; weights have licences of their own, which the model's page on the Hugging Face hub names (some "
+        "non-commercial, as CC BY-NC 4.0), and terms of the data that they were trained on (ImageNet: non-commercial research)"
+    ),
+    packages=lambda candidate: ("torch", "timm", "torchvision"),
+    check=check,
+    load=load,
+    blank=blank,
+    files=given_files,
+    prefetched=True,
+)

@@ -1,0 +1,102 @@
+"""Family torchvision: any classification model, as torchvision.models names it, cut at the penultimate layer."""
+
+from typing import Any
+
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.names import did_you_mean
+from swsa_core.candidates.catalogue import catalogue
+from swsa_core.candidates.family import (
+    CandidateSpec,
+    Family,
+    Network,
+    args_of,
+    check_weights,
+    given_files,
+    model_name,
+    on_meta,
+)
+from swsa_core.candidates.transforms import Transform
+
+# Classifiers beside the main one, for training.
+AUXILIARY = ("AuxLogits", "aux1", "aux2")
+
+
+def listed() -> list[str]:
+    """Names of torchvision's classification models, by its own listing."""
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def check(candidate: CandidateSpec) -> None:
+    """Raise InputError unless the weights file is there and torchvision has a classification model of this name."""
+    check_weights(candidate)
+    model, known = model_name(candidate), catalogue("torchvision", listed)
+    if known is not None:
+        _check_name(model, known)
+
+
+def _check_name(model: str, known: list[str]) -> None:
+    if model not in known:
+        raise InputError(f"torchvision has no classification model {model!r}: {did_you_mean(model, known)}")
+
+
+def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
+    """A classification model without its head. Without a file of weights torchvision downloads its own."""
+    from torch import nn
+    from torchvision import models
+
+    _check_name(model, listed())
+    choices = models.get_model_weights(model).__members__
+    default = "IMAGENET1K_V1" if "IMAGENET1K_V1" in choices else "IMAGENET1K_SWAG_LINEAR_V1"
+    chosen = args.pop("weights", default)
+    if chosen not in choices:
+        raise InputError(f"args.weights: {model} has no weights {chosen!r}: {did_you_mean(chosen, choices)}")
+    if weights and model in ("googlenet", "inception_v3"):
+        # What torchvision itself sets with its weights, which were trained on inputs scaled otherwise.
+        args = {"transform_input": True, "init_weights": False} | args
+    module = models.get_model(model, weights=None if weights else choices[chosen], **args)
+    for auxiliary in AUXILIARY:
+        if hasattr(module, auxiliary):
+            setattr(module, auxiliary, None)
+    if isinstance(module, models.SqueezeNet):
+        # Its head is a convolution before the pool, so that its penultimate layer is `features`, pooled.
+        head, module.classifier = "classifier", nn.AdaptiveAvgPool2d(1)
+    else:
+        head = [name for name, part in module.named_modules() if isinstance(part, nn.Linear)][-1]
+        module.set_submodule(head, nn.Identity())
+    preset = choices[chosen].transforms()
+    transform = Transform(
+        preset.resize_size[0],
+        preset.crop_size[0],
+        preset.interpolation.value,
+        tuple(preset.mean),
+        tuple(preset.std),
+    )
+    heads = tuple(f"{name}." for name in (head, *AUXILIARY))
+    return Network(module, lambda images: module(images).flatten(1), transform, weights, heads)
+
+
+def load(candidate: CandidateSpec) -> Network:
+    """The network of a candidate."""
+    return network(model_name(candidate), candidate.get("weights"), args_of(candidate))
+
+
+def blank(candidate: CandidateSpec) -> Network:
+    """The network of a candidate on the meta device."""
+    return on_meta(network, candidate)
+
+
+FAMILY = Family(
+    title="classification models of torchvision",
+    licence=(
+        "code BSD-3-Clause; weights may have terms of their own, derived from the data that they were trained on "
+        "(ImageNet: non-commercial research), and those with SWAG in their name are CC BY-NC 4.0"
+    ),
+    packages=lambda candidate: ("torch", "torchvision"),
+    check=check,
+    load=load,
+    blank=blank,
+    files=given_files,
+    prefetched=True,
+)
