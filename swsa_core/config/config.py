@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from swsa_core import strategies
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
@@ -32,7 +33,20 @@ from swsa_core.config.sections import (
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
 RESERVED_NAMES = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
-COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
+
+
+def _about_strategies():
+    """What the schema says about the key `strategies`."""
+    known = {name: one for name, one in strategies.patterns().items() if not one.is_bound}
+    paper = [name for name, one in known.items() if one.default]
+    of_prompts = [name for name in paper if strategies.about_prompts(name)]
+    recommending = " or ".join(name for name, one in known.items() if one.recommends)
+    return (
+        f"How a candidate is picked: {', '.join(name for name in paper if name not in of_prompts)}, with `clip` also "
+        f"{' and '.join(of_prompts)}; all that sources and `clip` allow when left out. The first {recommending} makes the "
+        "recommendation. Beyond the paper, see docs/strategies.md: "
+        f"{', '.join(name for name in known if name not in paper)}."
+    )
 
 
 class Config(Section):
@@ -62,11 +76,7 @@ class Config(Section):
     """How candidates are compared."""
     figures: Figures = Figures()
     """Which tasks the paper's figures show, and how many images."""
-    strategies: Annotated[list[str], *Several] | None = None
-    """How a candidate is picked: largest_model, random, swsa_<source>, with `clip` also default_prompt and prompt_ensemble;
-    all that sources and `clip` allow when left out. The first swsa_<source> makes the recommendation. Beyond the paper,
-    see docs/strategies.md: swsa_combined, fixed_best_<source>, rank_ensemble, model_centrality, hits, hits_anomalous,
-    xie_beni."""
+    strategies: Annotated[list[str], *Several] | None = Field(None, description=_about_strategies())
 
     @field_validator("datasets")
     @classmethod
@@ -92,24 +102,12 @@ class Config(Section):
         sources = [name for name, value in self.sources if value is not None]
         if not sources:
             raise inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
-        known = all_strategies(sources, self.clip) + further_strategies(sources)
-        for strategy in (name for name in self.strategies or () if name not in known):
-            if strategy in PROMPT_STRATEGIES:
-                raise inconsistent(f"strategies: {strategy!r} is about prompts: add the section `clip`, or remove it")
-            source = strategy.removeprefix("swsa_").removeprefix("fixed_best_")
-            if source != strategy and source in Sources.model_fields:
-                raise inconsistent(f"strategies: {strategy!r} needs the source {source!r}: add it to `sources`")
-            raise inconsistent(f"strategies: {strategy!r} is unknown, {did_you_mean(strategy, known)}")
+        self._check_strategies(sources)
         fixed = [source for source in sources if SOURCES[source].fixed_size]
         if fixed and self.preparation == "original":
             raise inconsistent(
                 f"preparation: 'original' cannot go with the source {fixed[0]!r}, whose model makes images of one size: "
                 "give preparation.size"
-            )
-        if self.strategies and not any(f"swsa_{source}" in self.strategies for source in sources):
-            raise inconsistent(
-                f"strategies: received {self.strategies}, one of {', '.join(f'swsa_{source}' for source in sources)} must be "
-                "among them"
             )
         self._check_names()
         self._check_figures()
@@ -124,6 +122,26 @@ class Config(Section):
                         f"data set {name!r} samples ((seeds / 2)² with {seeds} seeds)"
                     )
         return self
+
+    def _check_strategies(self, sources):
+        """Each strategy must be known and have what it needs, and one of them must make the recommendation."""
+        if self.strategies is None:
+            return
+        known = strategies.listable(sources, self.clip is not None)
+        for name in self.strategies:
+            if name in known:
+                continue
+            if strategies.about_prompts(name):
+                raise inconsistent(f"strategies: {name!r} is about prompts: add the section `clip`, or remove it")
+            _, source = strategies.split(name) or ("", "")
+            if source in Sources.model_fields:
+                raise inconsistent(f"strategies: {name!r} needs the source {source!r}: add it to `sources`")
+            raise inconsistent(f"strategies: {name!r} is unknown, {did_you_mean(name, known)}")
+        recommending = [name for name in known if strategies.find(name).recommends]
+        if not set(recommending) & set(self.strategies):
+            raise inconsistent(
+                f"strategies: received {self.strategies}, one of {', '.join(recommending)} must be among them"
+            )
 
     def _check_figures(self):
         candidates = [candidate.name for candidate in self.candidates]
@@ -152,7 +170,7 @@ class Config(Section):
                     f"datasets.{name}.templates: there is no section `clip` whose prompts they are: add it, or remove the key"
                 )
         candidates = {candidate.name for candidate in self.candidates}
-        if taken := sorted(candidates & set(COMBINED_DETECTORS)):
+        if taken := sorted(candidates & set(strategies.detectors())):
             raise inconsistent(
                 f"candidates: {taken[0]!r} names a combination of candidates in tables: give another `name`"
             )
@@ -164,7 +182,7 @@ class Config(Section):
             )
         for name, dataset in self.datasets.items():
             templates = prompts.resolve(dataset.templates or self.clip.templates, dataset.kind)
-            names = [*prompts.prompt_names(templates), *COMBINED_DETECTORS]
+            names = [*prompts.prompt_names(templates), *strategies.detectors()]
             if taken := sorted({one for one in names if names.count(one) > 1 or one in candidates}):
                 raise inconsistent(
                     f"datasets.{name}: {taken[0]!r} would name two prompts, or a prompt and a candidate: change one of them"
@@ -187,21 +205,6 @@ SECTIONS = KINDS | {
     "candidates": Candidate,
     **{name: source.section for name, source in SOURCES.items()},
 }
-
-
-PROMPT_STRATEGIES = ("default_prompt", "prompt_ensemble")
-
-
-def all_strategies(sources, clip):
-    """Names of the strategies that the config's sources and its section `clip` (or None) allow."""
-    of_prompts = PROMPT_STRATEGIES if clip else ()
-    return ["largest_model", *of_prompts, "random", *(f"swsa_{source}" for source in sources)]
-
-
-def further_strategies(sources):
-    """Names of the strategies beyond the paper's, which a config has to ask for."""
-    fixed = [f"fixed_best_{source}" for source in sources]
-    return ["swsa_combined", *fixed, "rank_ensemble", "model_centrality", "hits", "hits_anomalous", "xie_beni"]
 
 
 def clip_backbone(clip):
@@ -234,7 +237,7 @@ def validate(config):
     }
     clip = plain["clip"]
     plain["figures"]["space"] = plain["figures"]["space"] or plain["candidates"][0]["name"]
-    plain["strategies"] = plain["strategies"] or all_strategies(plain["sources"], clip)
+    plain["strategies"] = plain["strategies"] or strategies.defaults(plain["sources"], clip is not None)
     for dataset in plain["datasets"].values():
         dataset["support"] = dataset["support"] or plain["support"]
         if clip:

@@ -13,7 +13,7 @@ import pandas as pd
 from swsa_core import metrics
 from swsa_core.paper.printed import printed
 from swsa_core.report import tables
-from swsa_core.strategies.select import COMBINED
+from swsa_core.strategies import detectors
 
 ALPHA = 0.05  # shared by the tests of Table 2 (Bonferroni)
 TEXTURES = ("carpet", "grid", "leather", "tile", "wood")  # the other products of MVTec-AD are objects
@@ -64,7 +64,7 @@ def table2(ranking, kinds):
     printed one, so that it is 0 for the same number of concordant pairs; it is NaN for prompts, whose ranking the paper
     does not show.
     """
-    rows = ranking[~ranking["candidate"].isin(COMBINED)]
+    rows = ranking[~ranking["candidate"].isin(detectors())]
     is_real = rows["validation"] == "real"
     shared = ["dataset", "selection", "candidate"]
     real = rows.loc[is_real, [*shared, "setting", "auroc", "n_tasks"]]
