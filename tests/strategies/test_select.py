@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swsa_core.strategies.select import COLUMNS, select, strategies_of
+from swsa_core.strategies import of_selection
+from swsa_core.strategies.select import COLUMNS, select
 
 CANDIDATES = pd.DataFrame({"candidate": ["big", "other", "small"], "n_parameters": [9, 9, 1]})
 STRATEGIES = ["largest_model", "random", "swsa_cutpaste", "best"]
@@ -148,8 +149,8 @@ def test_prompts_have_a_default_and_an_ensemble_that_may_beat_them_all():
 
 def test_strategies_belong_to_models_prompts_or_both():
     every = ["largest_model", "default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]
-    assert strategies_of("model", every) == ["largest_model", "random", "swsa_cutpaste"]
-    assert strategies_of("prompt", every) == ["default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]
+    assert of_selection("model", every) == ["largest_model", "random", "swsa_cutpaste", "best"]
+    assert of_selection("prompt", every) == ["default_prompt", "prompt_ensemble", "random", "swsa_cutpaste", "best"]
 
 
 def test_strategies_beyond_the_paper():
