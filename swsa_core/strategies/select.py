@@ -84,8 +84,10 @@ def gather(
         for task in tasks
         for setting in labelled[task]
     }
-    keys = ["task", "validation", "protocol", "candidate"]
-    figures = zip(*(confidence[column] for column in Sureness._fields), strict=True)
+    *keys, p_best, low, high = (
+        confidence[column].tolist()
+        for column in ("task", "validation", "protocol", "candidate", "p_best", "low", "high")
+    )
     return Evidence(
         names=names,
         n_parameters=candidates["n_parameters"].to_numpy(dtype=float),
@@ -100,18 +102,14 @@ def gather(
             for name, value in zip(combined, values[len(names) :], strict=True)
         },
         qualities={} if quality is None else _by_candidate(quality, ["task", "strategy"], "quality", names),
-        confidence=dict(
-            zip(zip(*(confidence[key] for key in keys), strict=True), map(Sureness._make, figures), strict=True)
-        ),
+        confidence=dict(zip(zip(*keys, strict=True), map(Sureness, p_best, low, high), strict=True)),
     )
 
 
 def _by_candidate(table: pd.DataFrame, keys: list[str], column: str, names: list[str]) -> dict[tuple, np.ndarray]:
     """{values of `keys`: the column by candidate, in the order of `names`}, NaN where a candidate has no row."""
-    return {
-        key: part.set_index("candidate")[column].reindex(names).to_numpy(dtype=float)
-        for key, part in table.groupby(keys, sort=False)
-    }
+    wide = table.pivot(index=keys, columns="candidate", values=column).reindex(columns=names)
+    return dict(zip(wide.index, wide.to_numpy(dtype=float), strict=True))
 
 
 def _row(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> list:

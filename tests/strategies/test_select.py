@@ -179,3 +179,16 @@ def test_strategies_beyond_the_paper():
     assert table.right["t"].to_dict() == {"swsa_combined": 0, "fixed_best_cutpaste": 0, "rank_ensemble": 1, "hits": 1}
     assert table.n_tied["t", "fixed_best_cutpaste"] == 2
     assert (table.source == "").all()
+
+
+def test_a_table_of_qualities_without_rows_is_that_of_a_config_without_such_strategies():
+    auroc, sure = tables([0.6, 0.7, 0.8], {"one_vs_rest": [0.7, 0.9, 0.8]})
+    nothing = pd.DataFrame(columns=["task", "candidate", "strategy", "quality"])
+    given = (auroc, sure, CANDIDATES, STRATEGIES, ["leave_one_out"])
+    pd.testing.assert_frame_equal(select(*given, nothing), select(*given))
+
+
+def test_two_rows_of_one_fact_are_refused():
+    auroc, sure = tables([0.6, 0.7, 0.8], {"one_vs_rest": [0.7, 0.9, 0.8]})
+    with pytest.raises(ValueError, match="duplicate"):
+        select(pd.concat([auroc, auroc]), sure, CANDIDATES, STRATEGIES, ["leave_one_out"])
