@@ -27,6 +27,7 @@ rule evaluate:
             source_order="source_order",
             **of_dataset("on_bad_image"),
             **LABELS,
+            **({"qualities": "qualities"} if STUDY.leaves["qualities"] else {}),
         ),
     script:
         "../workflow_scripts/evaluate.py"

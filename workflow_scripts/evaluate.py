@@ -5,6 +5,7 @@ from swsa_core.detectors import score_clip, score_knn
 from swsa_core.evaluation import confidence, consensus, evaluate
 from swsa_core.files import store
 from swsa_core.report.tables import stack
+from swsa_core.strategies import combinations, find
 from workflow_scripts.job import dataset_spec, job
 
 CANDIDATE_COLUMNS = ["candidate", "model", "n_parameters", "feature_size", "weights_sha256", "transform"]
@@ -20,6 +21,8 @@ with job(snakemake) as mine:
     if spec["on_bad_image"] == "error":
         for scores in selections.values():
             evaluate.check_complete(scores, index, dataset)
+    listed = settings["qualities"] if "qualities" in settings else ()  # noqa: SIM401  `get` refuses what is not tracked
+    judges = {name: find(name).quality for name in listed}
     aurocs, sureness, described, quality = {}, {}, {}, {}
     for selection, scores in selections.items():
         aurocs[selection] = evaluate.evaluate(
@@ -31,12 +34,13 @@ with job(snakemake) as mine:
             options["hardest"],
             options["closest"],
             options["hardest_by"],
+            combinations(),
         )
         candidates = {name: one for name, one in scores.items() if name != ENSEMBLE}
         sureness[selection] = confidence.confidence(
             candidates, dataset, settings["seed"], options["protocols"], options["bootstrap"]
         )
-        quality[selection] = consensus.qualities(candidates, index, spec)
+        quality[selection] = consensus.qualities(candidates, index, spec, judges)
         described[selection] = pd.DataFrame(
             [{name: one.attributes[name] for name in CANDIDATE_COLUMNS} for one in candidates.values()]
         )

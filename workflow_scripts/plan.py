@@ -1,12 +1,13 @@
 from pathlib import Path
 
 from swsa_core.anomalies import SOURCES
+from swsa_core.basics.wording import with_prefix
 from swsa_core.candidates.prefetch import of_libraries
 from swsa_core.config.study import study
 from swsa_core.embedding.embed import share_threads
 from swsa_core.plan.costs import backbone_cost, backbone_speed
 from swsa_core.plan.jobs import FLOAT32, device_seconds, downloads, jobs, official_size, size_on_disk, to_do
-from swsa_core.plan.table import scaled, table, totals
+from swsa_core.plan.table import table, totals
 from workflow_scripts.job import job
 
 NOTES = """
@@ -39,12 +40,12 @@ def speeds(planned, left, costs):
     found, told = {}, []
     for source in stages & set(planned.generated):
         found[source] = SOURCES[source].network.speed(config["sources"][source], device, dtype)
-        told.append(f"{source} {scaled(found[source], 'FLOP/s')}")
+        told.append(f"{source} {with_prefix(found[source], 'FLOP/s')}")
     if embedding := stages - set(planned.generated):
         dearest = max(costs, key=lambda slug: costs[slug].flops)
         speed = backbone_speed(planned.backbones[dearest], costs[dearest].flops, device, dtype)
         found |= dict.fromkeys(embedding, speed)
-        told.append(f"{planned.backbones[dearest]['name']} {scaled(speed, 'FLOP/s')}")
+        told.append(f"{planned.backbones[dearest]['name']} {with_prefix(speed, 'FLOP/s')}")
     where = f"on {name}, in {str(dtype).removeprefix('torch.')}; measured: {', '.join(told) or 'nothing'}"
     return found, device.split(":")[0], where
 
@@ -99,10 +100,10 @@ with job(snakemake):
     if device == "cpu":
         print(ON_CPU)
     if to_fetch := downloads(planned):
-        listed = ", ".join(f"{name} {scaled(size, 'B')}" for name, size in to_fetch.items())
+        listed = ", ".join(f"{name} {with_prefix(size, 'B')}" for name, size in to_fetch.items())
         print(f"downloads: {listed} (`snakemake datasets weights`)")
     if fetched := of_libraries(planned.backbones.values()):
-        size = scaled(
+        size = with_prefix(
             sum(costs[slug].parameters for slug, one in planned.backbones.items() if one in fetched) * FLOAT32, "B"
         )
         print(f"weights of backbones, which their libraries fetch once: {size} (`snakemake weights`)")

@@ -1,6 +1,6 @@
 from swsa_core.files import store
 from swsa_core.report.tables import stack
-from swsa_core.strategies import select
+from swsa_core.strategies import of_selection, select
 from workflow_scripts.job import job
 
 TEXT = (
@@ -19,7 +19,7 @@ with job(snakemake) as mine:
             auroc[auroc["selection"] == selection],
             confidence[confidence["selection"] == selection],
             mine,
-            [*select.strategies_of(selection, settings["strategies"]), "best"],
+            of_selection(selection, settings["strategies"]),
             settings["protocols"],
             quality[quality["selection"] == selection],
         )

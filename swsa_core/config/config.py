@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from swsa_core import strategies
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
@@ -35,9 +36,22 @@ from swsa_core.files import layout
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
 REFERENCE = SCHEMA.with_name("README.md")
-COMBINED_DETECTORS = (prompts.ENSEMBLE, "rank_ensemble")
 KIND_SECTIONS = {name: kind.section for name, kind in KINDS.items()}
 AnyDataset = Annotated[reduce(or_, KIND_SECTIONS.values()), Field(discriminator="kind")]
+
+
+def _about_strategies() -> str:
+    """The description of the key `strategies`."""
+    known = {name: one for name, one in strategies.patterns().items() if not one.is_bound}
+    paper = [name for name, one in known.items() if one.default]
+    of_prompts = [name for name in paper if strategies.about_prompts(name)]
+    recommending = " or ".join(name for name, one in known.items() if one.recommends)
+    return (
+        f"The ways in which a candidate is picked: {', '.join(name for name in paper if name not in of_prompts)}, and with "
+        f"`clip` also {' and '.join(of_prompts)}. If left out, all that the sources and `clip` allow. The first {recommending} "
+        "makes the recommendation. Strategies beyond the paper (docs/strategies.md): "
+        f"{', '.join(name for name in known if name not in paper)}."
+    )
 
 
 class Config(Section):
@@ -68,11 +82,7 @@ class Config(Section):
     """How candidates are compared with each other."""
     figures: Figures = Figures()
     """Which tasks the paper's figures show, and how many images of them."""
-    strategies: Annotated[list[str], *Several] | None = None
-    """The ways in which a candidate is picked: largest_model, random and swsa_<source>, and with `clip` also default_prompt
-    and prompt_ensemble. If left out, all that the sources and `clip` allow. The first swsa_<source> makes the
-    recommendation. Strategies beyond the paper (docs/strategies.md): swsa_combined, fixed_best_<source>, rank_ensemble,
-    model_centrality, hits, hits_anomalous, xie_beni."""
+    strategies: Annotated[list[str], *Several] | None = Field(None, description=_about_strategies())
 
     @field_validator("datasets")
     @classmethod
@@ -98,24 +108,12 @@ class Config(Section):
         sources = [name for name, value in self.sources if value is not None]
         if not sources:
             raise inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
-        known = all_strategies(sources, self.clip) + further_strategies(sources)
-        for strategy in (name for name in self.strategies or () if name not in known):
-            if strategy in PROMPT_STRATEGIES:
-                raise inconsistent(f"strategies: {strategy!r} is about prompts: add the section `clip`, or remove it")
-            source = strategy.removeprefix("swsa_").removeprefix("fixed_best_")
-            if source != strategy and source in Sources.model_fields:
-                raise inconsistent(f"strategies: {strategy!r} needs the source {source!r}: add it to `sources`")
-            raise inconsistent(f"strategies: {strategy!r} is unknown, {did_you_mean(strategy, known)}")
+        self._check_strategies(sources)
         fixed = [source for source in sources if SOURCES[source].fixed_size]
         if fixed and self.preparation == "original":
             raise inconsistent(
                 f"preparation: 'original' cannot go with the source {fixed[0]!r}, whose model makes images of one size: "
                 "give preparation.size"
-            )
-        if self.strategies and not any(f"swsa_{source}" in self.strategies for source in sources):
-            raise inconsistent(
-                f"strategies: received {self.strategies}, one of {', '.join(f'swsa_{source}' for source in sources)} must be "
-                "among them"
             )
         self._check_names()
         self._check_figures()
@@ -130,6 +128,26 @@ class Config(Section):
                         f"data set {name!r} samples ((seeds / 2)² with {seeds} seeds)"
                     )
         return self
+
+    def _check_strategies(self, sources):
+        """Each strategy must be known and have what it needs, and one of them must make the recommendation."""
+        if self.strategies is None:
+            return
+        known = strategies.listable(sources, self.clip is not None)
+        for name in self.strategies:
+            if name in known:
+                continue
+            if strategies.about_prompts(name):
+                raise inconsistent(f"strategies: {name!r} is about prompts: add the section `clip`, or remove it")
+            _, source = strategies.split(name) or ("", "")
+            if source in Sources.model_fields:
+                raise inconsistent(f"strategies: {name!r} needs the source {source!r}: add it to `sources`")
+            raise inconsistent(f"strategies: {name!r} is unknown, {did_you_mean(name, known)}")
+        recommending = [name for name in known if strategies.find(name).recommends]
+        if not set(recommending) & set(self.strategies):
+            raise inconsistent(
+                f"strategies: received {self.strategies}, one of {', '.join(recommending)} must be among them"
+            )
 
     def _check_figures(self):
         candidates = [candidate.name for candidate in self.candidates]
@@ -158,7 +176,7 @@ class Config(Section):
                     f"datasets.{name}.templates: there is no section `clip` whose prompts they are: add it, or remove the key"
                 )
         candidates = {candidate.name for candidate in self.candidates}
-        if taken := sorted(candidates & set(COMBINED_DETECTORS)):
+        if taken := sorted(candidates & set(strategies.detectors())):
             raise inconsistent(
                 f"candidates: {taken[0]!r} names a combination of candidates in tables: give another `name`"
             )
@@ -170,7 +188,7 @@ class Config(Section):
             )
         for name, dataset in self.datasets.items():
             templates = prompts.resolve(dataset.templates or self.clip.templates, KINDS[dataset.kind].prompts)
-            names = [*prompts.prompt_names(templates), *COMBINED_DETECTORS]
+            names = [*prompts.prompt_names(templates), *strategies.detectors()]
             if taken := sorted({one for one in names if names.count(one) > 1 or one in candidates}):
                 raise inconsistent(
                     f"datasets.{name}: {taken[0]!r} would name two prompts, or a prompt and a candidate: change one of them"
@@ -194,21 +212,6 @@ SECTIONS = KIND_SECTIONS | {
 }
 
 
-PROMPT_STRATEGIES = ("default_prompt", "prompt_ensemble")
-
-
-def all_strategies(sources, clip):
-    """Names of the strategies that the config's sources and its section `clip` (or None) allow."""
-    of_prompts = PROMPT_STRATEGIES if clip else ()
-    return ["largest_model", *of_prompts, "random", *(f"swsa_{source}" for source in sources)]
-
-
-def further_strategies(sources):
-    """Names of the strategies beyond the paper's, which a config has to ask for."""
-    fixed = [f"fixed_best_{source}" for source in sources]
-    return ["swsa_combined", *fixed, "rank_ensemble", "model_centrality", "hits", "hits_anomalous", "xie_beni"]
-
-
 def validate(config):
     """The merged config as a plain dict, with every default filled in and each data set's `support` and `templates`.
 
@@ -230,7 +233,7 @@ def validate(config):
     }
     clip = plain["clip"]
     plain["figures"]["space"] = plain["figures"]["space"] or plain["candidates"][0]["name"]
-    plain["strategies"] = plain["strategies"] or all_strategies(plain["sources"], clip)
+    plain["strategies"] = plain["strategies"] or strategies.defaults(plain["sources"], clip is not None)
     for dataset in plain["datasets"].values():
         dataset["support"] = dataset["support"] or plain["support"]
         if clip:

@@ -21,6 +21,7 @@ from swsa_core.candidates.section import clip_backbone
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.datasets.fetch import is_absent, or_fetch
 from swsa_core.datasets.support import check_supports
+from swsa_core.strategies import judging_by_scores
 
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
 
@@ -121,8 +122,8 @@ class Study:
         """What stages can track, by key: the config without what changes no result, and what follows from it.
 
         Data sets have None for the keys of other kinds; candidates and the CLIP model stand by their slugs. Beyond the config
-        there are orders, which input files do not keep, the tasks on disk, their names in prompts, the tasks of the paper's
-        figures, and the seed of the data sets whose training images are drawn.
+        there are orders, which input files do not keep, the tasks on disk, their names in prompts, the strategies that judge
+        by unlabelled scores, the tasks of the paper's figures, and the seed of the data sets whose training images are drawn.
         """
         tracked = {key: value for key, value in self.config.items() if key != "runtime"} | {
             section: {
@@ -142,6 +143,7 @@ class Study:
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
             "class_names": self.class_names,
+            "qualities": judging_by_scores(self.config["strategies"]),
             "train_seed": {
                 name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()
             },

@@ -1,6 +1,7 @@
 """AUROC of every candidate on every validation set: the real test images and the synthetic anomalies (§3.1, §4.2)."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,9 @@ from scipy.stats import rankdata
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import real_validation
-from swsa_core.evaluation.consensus import RANK_ENSEMBLE, rank_ensemble
 from swsa_core.evaluation.protocols import compare
 from swsa_core.metrics import exact_mean, pair_counts
 
-# What stands among the candidates without being one: detectors that combine all of them.
-COMBINED = (ENSEMBLE, RANK_ENSEMBLE)
 COLUMNS = [
     "task",
     "candidate",
@@ -30,7 +28,17 @@ COLUMNS = [
 TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest"]  # of the columns
 
 
-def evaluate(scores, index, spec, protocols, settings, hardest=("all",), closest="candidate", hardest_by="candidate"):
+def evaluate(
+    scores,
+    index,
+    spec,
+    protocols,
+    settings,
+    hardest=("all",),
+    closest="candidate",
+    hardest_by="candidate",
+    combinations: dict[str, Callable] | None = None,
+):
     """Table of AUROCs, one row per fact, with `COLUMNS`.
 
     scores: {candidate: Scores} in the order of the config, for prompts with their ensemble; index: the table of
@@ -39,17 +47,20 @@ def evaluate(scores, index, spec, protocols, settings, hardest=("all",), closest
     closest: "candidate" (each candidate's own worst out-class) or "shared" (the one that is worst on average).
     hardest: sizes of the synthetic validation sets, "all" or a number of anomalies, those with the lowest scores of the
     candidate (hardest_by "candidate") or the lowest mean rank over the candidates ("mean_rank").
-    The rows of RANK_ENSEMBLE, on real images only, are of the detector that averages the candidates' ranks.
+    combinations: {name: function of the scores (n, c) of real test images by the candidates to those (n,) of a detector
+    that combines them}; such a detector has rows under its name, on real images only.
     A task without normal or without anomalous test images has no rows of validation "real", one without a group of
     min_group_size has those of one_vs_rest.
     """
     check_alike(scores)
     tasks, sources = _first(scores).tasks, _first(scores).anomalies
+    combinations = combinations or {}
+    names = [*scores, *combinations]
+    single = [name in scores and name != ENSEMBLE for name in names]
     rows = []
-    for task, wins in zip(tasks, real_wins(scores, index, spec), strict=True):
+    for task, wins in zip(tasks, real_wins(scores, index, spec, combinations), strict=True):
         if wins is not None:
-            names = [*scores, RANK_ENSEMBLE]
-            rows += [{"task": task, **row} for row in _real_rows(names, *wins, settings, closest)]
+            rows += [{"task": task, **row} for row in _real_rows(names, single, *wins, settings, closest)]
         for source in sources:
             for protocol in protocols:
                 comparisons = {name: compare(of, task, source, protocol) for name, of in scores.items()}
@@ -95,16 +106,16 @@ def check_complete(scores, index, dataset):
         )
 
 
-def real_wins(scores, index, spec):
+def real_wins(scores, index, spec, combinations: dict[str, Callable] | None = None):
     """For each task, the won pairs of every group of real test images against the normal ones, or None without labels.
 
     Yields (groups, won, sizes, normal size): names of the G groups of at least spec["min_group_size"] images in sorted
-    order, preceded by "" for the rest, i.e. every anomalous image once, of small groups too; won (G + 1, scores + 1)
-    twice the number of won pairs, the last column that of RANK_ENSEMBLE; sizes (G + 1,). Test images without scores,
-    unreadable ones, are left out.
+    order, preceded by "" for the rest, i.e. every anomalous image once, of small groups too; won (G + 1, scores +
+    combinations) twice the number of won pairs, the last columns those of the `combinations`, see `evaluate`; sizes
+    (G + 1,). Test images without scores, unreadable ones, are left out.
     """
     place = pd.Index(_first(scores).test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
-    single = [name not in COMBINED for name in scores]
+    single = [name != ENSEMBLE for name in scores]
     known_codes, known_names = pd.factorize(index["group"], sort=True)
     for t, task in enumerate(_first(scores).tasks):
         rows, groups, normal = real_validation(index, spec, task)
@@ -123,8 +134,8 @@ def real_wins(scores, index, spec):
         normal_code = int(np.argmin(others))
         columns = np.stack([of.test["scores"][place[rows], t] for of in scores.values()], axis=1)  # (rows, scores)
         once = np.diff(rows, prepend=-1) > 0  # an image with two defect types stands in two groups
-        ensemble = rank_ensemble(columns[once][:, single])[np.cumsum(once) - 1]
-        columns = np.column_stack([columns, ensemble])
+        combined = [combine(columns[once][:, single])[np.cumsum(once) - 1] for combine in (combinations or {}).values()]
+        columns = np.column_stack([columns, *combined])
         won, sizes = pair_counts(columns, codes, normal_code, len(names))
         shown = others & (sizes >= spec.get("min_group_size", 1))
         rest, rest_sizes = won, sizes
@@ -138,9 +149,8 @@ def real_wins(scores, index, spec):
         )
 
 
-def _real_rows(candidates, groups, won, sizes, n_normal, settings, closest):
+def _real_rows(candidates, single, groups, won, sizes, n_normal, settings, closest):
     aurocs = won / (2 * n_normal * sizes)[:, None]  # (G + 1, candidates), first the rest
-    single = [name not in COMBINED for name in candidates]
     lowest = 1 + _closest(aurocs[1:], closest, single) if len(groups) > 1 else []
     for c, candidate in enumerate(candidates):
         found = {"one_vs_rest": (aurocs[0, c], sizes[0], "")}
@@ -192,7 +202,7 @@ def _synthetic_rows(comparisons, hardest, hardest_by):
 def hardest_first(comparisons, by="candidate"):
     """{candidate: rows of its anomalies, lowest score first}; by "mean_rank", one order for all candidates."""
     if by == "mean_rank":
-        ranks = [rankdata(one.scores) for name, one in comparisons.items() if name not in COMBINED]
+        ranks = [rankdata(one.scores) for name, one in comparisons.items() if name != ENSEMBLE]
         order = np.argsort(sum(ranks), kind="stable")
         return dict.fromkeys(comparisons, order)
     return {name: np.argsort(one.scores, kind="stable") for name, one in comparisons.items()}

@@ -14,11 +14,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from swsa_core.anomalies import SOURCES
-from swsa_core.basics.wording import shortened, words
+from swsa_core.basics.wording import shortened
 from swsa_core.evaluation.tsne import NORMAL, PREPARED, REAL
 from swsa_core.files.machine import writing
 from swsa_core.report.contact_sheets import thumbnail
 from swsa_core.report.style import INK, REFERENCE, STYLE, WIDTH, limits, looks, settle, styled
+from swsa_core.strategies.wording import words
 
 # Colours of Okabe and Ito (2008): blue triangles are real anomalies and orange ones normal images, as in the paper's Figure 4.
 NORMAL_COLOUR, PREPARED_COLOUR, REAL_COLOUR = "#E69F00", "#6B4A00", "#0072B2"

@@ -15,7 +15,7 @@ from swsa_core.datasets import KINDS
 from swsa_core.files.table import Table
 from swsa_core.paper.printed import printed
 from swsa_core.report import tables
-from swsa_core.strategies.select import COMBINED
+from swsa_core.strategies import detectors
 
 ALPHA = 0.05  # shared by the tests of Table 2 (Bonferroni)
 
@@ -75,7 +75,7 @@ def table2(ranking, kinds):
     printed one, so that it is 0 for the same number of concordant pairs; it is NaN for prompts, whose ranking the paper
     does not show.
     """
-    rows = ranking[~ranking["candidate"].isin(COMBINED)]
+    rows = ranking[~ranking["candidate"].isin(detectors())]
     is_real = rows["validation"] == "real"
     shared = ["dataset", "selection", "candidate"]
     real = rows.loc[is_real, [*shared, "setting", "auroc", "n_tasks"]]

@@ -6,8 +6,9 @@ below ours, or in square brackets; our values have the difference to it in paren
 
 import pandas as pd
 
-from swsa_core.basics.wording import words
+from swsa_core.basics.wording import decimals, difference
 from swsa_core.paper.tables import cut_off
+from swsa_core.strategies.wording import words
 
 PRINTED = "printed"  # in place of the protocol
 WIDEST = 100  # characters of a table that fits across a page
@@ -180,8 +181,8 @@ def _picks(row):
 
 def _auroc(row):
     if row["protocol"] == PRINTED:
-        return _number(row["printed_auroc"])
-    return _number(row["auroc"]) + _difference(row["auroc_difference"])
+        return decimals(row["printed_auroc"], 3, "-")
+    return decimals(row["auroc"], 3, "-") + difference(row["auroc_difference"])
 
 
 def _ties(row):
@@ -194,17 +195,10 @@ def _tau(row):
     if pd.isna(row["tau"]):
         return "undefined"
     stars = "*" if row["significant"] else ""
-    return f"{cut_off(row['tau']):.3f}{stars}{_difference(row['tau_difference'])}, p = {row['p_value']:.2e}"
+    return f"{cut_off(row['tau']):.3f}{stars}{difference(row['tau_difference'])}, p = {row['p_value']:.2e}"
 
 
-def _variation(row, difference=float("nan")):
+def _variation(row, to_printed=float("nan")):
     printed = row["printed_total_variation"]
-    return _number(row["total_variation"]) + ("" if pd.isna(printed) else f" [{printed:.3f}]") + _difference(difference)
-
-
-def _difference(value):
-    return "" if pd.isna(value) else f" ({value:+.3f})"
-
-
-def _number(value):
-    return "-" if pd.isna(value) else f"{value:.3f}"
+    beside = "" if pd.isna(printed) else f" [{printed:.3f}]"
+    return decimals(row["total_variation"], 3, "-") + beside + difference(to_printed)

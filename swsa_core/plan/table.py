@@ -1,12 +1,10 @@
 """The table that `snakemake plan` prints: a row per stage, with what its jobs that are left cost."""
 
-import math
-
 from tabulate import SEPARATING_LINE, tabulate
 
+from swsa_core.basics.wording import estimated_time, with_prefix
 from swsa_core.plan.jobs import TABLES
 
-PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 LAST = "tables, figures, report"  # row of all stages after the selection
 SUMS = ("jobs", "done", "passes", "flops", "device", "cpu", "disk")
 HEADER = ["stage", "jobs", "done", "passes", "FLOP", "device", "CPU", "disk", "memory"]
@@ -44,37 +42,9 @@ def table(rows):
     cells = []
     for name, row in (*rows.items(), ("total", total)):
         counts = [f"{row[key]:,.0f}" if row[key] else "" for key in ("jobs", "done", "passes")]
-        times = [duration(row["device"]), duration(row["cpu"])]
-        sizes = [scaled(row[key], "B") for key in ("disk", "memory")]
-        cells.append([name, *counts, scaled(row["flops"]), *times, *sizes])
+        times = [estimated_time(row["device"]), estimated_time(row["cpu"])]
+        sizes = [with_prefix(row[key], "B") for key in ("disk", "memory")]
+        cells.append([name, *counts, with_prefix(row["flops"]), *times, *sizes])
     cells.insert(-1, SEPARATING_LINE)
     align = ["left", *["right"] * (len(HEADER) - 1)]
     return tabulate(cells, HEADER, disable_numparse=True, colalign=align).splitlines()
-
-
-def scaled(value, unit=""):
-    """A number with two or three digits and the prefix of its thousands; "" for nothing.
-
-    >>> scaled(5.44e18), scaled(2_470_000_000, "B"), scaled(0)
-    ('5.4 E', '2.5 GB', '')
-    """
-    if not value:
-        return ""
-    prefix = min(int(math.log10(max(value, 1)) // 3), len(PREFIXES) - 1)
-    number = value / 1000**prefix
-    return f"{number:.{int(number < 10)}f} {PREFIXES[prefix]}{unit}".strip()
-
-
-def duration(seconds):
-    """A time in the unit that suits it; "" for nothing.
-
-    >>> duration(27_200), duration(90), duration(5)
-    ('7.6 h', '1.5 min', '5 s')
-    """
-    if seconds < 1:
-        return "< 1 s" if seconds else ""
-    size, unit = next(
-        (size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= size or size == 1
-    )
-    number = seconds / size
-    return f"{number:,.{int(number < 10 and size > 1)}f} {unit}"

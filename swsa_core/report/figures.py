@@ -7,11 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from swsa_core.basics.wording import shortened, words
+from swsa_core.basics.wording import decimals, shortened
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.report.confidence import confidence_figure, intervals_of
 from swsa_core.report.contact_sheets import pictures, thumbnail
-from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, limits, looks, rounded, styled
+from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, limits, looks, styled
+from swsa_core.strategies import find
+from swsa_core.strategies.wording import words
 
 
 def study(auroc, ranking, confidence, table1, picks, candidates, protocols):
@@ -113,24 +115,26 @@ def strategies(table1):
         labels = [
             words(row.strategy) + (f", {words(row.protocol)}" if row.protocol else "") for row in rows.itertuples()
         ]
-        colours = [ACCENT if name.startswith("swsa_") else FAINT for name in rows["strategy"]]
+        colours = [ACCENT if find(name).proposed else FAINT for name in rows["strategy"]]
         place = np.arange(len(rows))
         left.barh(place, rows["pick_rate"], color=colours, height=0.62)
         left.set_yticks(place, labels)
         left.set_xlim(0, 1.18)
         left.set_xticks([0, 0.5, 1])
         for at, value in zip(place, rows["pick_rate"], strict=True):
-            left.annotate(rounded(value), (np.nan_to_num(value), at), (4, 0), textcoords="offset points", va="center")
+            left.annotate(
+                decimals(value, 2), (np.nan_to_num(value), at), (4, 0), textcoords="offset points", va="center"
+            )
         left.set_title(f"{words(setting)}: pick rate")
         right.scatter(rows["auroc"], place, color=colours, s=42, zorder=3)
         limits(right.set_xlim, rows["auroc"])
         for at, value in zip(place, rows["auroc"], strict=True):
-            right.text(1.16, at, rounded(value, 3), transform=right.get_yaxis_transform(), ha="right", va="center")
+            right.text(1.16, at, decimals(value, 3), transform=right.get_yaxis_transform(), ha="right", va="center")
         right.set_yticks(place, [])
         right.xaxis.set_major_locator(MaxNLocator(4))
         right.set_title("real AUROC of the picks")
-        if (best := rows.loc[rows["strategy"] == "best", "auroc"]).size:
-            right.axvline(best.iloc[0], **REFERENCE)
+        for bound in rows.loc[[find(name).is_bound for name in rows["strategy"]], "auroc"]:
+            right.axvline(bound, **REFERENCE)
         for ax in (left, right):
             ax.set_ylim(-0.6, len(rows) - 0.4)
             ax.grid(False, axis="y")

@@ -4,7 +4,6 @@
 """
 
 import json
-import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -15,10 +14,13 @@ from markupsafe import Markup, escape
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics import wording
+from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.report import style as figure_style
 from swsa_core.report.contact_sheets import cross_uri, data_uri, pictures
 from swsa_core.report.prompts import prompt_parts
 from swsa_core.report.tables import MOST_TASKS
+from swsa_core.strategies import STRATEGIES, find
+from swsa_core.strategies.wording import words
 
 OPEN_SHEETS = 3
 # The paper's tables by the names of their files.
@@ -65,16 +67,16 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "words": wording.words,
-        "titled": lambda name: wording.words(name)[0].upper() + wording.words(name)[1:],
-        "auroc": lambda value: _number(value, 3),
-        "share": lambda value: _number(value, 2),
+        "words": words,
+        "titled": lambda name: words(name)[0].upper() + words(name)[1:],
+        "auroc": lambda value: wording.decimals(value, 3),
+        "share": lambda value: wording.decimals(value, 2),
         "chance": wording.chance,
-        "count": lambda value: _number(value, 0 if float(value).is_integer() else 1),
-        "large": large,
-        "duration": duration,
-        "memory": lambda value: "not measured" if math.isnan(value) else f"{value:,.0f} MB",
-        "plural": lambda n, noun: f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s",
+        "count": wording.count,
+        "large": wording.three_digits,
+        "duration": wording.measured_time,
+        "memory": wording.megabytes,
+        "plural": wording.plural,
         "image": data_uri,
         "cross": cross_uri,
         "breakable": breakable,
@@ -107,6 +109,9 @@ def render(
         prompts=prompts,
         clip=config["clip"]["model"] if prompts else "",
         notes={name: source.note for name, source in SOURCES.items() if source.note},
+        strategy_of=find,
+        bound=next(name for name, one in STRATEGIES.items() if one.is_bound),
+        ensemble=ENSEMBLE,
         paper_tables={name: PAPER_TABLES[name] for name in paper_tables},
     )
 
@@ -138,34 +143,6 @@ def warnings(picks, skipped):
         names = list(dict.fromkeys(f"{item['dataset']}: {item['path']}" for item in skipped))
         told.append({"title": f"Skipped images: {len(names)}", "text": text, "tasks": names})
     return told
-
-
-def large(value):
-    """A count of parameters in three digits.
-
-    >>> large(632_045_800), large(11_176_512), large(950), large(0)
-    ('632 M', '11.2 M', '950', 'none')
-    """
-    if not value:
-        return "none"
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= size:
-            return f"{value / size:#.3g}".rstrip(".") + unit
-    return f"{value:.0f}"
-
-
-def duration(seconds):
-    """Seconds for people.
-
-    >>> duration(4.25), duration(75), duration(7384)
-    ('4.2 s', '1 min 15 s', '2 h 3 min')
-    """
-    if math.isnan(seconds):
-        return "not measured"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def breakable(name):
@@ -231,7 +208,7 @@ def _figures(name, svgs, config, prefix=""):
     for (dataset, figure), svg in svgs.items():
         kind, _, variant = figure.partition(".")
         if dataset == name and kind in found:
-            label = f"{name}: {wording.words(kind)} {wording.words(variant)}".strip()
+            label = f"{name}: {words(kind)} {words(variant)}".strip()
             found[kind].append((variant, inline(svg, f"{name}.{figure}", label)))
     return {kind: sorted(variants, key=lambda item: order.index(item[0])) for kind, variants in found.items()}
 
@@ -246,10 +223,11 @@ def _unlabelled(counts):
 
 def _table1_rows(table1):
     """Rows strategy × protocol with a dict per setting, and which AUROC is the highest but for the upper bound."""
-    reachable = table1[table1["strategy"] != "best"].groupby("setting")["auroc"].max()
+    bounds = {name for name in table1["strategy"] if find(name).is_bound}
+    reachable = table1[~table1["strategy"].isin(bounds)].groupby("setting")["auroc"].max()
     rows = {}
     for row in table1.to_dict("records"):
-        row["highest"] = row["strategy"] != "best" and row["auroc"] == reachable[row["setting"]]
+        row["highest"] = row["strategy"] not in bounds and row["auroc"] == reachable[row["setting"]]
         rows.setdefault((row["strategy"], row["protocol"]), {})[row["setting"]] = row
     return rows
 
@@ -289,7 +267,3 @@ def _shares(costs):
 def _tasks(rows):
     """The data sets and tasks of picks, for people."""
     return [f"{row.dataset}: {row.task}{' (prompt)' if row.selection == 'prompt' else ''}" for row in rows.itertuples()]
-
-
-def _number(value, digits):
-    return "" if value is None or math.isnan(value) else f"{value:.{digits}f}"

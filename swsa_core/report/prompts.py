@@ -5,7 +5,8 @@ import pandas as pd
 from swsa_core.candidates import family_of
 from swsa_core.candidates.prompts import ENSEMBLE, prompt_names, prompts
 from swsa_core.candidates.section import clip_backbone
-from swsa_core.evaluation.consensus import RANK_ENSEMBLE
+from swsa_core.datasets import kind_of
+from swsa_core.strategies import combinations
 
 
 def prompt_parts(config, auroc, picks, class_names):
@@ -21,7 +22,7 @@ def prompt_parts(config, auroc, picks, class_names):
     parts = []
     for name, recommended in picks[picks["recommended"]].groupby("dataset", sort=False):
         rows = auroc[(auroc["dataset"] == name) & (auroc["n_anomalies"].astype(str) == "all")]
-        rows = rows[rows["candidate"] != RANK_ENSEMBLE]
+        rows = rows[~rows["candidate"].isin(combinations())]
         aurocs = rows.set_index(["task", "validation", "protocol", "setting", "candidate"])["auroc"].sort_index()
         settings = [setting for setting in dict.fromkeys(rows["setting"]) if setting]
         dataset = config["datasets"][name]

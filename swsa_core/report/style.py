@@ -81,11 +81,6 @@ def limits(set_limits, values):
     set_limits(low - 0.08 * (high - low), high + 0.08 * (high - low))
 
 
-def rounded(value, digits=2):
-    """A number as it is written beside a mark; "" for NaN."""
-    return "" if np.isnan(value) else f"{value:.{digits}f}"
-
-
 @styled
 def svg(figure):
     """The figure as SVG text, the same in every run."""

@@ -5,10 +5,9 @@ Every function takes and returns DataFrames. Text columns hold "" where there is
 
 import pandas as pd
 
-from swsa_core.evaluation.consensus import QUALITIES, RANK_ENSEMBLE
-from swsa_core.evaluation.evaluate import COMBINED
 from swsa_core.files.table import Table
 from swsa_core.metrics import exact_mean
+from swsa_core.strategies import combinations, find
 
 # So many tasks of a data set are shown one by one, as cards, panels and contact sheets; more are summarised.
 MOST_TASKS = 12
@@ -50,9 +49,8 @@ def table1(selection):
     picks, pick_rate and auroc are NaN; synthetic_auroc is the mean over the picks of the source.
     """
     # Without real labels nothing is known of what these do or pick.
-    rows = selection[
-        (selection["setting"] != "") | ~selection["strategy"].isin(["random", "best", *COMBINED, *QUALITIES])
-    ]
+    untold = [name for name in selection["strategy"].unique() if not find(name).picks_unlabelled]
+    rows = selection[(selection["setting"] != "") | ~selection["strategy"].isin(untold)]
     rows = rows.assign(tied=rows["n_tied"] > 1)
     table = rows.groupby(["selection", "setting", "strategy", "protocol", "dataset"], sort=False).agg(
         picks=("right", lambda right: right.astype(float).sum(min_count=1)),
@@ -115,7 +113,7 @@ def ranking(auroc):
     auroc: rows of auroc.csv of all data sets, with a column dataset.
     """
     keys = RANKING.columns[:-2]
-    rows = auroc[auroc["candidate"] != RANK_ENSEMBLE]
+    rows = auroc[~auroc["candidate"].isin(combinations())]
     rows = rows.assign(n_anomalies=rows["n_anomalies"].astype(str))
     return rows.groupby(keys, sort=False).agg(auroc=("auroc", exact_mean), n_tasks=("task", "nunique")).reset_index()
 

@@ -3,19 +3,15 @@
 Models (backbones with kNN) and prompts (of a CLIP model) are two selections: one is never picked against the other.
 """
 
-from functools import cache
+from collections.abc import Iterable
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from swsa_core.candidates.prompts import ENSEMBLE
-from swsa_core.evaluation.consensus import QUALITIES
-from swsa_core.evaluation.evaluate import COMBINED
-from swsa_core.strategies.compare import fixed_best_quality, swsa_combined_quality
-
-# Strategies of one selection only; the others and the upper bound `best` belong to both.
-SELECTION_OF = {"largest_model": "model", "default_prompt": "prompt", ENSEMBLE: "prompt"}
+from swsa_core.strategies import detectors, find, split
+from swsa_core.strategies.evidence import Case, Evidence, Pick, Sureness
+from swsa_core.strategies.strategy import Strategy
 
 COLUMNS = [
     "task",
@@ -39,160 +35,104 @@ COLUMNS = [
 TEXT = ["task", "strategy", "source", "protocol", "setting", "candidate", "warning"]  # of the columns
 
 
-def strategies_of(selection, strategies):
-    """Those of the config's `strategies` that apply to a selection, "model" or "prompt"."""
-    return [strategy for strategy in strategies if SELECTION_OF.get(strategy, selection) == selection]
+def select(
+    auroc: pd.DataFrame,
+    confidence: pd.DataFrame,
+    candidates: pd.DataFrame,
+    strategies: Iterable[str],
+    protocols: Iterable[str],
+    quality: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Table of picks with `COLUMNS`: one row per task, strategy, setting, and protocol where the strategy depends on it.
+
+    auroc, confidence, candidates, quality: see `gather`; strategies: names of the config, of this selection.
+    Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
+    real AUROC equals the best, a combination of candidates when it is at least that. Without real labels there is one
+    row with the setting "", and the real figures are NaN. Raises ValueError for an unknown strategy.
+    """
+    evidence = gather(auroc, confidence, candidates, quality)
+    named = [(name, find(name), split(name)[1]) for name in strategies]
+    rows = []
+    for task in evidence.tasks:
+        for (name, strategy, source), setting in product(named, evidence.settings[task]):
+            for protocol in protocols if strategy.per_protocol else [""]:
+                case = Case(task, name, source, protocol, setting)
+                rows.append(_row(strategy, case, strategy.pick(evidence, case), evidence))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def select(auroc, confidence, candidates, strategies, protocols, quality=None):
-    """Table of picks with `COLUMNS`: one row per task, strategy, protocol (where it has a source) and real setting.
+def gather(
+    auroc: pd.DataFrame, confidence: pd.DataFrame, candidates: pd.DataFrame, quality: pd.DataFrame | None = None
+) -> Evidence:
+    """The tables of one selection as `Evidence`.
 
     auroc: table of `swsa_core.evaluation.evaluate`; confidence: table of `swsa_core.evaluation.confidence`;
-    candidates: columns candidate and n_parameters, in the order of the config, of one selection; strategies: names of
-    `swsa_core.strategies.compare.REGISTRY`, of which COMBINED pick no candidate; quality: table of
+    candidates: columns candidate and n_parameters, in the order of the config; quality: table of
     `swsa_core.evaluation.consensus`, needed for the strategies that pick by it.
-    Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
-    real AUROC equals the best, a combination of candidates when it is at least that. `random` is the expectation over a
-    uniform draw: `right` the chance of a right pick, real_auroc the mean. Without real labels there is one row with the
-    setting "", and the real figures are NaN.
-    A pick of SWSA has a warning where its synthetic AUROC is below 0.5, or where those of more than half of the
-    candidates are: single weak candidates say little about the anomalies.
     """
-    names = list(candidates["candidate"])
-    known_names = [*names, *COMBINED]
-    n_parameters = candidates["n_parameters"].to_numpy(dtype=float)
+    names, combined = list(candidates["candidate"]), detectors()
     whole = auroc[auroc["n_anomalies"].astype(str) == "all"]
-    aurocs = {
-        key: part.set_index("candidate")["auroc"].reindex(known_names).to_numpy(dtype=float)
-        for key, part in whole.groupby(["task", "validation", "protocol", "setting"], sort=False)
-    }
-    sources = [name for name in dict.fromkeys(whole["validation"]) if name != "real"]
     tasks = list(dict.fromkeys(whole["task"]))
-    undefined = np.full(len(names), np.nan)
-    qualities = {
-        key: part.set_index("candidate")["quality"].reindex(names).to_numpy(dtype=float)
-        for key, part in (() if quality is None else quality.groupby(["task", "strategy"], sort=False))
-    }
-
-    def synthetic(task, source, protocol):
-        return aurocs[task, source, protocol, ""][: len(names)]
-
-    @cache
-    def combined(task, protocol):
-        return swsa_combined_quality([synthetic(task, source, protocol) for source in sources])
-
-    @cache
-    def fixed_best(source, protocol):
-        return fixed_best_quality([synthetic(task, source, protocol) for task in tasks])
-
-    sureness = confidence.set_index(["task", "validation", "protocol", "candidate"]).to_dict("index")
     settings = list(dict.fromkeys(whole.loc[whole["validation"] == "real", "setting"]))
-    rows = []
-    for task in tasks:
-        real = {setting: aurocs[key] for setting in settings if (key := (task, "real", "", setting)) in aurocs}
-        real = real or {"": np.full(len(known_names), np.nan)}
-        for strategy, (setting, of_all) in product(strategies, real.items()):
-            of_real = of_all[: len(names)]
-            known = {"task": task, "strategy": strategy, "setting": setting}
-            if strategy == "swsa_combined" or strategy.startswith("fixed_best_"):
-                for protocol in protocols:
-                    source = strategy.removeprefix("fixed_best_")
-                    value = combined(task, protocol) if source == strategy else fixed_best(source, protocol)
-                    found = _highest(value, names)
-                    rows.append(known | {"protocol": protocol} | found | _judged(found, of_real, names))
-            elif strategy.startswith("swsa_"):
-                source = strategy.removeprefix("swsa_")
-                for protocol in protocols:
-                    found = _by_synthetic(synthetic(task, source, protocol), names)
-                    found |= sureness.get((task, source, protocol, found["candidate"]), {})
-                    rows.append(
-                        known | {"source": source, "protocol": protocol} | found | _judged(found, of_real, names)
-                    )
-            elif strategy == "random":
-                rows.append(known | {"candidate": "", "n_tied": 1} | _expected(of_real))
-            elif strategy == "default_prompt":
-                found = {"candidate": names[0], "n_tied": 1}
-                rows.append(known | found | _judged(found, of_real, names))
-            elif strategy in QUALITIES:
-                found = _highest(qualities.get((task, strategy), undefined), names)
-                rows.append(known | found | _judged(found, of_real, names))
-            elif strategy in COMBINED:
-                rows.append(
-                    known | {"candidate": "", "n_tied": 1} | _combined(of_all[known_names.index(strategy)], of_real)
-                )
-            elif strategy in ("largest_model", "best"):
-                found = _highest(n_parameters if strategy == "largest_model" else of_real, names)
-                rows.append(known | found | _judged(found, of_real, names))
-            else:
-                raise ValueError(f"unknown strategy {strategy!r}")
-    return pd.DataFrame([_EMPTY | row for row in rows], columns=COLUMNS)
-
-
-_EMPTY = {
-    "source": "",
-    "protocol": "",
-    "synthetic_auroc": np.nan,
-    "p_best": np.nan,
-    "low": np.nan,
-    "high": np.nan,
-    "saturated": False,
-    "warning": "",
-}
-
-
-def _highest(values, names):
-    """The first candidate with the highest value, and how many tie; no candidate where all values are NaN."""
-    if np.isnan(values).all():
-        return {"candidate": "", "n_tied": 0}
-    tied = values == np.nanmax(values)
-    return {"candidate": names[int(np.argmax(tied))], "n_tied": int(tied.sum())}
-
-
-def _by_synthetic(synthetic, names):
-    """The pick of SWSA, with what is to be said about its synthetic AUROC."""
-    found = _highest(synthetic, names)
-    best = float(np.nanmax(synthetic, initial=-np.inf))
-    if found["candidate"] == "":
-        return found
-    return found | {
-        "synthetic_auroc": best,
-        "saturated": best == 1 and found["n_tied"] > 1,
-        "warning": _warning(synthetic, best),
+    aurocs = _by_candidate(whole, ["task", "validation", "protocol", "setting"], "auroc", [*names, *combined])
+    undefined = np.full(len(names) + len(combined), np.nan)
+    labelled = {
+        task: [setting for setting in settings if (task, "real", "", setting) in aurocs] or [""] for task in tasks
     }
+    real = {
+        (task, setting): aurocs.get((task, "real", "", setting), undefined)
+        for task in tasks
+        for setting in labelled[task]
+    }
+    *keys, p_best, low, high = (
+        confidence[column].tolist()
+        for column in ("task", "validation", "protocol", "candidate", "p_best", "low", "high")
+    )
+    return Evidence(
+        names=names,
+        n_parameters=candidates["n_parameters"].to_numpy(dtype=float),
+        tasks=tasks,
+        sources=[name for name in dict.fromkeys(whole["validation"]) if name != "real"],
+        settings=labelled,
+        synthetic={key[:3]: values[: len(names)] for key, values in aurocs.items() if key[1] != "real"},
+        real={key: values[: len(names)] for key, values in real.items()},
+        detectors={
+            (*key, name): float(value)
+            for key, values in real.items()
+            for name, value in zip(combined, values[len(names) :], strict=True)
+        },
+        qualities={} if quality is None else _by_candidate(quality, ["task", "strategy"], "quality", names),
+        confidence=dict(zip(zip(*keys, strict=True), map(Sureness, p_best, low, high), strict=True)),
+    )
 
 
-def _warning(synthetic, best):
-    """What speaks against the synthetic anomalies, "" for nothing; best: the pick's synthetic AUROC."""
-    look = "the synthetic anomalies look more normal than the normal images"
-    n_below = int((synthetic < 0.5).sum())
-    if best < 0.5:
-        return f"synthetic AUROC below 0.5 ({best:.3f}): {look}"
-    if n_below > len(synthetic) / 2:
-        return f"synthetic AUROC below 0.5 of {n_below} of {len(synthetic)} candidates: {look} to them"
-    return ""
+def _by_candidate(table: pd.DataFrame, keys: list[str], column: str, names: list[str]) -> dict[tuple, np.ndarray]:
+    """{values of `keys`: the column by candidate, in the order of `names`}, NaN where a candidate has no row."""
+    wide = table.pivot(index=keys, columns="candidate", values=column).reindex(columns=names)
+    return dict(zip(wide.index, wide.to_numpy(dtype=float), strict=True))
 
 
-def _judged(found, real, names):
-    """How a pick does on the real images; an undefined AUROC is never right."""
+def _row(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> list:
+    """A pick and how good it is, in the order of `COLUMNS`."""
+    source = case.source if strategy.recommends else ""
+    return [
+        *(case.task, case.strategy, source, case.protocol, case.setting, pick.candidate, pick.n_tied),
+        *(pick.synthetic_auroc, *pick.sureness, pick.saturated, pick.warning),
+        *_judged(pick, evidence.real[case.task, case.setting], evidence.names),
+    ]
+
+
+def _judged(pick: Pick, real: np.ndarray, names: list[str]) -> tuple[float, float, float, float]:
+    """(AUROC of a pick, best AUROC, whether it is right, regret) on the real images; an undefined AUROC is never right.
+
+    real: AUROC (c,) of the candidates, all NaN without real labels.
+    """
     if np.isnan(real).all():
-        return dict.fromkeys(["real_auroc", "best_auroc", "right", "regret"], np.nan)
+        return (np.nan,) * 4
     best = float(np.nanmax(real))
-    auroc = float(real[names.index(found["candidate"])]) if found["candidate"] else np.nan
-    return {"real_auroc": auroc, "best_auroc": best, "right": float(auroc == best), "regret": best - auroc}
-
-
-def _combined(auroc, real):
-    """How a detector that combines the candidates does on the real images: right when no candidate is better."""
-    if np.isnan(real).all():
-        return dict.fromkeys(["real_auroc", "best_auroc", "right", "regret"], np.nan)
-    best = float(np.nanmax(real))
-    return {"real_auroc": float(auroc), "best_auroc": best, "right": float(auroc >= best), "regret": best - auroc}
-
-
-def _expected(real):
-    """What a uniform draw among the candidates of known AUROC does on the real images, on average."""
-    if np.isnan(real).all():
-        return dict.fromkeys(["real_auroc", "best_auroc", "right", "regret"], np.nan)
-    real = real[~np.isnan(real)]
-    best, mean = float(real.max()), float(real.mean())
-    return {"real_auroc": mean, "best_auroc": best, "right": float((real == best).mean()), "regret": best - mean}
+    if pick.outcome is not None:
+        auroc, right = pick.outcome
+    else:
+        auroc = float(real[names.index(pick.candidate)]) if pick.candidate else np.nan
+        right = float(auroc == best)
+    return auroc, best, right, best - auroc

@@ -96,14 +96,13 @@ def test_evaluate_takes_prompts_like_candidates_and_beside_them():
     study = scored.study()
     scores, _ = scores_of(study)
     table = evaluate(scores, study.index, scored.SPEC, PROTOCOLS, ["one_vs_rest"])
-    assert table.candidate.unique().tolist() == [*NAMES, "rank_ensemble"]
+    assert table.candidate.unique().tolist() == NAMES
     real = table[(table.validation == "real") & (table.task == "b")].set_index("candidate").auroc
     labels = study.index[study.index.split == "test"]["class"] != "b"
     for name, one in scores.items():
         assert real[name] == pytest.approx(auroc(one.test["scores"][:, 1], labels))
-    table = table[table.candidate != "rank_ensemble"]  # which is of all that stand together
     together = evaluate({"vit": study.scores(), **scores}, study.index, scored.SPEC, PROTOCOLS, ["one_vs_rest"])
-    rows = together[~together.candidate.isin(["vit", "rank_ensemble"])].reset_index(drop=True)
+    rows = together[together.candidate != "vit"].reset_index(drop=True)
     assert rows.sort_values(list(rows)).equals(
         table.sort_values(list(table)).set_index(rows.sort_values(list(rows)).index)
     )

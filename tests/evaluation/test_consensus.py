@@ -1,177 +1,27 @@
-"""Qualities from unlabelled scores against SciPy, power iteration, brute force and hand-computed cases."""
+"""The table of qualities: the test images, the candidates and the strategies that it is about."""
 
 import numpy as np
 import pandas as pd
-import pytest
 import scored
-from scipy.stats import kendalltau, rankdata
 
 from swsa_core.datasets import real_validation
-from swsa_core.evaluation.consensus import (
-    COLUMNS,
-    QUALITIES,
-    hits_anomalous_quality,
-    hits_quality,
-    model_centrality_quality,
-    qualities,
-    rank_ensemble,
-    xie_beni_quality,
-)
+from swsa_core.evaluation.consensus import COLUMNS, qualities
 
-
-def draw(seed, n=40, c=5, ties=False):
-    """Scores of c candidates that agree with one another more or less."""
-    generator = np.random.default_rng(seed)
-    scores = generator.normal(size=(n, 1)) + generator.normal(size=(n, c)) * np.linspace(0.2, 2, c)
-    return scores.round() if ties else scores
-
-
-def reference_hubs(scores):
-    """HITS as it is defined: hubs and authorities in turn."""
-    weights, hubs = 1 / rankdata(scores, axis=0), np.ones(scores.shape[1])
-    for _ in range(2000):
-        authorities = weights @ hubs
-        hubs = weights.T @ (authorities / np.linalg.norm(authorities))
-        hubs /= np.linalg.norm(hubs)
-    return hubs
-
-
-def reference_xie_beni(values):
-    """The index at the split with the lowest squares within."""
-    ordered = np.sort(values)
-    parts = [np.split(ordered, [i]) for i in range(1, len(ordered))]
-    within = [sum(((part - part.mean()) ** 2).sum() for part in pair) for pair in parts]
-    low, high = parts[int(np.argmin(within))]
-    return min(within) / (len(values) * (high.mean() - low.mean()) ** 2)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("seed", range(3))
-def test_model_centrality_is_the_mean_tau_with_the_others(seed, ties):
-    scores = draw(seed, ties=ties)
-    expected = [np.mean([kendalltau(one, other).statistic for j, other in enumerate(scores.T) if j != i])
-                for i, one in enumerate(scores.T)]  # fmt: skip
-    np.testing.assert_allclose(model_centrality_quality(scores), expected, atol=1e-12)
-
-
-def test_model_centrality_by_hand():
-    scores = np.array([[1, 1, 3], [2, 2, 2], [3, 3, 1]])
-    np.testing.assert_allclose(model_centrality_quality(scores), [0, 0, -1])
-    # one pair of three tied on one side: (2 - 0) / sqrt(2 * 3)
-    np.testing.assert_allclose(model_centrality_quality(np.array([[1, 1], [1, 2], [2, 3]])), [2 / 6**0.5] * 2)
-
-
-def test_a_constant_candidate_is_undefined_and_left_out_for_the_others():
-    scores = draw(0)
-    scores[:, 2] = 7
-    found = model_centrality_quality(scores)
-    assert np.isnan(found).tolist() == [False, False, True, False, False]
-    np.testing.assert_array_equal(np.delete(found, 2), model_centrality_quality(np.delete(scores, 2, axis=1)))
-    assert np.isnan(xie_beni_quality(scores)).tolist() == [False, False, True, False, False]
-    assert np.isfinite(hits_quality(scores)).all()
-    assert np.isnan(model_centrality_quality(np.ones((4, 3)))).all()
-
-
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("seed", range(3))
-def test_hits_is_the_fixed_point_of_power_iteration(seed, ties):
-    scores = draw(seed, ties=ties)
-    np.testing.assert_allclose(hits_quality(scores), reference_hubs(scores), atol=1e-9)
-
-
-def test_hits_by_hand():
-    # two candidates rank the images alike, weights (1, 1/2); WᵀW has 5/4 within the pair and 1 across
-    found = hits_quality(np.array([[2, 2, 1], [1, 1, 2]]))
-    assert found[0] == found[1] > found[2]
-    assert found[2] / found[0] == pytest.approx((9.5625**0.5 - 1.25) / 2)
-
-
-def test_hits_looks_at_the_images_with_the_lowest_scores():
-    """Candidates 0 and 1 agree on the least anomalous images, 1 and 2 on the most anomalous ones."""
-    scores = np.array([[1, 1, 3], [2, 2, 2], [3, 3, 1], [6, 4, 4], [4, 5, 5], [5, 6, 6]])
-    alike, opposite = hits_quality(scores), hits_anomalous_quality(scores)
-    assert np.argmin(alike) == 2 and np.argmin(opposite) == 0
-
-
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("seed", range(3))
-def test_xie_beni_is_that_of_the_best_of_all_splits(seed, ties):
-    scores = draw(seed, ties=ties)
-    np.testing.assert_allclose(-xie_beni_quality(scores), [reference_xie_beni(of) for of in scores.T], atol=1e-11)
-
-
-def test_xie_beni_by_hand():
-    # means 1/2 and 21/2: squares of 4 * 1/4 within, over 4 * 10²; two values alone leave nothing within
-    scores = np.array([[0, 3], [1, 3], [10, 3], [11, 8]])
-    np.testing.assert_allclose(xie_beni_quality(scores), [-1 / 400, 0], atol=1e-12)
-    assert np.isnan(xie_beni_quality(np.array([[1.0, 2.0]]))).all()
-
-
-def test_rank_ensemble():
-    scores = np.array([[1, 30], [1, 10], [5, 20]])
-    assert rank_ensemble(scores).tolist() == [(1.5 + 3) / 2, (1.5 + 1) / 2, (3 + 2) / 2]
-
-
-@pytest.mark.parametrize("function", [*QUALITIES.values(), rank_ensemble])
-def test_invariances(function):
-    scores, order = draw(5), np.random.default_rng(1)
-    images, candidates = order.permutation(len(scores)), order.permutation(scores.shape[1])
-    found = function(scores)
-    images_permuted, candidates_permuted = function(scores[images]), function(scores[:, candidates])
-    if function is rank_ensemble:
-        np.testing.assert_array_equal(images_permuted, found[images])
-        np.testing.assert_allclose(candidates_permuted, found)
-    else:
-        np.testing.assert_allclose(images_permuted, found, atol=1e-11)
-        np.testing.assert_allclose(candidates_permuted, found[candidates], atol=1e-11)
-    np.testing.assert_allclose(function(3 * scores + 100), found, atol=1e-11)
-    if function is not xie_beni_quality:
-        np.testing.assert_array_equal(function(np.exp(scores)), found)
-
-
-@pytest.mark.parametrize("quality", QUALITIES.values())
-def test_candidates_that_are_alike_tie(quality):
-    scores = draw(7, n=200, c=6)[:, [0, 3, 1, 0, 2, 4, 0, 5]]
-    found = quality(scores)
-    assert found[0] == found[3] == found[6]
-
-
-@pytest.mark.parametrize("quality", QUALITIES.values())
-def test_the_odd_one_out_is_never_picked(quality):
-    """Three candidates see two clear groups of images, one draws at random."""
-    generator = np.random.default_rng(0)
-    truth = np.repeat([0, 5], [60, 20])[:, None]
-    scores = np.hstack([generator.normal(size=(80, 1)) * 2, truth + generator.normal(size=(80, 3)) / 2])
-    assert np.argmin(quality(scores)) == 0
-
-
-@pytest.mark.parametrize("quality", QUALITIES.values())
-def test_a_single_candidate_can_be_picked(quality):
-    assert np.isfinite(quality(draw(0, c=1))).all()
-
-
-@pytest.mark.parametrize("function", [*QUALITIES.values(), rank_ensemble])
-def test_undefined_scores_are_refused(function):
-    with pytest.raises(ValueError, match="2 of 200 scores are NaN or infinite"):
-        scores = draw(0)
-        scores[3, 1], scores[4, 2] = np.nan, np.inf
-        function(scores)
-    with pytest.raises(ValueError, match=r"received the shape \(0, 5\)"):
-        function(np.empty((0, 5)))
+FUNCTIONS = {"mean": lambda scores: scores.mean(axis=0), "spread": lambda scores: np.ptp(scores, axis=0)}
 
 
 def test_qualities_of_a_data_set():
     study = scored.study()
     scores = {name: scored.study(seed).scores() for seed, name in enumerate("xyz")}
-    table = qualities(scores, study.index, scored.SPEC)
+    table = qualities(scores, study.index, scored.SPEC, FUNCTIONS)
     assert list(table.columns) == COLUMNS
-    assert len(table) == 2 * 3 * len(QUALITIES)
+    assert len(table) == 2 * 3 * len(FUNCTIONS)
     rows, _, _ = real_validation(study.index, scored.SPEC, "b")
     ids = study.index.image_id[rows].tolist()
     first = scores["x"]
     place = [list(first.test["image_id"]).index(image_id) for image_id in ids]
     columns = np.stack([of.test["scores"][place, first.tasks.index("b")] for of in scores.values()], axis=1)
-    for strategy, quality in QUALITIES.items():
+    for strategy, quality in FUNCTIONS.items():
         mine = table[(table.task == "b") & (table.strategy == strategy)]
         assert mine.candidate.tolist() == ["x", "y", "z"]
         np.testing.assert_allclose(mine.quality, quality(columns), atol=1e-11)
@@ -180,7 +30,7 @@ def test_qualities_of_a_data_set():
 def test_without_labelled_test_images_there_are_no_qualities():
     study = scored.study()
     index = study.index[(study.index.split == "train") | (study.index["class"] == "a")]
-    assert qualities({"x": study.scores()}, index.reset_index(drop=True), scored.SPEC).empty
+    assert qualities({"x": study.scores()}, index.reset_index(drop=True), scored.SPEC, FUNCTIONS).empty
 
 
 def test_unreadable_and_repeated_images_count_once():
@@ -189,4 +39,12 @@ def test_unreadable_and_repeated_images_count_once():
     twice = study.index.loc[study.index.index.repeat(2)].reset_index(drop=True)
     unread = study.index.iloc[-1:].assign(image_id="unreadable")
     for index in (twice, pd.concat([study.index, unread], ignore_index=True)):
-        assert qualities(scores, index, scored.SPEC).equals(qualities(scores, study.index, scored.SPEC))
+        assert qualities(scores, index, scored.SPEC, FUNCTIONS).equals(
+            qualities(scores, study.index, scored.SPEC, FUNCTIONS)
+        )
+
+
+def test_without_a_strategy_the_table_is_empty():
+    study = scored.study()
+    table = qualities({"x": study.scores()}, study.index, scored.SPEC, {})
+    assert list(table.columns) == COLUMNS and table.empty

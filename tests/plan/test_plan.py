@@ -10,6 +10,7 @@ from workflow import snakemake
 
 from swsa_core.anomalies.diffusion import passes
 from swsa_core.anomalies.source import Work
+from swsa_core.basics import wording
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.config.config import validate
 from swsa_core.config.study import study as study_of
@@ -214,9 +215,9 @@ def test_plan_on_a_cpu_says_how_to_state_a_gpu(tmp_path):
 
 
 def test_times_and_sizes_are_short():
-    assert [plan_table.scaled(value, "B") for value in (0, 999, 1000, 20_600, 5.44e18, 1e25)] == [
+    assert [wording.with_prefix(value, "B") for value in (0, 999, 1000, 20_600, 5.44e18, 1e25)] == [
         *("", "999 B", "1.0 kB", "21 kB", "5.4 EB", "10000 ZB"),
     ]
-    assert [plan_table.duration(seconds) for seconds in (0, 0.2, 59, 61, 3600, 7.2e6)] == [
+    assert [wording.estimated_time(seconds) for seconds in (0, 0.2, 59, 61, 3600, 7.2e6)] == [
         *("", "< 1 s", "59 s", "1.0 min", "1.0 h", "2,000 h"),
     ]

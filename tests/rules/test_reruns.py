@@ -108,6 +108,8 @@ EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed
         ("evaluation.bootstrap", 200, BELOW_SCORES),
         ("evaluation.closest", "shared", BELOW_SCORES),
         ("strategies", ["random", "swsa_cutpaste"], BELOW_EVALUATE),
+        ("strategies", ["swsa_cutpaste", "swsa_combined", "rank_ensemble"], BELOW_EVALUATE),
+        ("strategies", ["swsa_cutpaste", "hits"], BELOW_SCORES),  # its quality is computed where it is listed
         (
             "preparation.size",
             48,

@@ -1,6 +1,4 @@
-"""Strategies on synthetic AUROCs, what each one sees, and intervals over tasks."""
-
-from pathlib import Path
+"""The table over tasks: means, intervals, and what each strategy sees."""
 
 import numpy as np
 import pandas as pd
@@ -8,21 +6,8 @@ import pytest
 from scipy.stats import bootstrap
 
 from swsa_core.basics.seeding import rng
-from swsa_core.strategies.compare import (
-    COLUMNS,
-    LABELS,
-    REGISTRY,
-    SUPPORT,
-    TRANSDUCTIVE,
-    bootstrap_over_tasks,
-    find,
-    fixed_best_quality,
-    markdown,
-    strategies,
-    swsa_combined_quality,
-)
-
-DOCS = Path(__file__).parents[2] / "docs" / "strategies.md"
+from swsa_core.strategies.compare import COLUMNS, bootstrap_over_tasks, markdown, strategies
+from swsa_core.strategies.strategy import LABELS, SUPPORT, TRANSDUCTIVE
 
 
 def selection_table(right, regret, strategy="hits", **columns):
@@ -30,44 +15,6 @@ def selection_table(right, regret, strategy="hits", **columns):
     known = {"selection": "model", "dataset": "flowers", "setting": "one_vs_rest", "protocol": ""} | columns
     tasks = [f"task{t}" for t in range(len(right))]
     return pd.DataFrame({"task": tasks, "strategy": strategy, "right": right, "regret": regret}).assign(**known)
-
-
-def test_swsa_combined_by_hand():
-    # ranks (1, 2, 3), (2.5, 1, 2.5)
-    assert swsa_combined_quality([[0.9, 0.8, 0.7], [0.5, 0.6, 0.5]]).tolist() == [-1.75, -1.5, -2.75]
-    assert swsa_combined_quality([[0.9, 0.8, 0.7]]).tolist() == [-1, -2, -3]
-
-
-def test_swsa_combined_leaves_undefined_aurocs_out():
-    nan = np.nan
-    found = swsa_combined_quality([[0.9, 0.8, nan], [0.5, 0.6, nan], [nan, nan, nan]])
-    np.testing.assert_array_equal(found, [-1.5, -1.5, nan])
-
-
-def test_fixed_best_by_hand():
-    np.testing.assert_allclose(fixed_best_quality([[0.5, 0.75], [1, 0.25], [np.nan, 0.5]]), [0.75, 0.5])
-    assert np.isnan(fixed_best_quality([[np.nan], [np.nan]])).all()
-
-
-def test_what_each_strategy_sees():
-    assert find("swsa_cutpaste").sees == find("fixed_best_tiny_imagenet").sees == find("swsa_combined").sees == SUPPORT
-    assert find("swsa_combined").quality is swsa_combined_quality
-    assert find("fixed_best_cutpaste").quality is fixed_best_quality
-    assert {name for name, one in REGISTRY.items() if one.sees == TRANSDUCTIVE} == {
-        "rank_ensemble", "model_centrality", "hits", "hits_anomalous", "xie_beni"}  # fmt: skip
-    assert {name for name, one in REGISTRY.items() if one.sees == LABELS} == {"best"}
-    with pytest.raises(KeyError):
-        find("swsa")
-
-
-def test_the_documentation_has_every_strategy_and_its_reference():
-    text = DOCS.read_text(encoding="utf-8")
-    cited = text[text.index("## Literature") :].split("\n* ")
-    for name, strategy in REGISTRY.items():
-        assert f"`{name}`" in text
-        if strategy.reference:
-            author, year = strategy.reference.split()[0], strategy.reference.split()[-1]
-            assert any(author in entry and year in entry for entry in cited), name
 
 
 def test_interval_agrees_with_scipy():
@@ -150,8 +97,3 @@ def test_markdown():
     assert "## flowers, model selection, one-vs-rest\n" in text
     assert f"| `hits` |  | {TRANSDUCTIVE} | 2 | 0.500 (0.000 to 1.000) | 0.250 (0.000 to 0.500) |\n" in text
     assert f"| `hits` |  | {TRANSDUCTIVE} | 1 | 1.000 | undefined |\n" in text
-
-
-def test_fixed_best_ties_where_the_same_aurocs_come_in_another_order():
-    quality = fixed_best_quality([[0.9, 0.7], [0.8, 0.8], [0.7, 0.9]])
-    assert quality[0] == quality[1]

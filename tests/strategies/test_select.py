@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swsa_core.strategies.select import COLUMNS, select, strategies_of
+from swsa_core.strategies import of_selection
+from swsa_core.strategies.select import COLUMNS, select
 
 CANDIDATES = pd.DataFrame({"candidate": ["big", "other", "small"], "n_parameters": [9, 9, 1]})
 STRATEGIES = ["largest_model", "random", "swsa_cutpaste", "best"]
@@ -148,8 +149,8 @@ def test_prompts_have_a_default_and_an_ensemble_that_may_beat_them_all():
 
 def test_strategies_belong_to_models_prompts_or_both():
     every = ["largest_model", "default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]
-    assert strategies_of("model", every) == ["largest_model", "random", "swsa_cutpaste"]
-    assert strategies_of("prompt", every) == ["default_prompt", "prompt_ensemble", "random", "swsa_cutpaste"]
+    assert of_selection("model", every) == ["largest_model", "random", "swsa_cutpaste", "best"]
+    assert of_selection("prompt", every) == ["default_prompt", "prompt_ensemble", "random", "swsa_cutpaste", "best"]
 
 
 def test_strategies_beyond_the_paper():
@@ -178,3 +179,16 @@ def test_strategies_beyond_the_paper():
     assert table.right["t"].to_dict() == {"swsa_combined": 0, "fixed_best_cutpaste": 0, "rank_ensemble": 1, "hits": 1}
     assert table.n_tied["t", "fixed_best_cutpaste"] == 2
     assert (table.source == "").all()
+
+
+def test_a_table_of_qualities_without_rows_is_that_of_a_config_without_such_strategies():
+    auroc, sure = tables([0.6, 0.7, 0.8], {"one_vs_rest": [0.7, 0.9, 0.8]})
+    nothing = pd.DataFrame(columns=["task", "candidate", "strategy", "quality"])
+    given = (auroc, sure, CANDIDATES, STRATEGIES, ["leave_one_out"])
+    pd.testing.assert_frame_equal(select(*given, nothing), select(*given))
+
+
+def test_two_rows_of_one_fact_are_refused():
+    auroc, sure = tables([0.6, 0.7, 0.8], {"one_vs_rest": [0.7, 0.9, 0.8]})
+    with pytest.raises(ValueError, match="duplicate"):
+        select(pd.concat([auroc, auroc]), sure, CANDIDATES, STRATEGIES, ["leave_one_out"])

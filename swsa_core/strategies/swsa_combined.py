@@ -1,0 +1,37 @@
+"""SWSA with all sources at once, by rank aggregation."""
+
+import numpy as np
+
+from swsa_core.strategies.evidence import Case, Evidence, Pick, means
+from swsa_core.strategies.strategy import SUPPORT, Strategy
+
+
+def quality(synthetic: np.ndarray) -> np.ndarray:
+    """Minus the mean rank of a candidate over the sources, (c,): Borda's rank aggregation (Goswami et al. 2023, §4).
+
+    synthetic: (sources, c) synthetic AUROCs of one task; rank 1 the highest, ties share a rank. An undefined AUROC gives
+    no rank; NaN where a candidate has none at all.
+    """
+    from scipy.stats import rankdata
+
+    return -means(rankdata(-np.asarray(synthetic, dtype=float), axis=1, nan_policy="omit"))
+
+
+def pick(evidence: Evidence, case: Case) -> Pick:
+    """The candidate with the best mean rank."""
+    return evidence.highest(evidence.once(_of_task, case.task, case.protocol))
+
+
+def _of_task(evidence: Evidence, task: str, protocol: str) -> np.ndarray:
+    return quality([evidence.synthetic[task, source, protocol] for source in evidence.sources])
+
+
+STRATEGY = Strategy(
+    title="SWSA with all sources",
+    description="the best mean rank of synthetic AUROC over the sources",
+    reference="Goswami et al. 2023",
+    sees=SUPPORT,
+    pick=pick,
+    per_protocol=True,
+    proposed=True,
+)
