@@ -221,7 +221,7 @@ def test_version_bump_beside_an_equal_leaf_and_swapped_leaves(finished, tmp_path
     """Snakemake compares params as a set of values: neither 1 -> 2 beside a 2 nor two swapped leaves may go unnoticed."""
     directory, config = finished  # knn.k is 2
     snakefile = copied_workflow(tmp_path)
-    versions = tmp_path / "swsa_core" / "versions.py"
+    versions = tmp_path / "swsa_core" / "basics" / "versions.py"
     versions.write_text(versions.read_text().replace('"score_knn": 1', '"score_knn": 2'))
     assert dry_run(directory, config, "--snakefile", str(snakefile)) == {"score_knn": 2, **BELOW_SCORES}
     swapped = edited(config, "sources.cutpaste", {"area": [0.3, 0.9], "aspect": [0.02, 0.15]})

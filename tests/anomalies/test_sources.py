@@ -1,0 +1,118 @@
+"""Every registered source, and every fact about it."""
+
+import ast
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from workflow import ROOT
+
+from swsa_core.anomalies import SOURCES
+from swsa_core.anomalies.source import Made, Network, Pool, Source, Stream, Task
+from swsa_core.basics.section import Section
+from swsa_core.config.config import validate
+from swsa_core.files.downloads import Publication
+from swsa_core.report.style import COLOURS
+
+every_source = pytest.mark.parametrize("name", SOURCES)
+MINIMAL = {"model": "mini:adm_32", "steps": 2}  # what a section needs beside its defaults, as far as it has such keys
+ROOTS = {"root": "somewhere"}
+
+
+def section_of(name):
+    """The section of a source with its defaults, as the validated config has it."""
+    given = {key: value for key, value in (MINIMAL | ROOTS).items() if key in SOURCES[name].section.model_fields}
+    config = {
+        "datasets": {"digits": {"kind": "digits"}},
+        "support": {"seeds": 4},
+        "sources": {name: given},
+        "candidates": ["descriptor:hog"],
+        "preparation": {"size": 32},
+    }
+    return validate(config)["sources"][name]
+
+
+@every_source
+def test_every_fact_has_its_type(name):
+    source = SOURCES[name]
+    assert {field.name for field in fields(Source)} == set(vars(source))
+    assert issubclass(source.section, Section) and source.section is not Section
+    assert all(key.description for key in source.section.model_fields.values())
+    for text in (source.title, source.about):
+        assert text.strip() == text != ""
+    assert source.about.endswith(".")
+    for text in (source.note, source.reference, source.licence):
+        assert isinstance(text, str)
+    assert isinstance(source.version, int) and source.version >= 1
+    assert isinstance(source.seconds_per_pixel, float) and source.seconds_per_pixel >= 0
+    assert isinstance(source.network, Network | None)
+    assert isinstance(source.publication, Publication | None)
+    assert isinstance(source.in_paper, bool) and isinstance(source.fixed_size, bool)
+    assert source.gpu == (source.network is not None)
+
+
+@every_source
+def test_a_source_makes_streams_or_samples(name):
+    source = SOURCES[name]
+    assert [source.make, source.stream, source.pool].count(None) == 2
+    assert source.generated == (source.pool is None)
+    assert isinstance(source.pool, Pool | None)
+    assert source.parents in ((1, 2) if source.generated else (0,))
+    assert not source.pairs or source.parents == 2
+    assert source.generated or not (source.network or source.fixed_size)
+
+
+def test_looks_differ_and_are_no_candidate_s():
+    looks = [source.look for source in SOURCES.values()]
+    assert len({colour for colour, _ in looks}) == len(looks) == len({marker for _, marker in looks})
+    assert not {colour for colour, _ in looks} & set(COLOURS)
+    assert len({source.title for source in SOURCES.values()}) == len(SOURCES)
+
+
+@every_source
+def test_pools_say_what_they_depend_on(name, tmp_path):
+    source = SOURCES[name]
+    if source.generated:
+        return
+    section = section_of(name)
+    if "root" not in section:
+        assert source.pool.inputs(section) == []
+        images = source.pool.images(section | {"pool": 3}, 0)
+        assert list(images.columns) == ["image_id", "path"] and len(images) == 3 == images.image_id.nunique()
+
+
+@every_source
+def test_generated_anomalies_have_parents_among_the_seeds(name):
+    source, section = SOURCES[name], section_of(name)
+    if not source.generated:
+        return
+    seeds = {f"{i}.png": np.random.default_rng(i).integers(0, 256, (32, 32, 3), dtype=np.uint8) for i in range(4)}
+    if source.make:
+        made = source.make(seeds, section, np.random.default_rng(0))
+        assert isinstance(made, Made)
+        images, parents = made.images, made.parents
+        assert all(len(column) == len(images) for column in made.columns.values())
+    else:
+        task = Task(
+            "d", "t", seeds, {"size": 32}, 0, "float32", {"device": "cpu", "batch_size": "auto", "compile": False}
+        )
+        stream = source.stream(task, section)
+        assert isinstance(stream, Stream) and stream.device == "cpu"
+        images, parents = [image for block in stream.images(0) for image in block], stream.parents
+        again = [image for block in stream.images(2) for image in block]  # from a whole style on, as a resumed job does
+        np.testing.assert_array_equal(again, images[2:])
+    assert parents.shape == (4, source.parents) and set(parents.ravel()) <= set(seeds)
+    assert len(images) == 4 and all(image.dtype == np.uint8 and image.shape == (32, 32, 3) for image in images)
+
+
+@every_source
+def test_the_module_imports_no_heavy_library_at_its_top(name):
+    tree = ast.parse((ROOT / "swsa_core" / "anomalies" / f"{name}.py").read_text(encoding="utf-8"))
+    top = {part.split(".")[0] for node in tree.body for part in _imported(node)}
+    assert not top & {"torch", "torchvision", "diffusers", "scipy", "sklearn", "matplotlib"}
+
+
+def _imported(node):
+    if isinstance(node, ast.Import):
+        return [name.name for name in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) else []
