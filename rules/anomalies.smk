@@ -20,9 +20,9 @@ for source in STUDY.generated:
             stage_benchmark(source, "dataset", "task")
         conda:
             "../envs/swsa.yaml"
-        threads: THREADS if SOURCES[source].gpu else 1
+        threads: network_threads if SOURCES[source].gpu else 1
         resources:
-            gpu=GPUS if SOURCES[source].gpu else 0,
+            gpu=network_gpus if SOURCES[source].gpu else 0,
         params:
             **settings(
                 source,

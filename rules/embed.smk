@@ -13,7 +13,7 @@ rule embed_images:
         stage_benchmark("embed_images", "dataset", "backbone")
     conda:
         "../envs/swsa.yaml"
-    threads: THREADS
+    threads: embedding_threads
     resources:
         gpu=embedding_gpus,
     params:
@@ -36,7 +36,7 @@ rule embed_support:
         stage_benchmark("embed_support", "dataset", "backbone")
     conda:
         "../envs/swsa.yaml"
-    threads: THREADS
+    threads: embedding_threads
     resources:
         gpu=embedding_gpus,
     params:
@@ -57,7 +57,7 @@ rule embed_anomalies:
         stage_benchmark("embed_anomalies", "dataset", "backbone", "source")
     conda:
         "../envs/swsa.yaml"
-    threads: THREADS
+    threads: embedding_threads
     resources:
         gpu=embedding_gpus,
     params:
@@ -78,7 +78,7 @@ rule embed_pool:
         stage_benchmark("embed_pool", "pool", "backbone")
     conda:
         "../envs/swsa.yaml"
-    threads: THREADS
+    threads: embedding_threads
     resources:
         gpu=embedding_gpus,
     params:

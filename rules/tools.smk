@@ -12,9 +12,9 @@ rule plan:
         stage_log("plan"),
     conda:
         "../envs/swsa.yaml"
-    threads: THREADS
+    threads: network_threads
     resources:
-        gpu=GPUS,
+        gpu=network_gpus,
     params:
         **settings("plan"),
         config=not_tracked(**STUDY.config),

@@ -1,9 +1,8 @@
 """What a rule tracks: its stage's version and the config values that it uses. Edit one of them, and it runs again."""
 
 import os
-import shutil
-from pathlib import Path
 
+from swsa_core.basics.devices import requested_gpus, threads_of
 from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable, stage_version
 
@@ -48,10 +47,26 @@ LABELS = of_dataset("kind", "groups", "min_group_size")
 
 THREADS = STUDY.config["runtime"]["threads"]
 DEVICE = STUDY.config["runtime"]["device"]
-HAS_GPU = any(Path(os.sep).glob("dev/nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
-GPUS = int(DEVICE.startswith("cuda") or (DEVICE == "auto" and HAS_GPU))
+
+
+def network_gpus(wildcards):
+    """GPUs of a job that computes with a network. It is a function because the executor is known only after parsing."""
+    return requested_gpus(DEVICE, elsewhere=workflow.remote_exec or workflow.non_local_exec)
+
+
+def network_threads(wildcards):
+    """Threads of a job that computes with a network: on a GPU of this machine, its share of the cores."""
+    if not workflow.is_main_process or workflow.non_local_exec:
+        return THREADS  # Snakemake keeps it within the cores that the job was given
+    limit = workflow.global_resources.get("gpu")
+    return threads_of(network_gpus(wildcards) > 0, workflow.cores, limit and limit.value, THREADS)
 
 
 def embedding_gpus(wildcards):
     """GPUs of an embedding job: some families are computed on the CPU."""
-    return GPUS if family_of(STUDY.backbones[wildcards.backbone]).gpu else 0
+    return network_gpus(wildcards) if family_of(STUDY.backbones[wildcards.backbone]).gpu else 0
+
+
+def embedding_threads(wildcards):
+    """Threads of an embedding job."""
+    return network_threads(wildcards) if family_of(STUDY.backbones[wildcards.backbone]).gpu else THREADS

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from swsa_core.anomalies.source import Network, Source, Stream, Task, Work
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
-from swsa_core.basics.section import Section, inconsistent, plain
+from swsa_core.basics.section import LeftOutIfNull, Section, inconsistent, plain
 from swsa_core.basics.seeding import rng
 from swsa_core.files.diffusion_flags import adm_arguments, diffusers_weights, read_diffusers_config
 from swsa_core.files.downloads import PLACE, PUBLISHED
@@ -42,6 +42,8 @@ class Diffusion(Section):
     """Factor of the D_t term at timesteps of 950 and above."""
     content_h: Literal["inversion", "reconstruction"] = "inversion"
     """Whether the h of the content comes from its inversion or from its reconstruction."""
+    precision: Annotated[Literal["auto", "float32", "bfloat16", "float16"] | None, LeftOutIfNull] = None
+    """Precision of the diffusion network. When null it is the top-level `precision`; `float16` keeps its norms in float32."""
 
     @field_validator("model")
     @classmethod
@@ -145,6 +147,23 @@ def check(section: dict, preparation: Any) -> None:
         )
 
 
+def precision_of(section: dict, precision: str) -> str:
+    """The precision of a diffusion source's network: its own, else the top-level `precision` of the config."""
+    return section.get("precision") or precision
+
+
+def overflow(dataset: str, task: str, precision: str) -> InputError:
+    """The InputError about a task whose images have values beyond the range of `precision`, the network's own."""
+    cure = {
+        "float16": "set sources.diffusion.precision to bfloat16, which has the range of float32, or to float32",
+        "bfloat16": "set sources.diffusion.precision to float32; where that overflows too, check the model's weights",
+    }.get(precision, "check the model's weights and flags")
+    return InputError(
+        f"sources.diffusion, data set {dataset!r}, task {task!r}: the diffusion network's values overflow in {precision}, "
+        f"and its images would not be numbers: {cure}"
+    )
+
+
 def to_network(images):
     """List of (H, W, 3) uint8 images as (n, 3, H, W) float32 in [-1, 1]."""
     return (np.stack(images).astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
@@ -162,14 +181,22 @@ def stream(task: Task, section: dict) -> Stream:
 
     style_ids, content_ids = halves(list(task.seeds), task.seed, task.dataset, task.name)
     device = find_device(task.runtime["device"])
-    dtype = find_dtype(task.precision, device)
+    dtype = find_dtype(precision_of(section, task.precision), device)
     model = find_model(section)
     return Stream(
         parents=np.array(list(product(style_ids, content_ids))),
         attributes=made_by(section["model"], model.files, dtype),
         device=device.partition(":")[0],
-        images=lambda done: _generate(task, section, (style_ids, content_ids), model, device, dtype, done),
+        images=lambda done: _blocks(task, section, (style_ids, content_ids), model, device, dtype, done),
     )
+
+
+def _blocks(task, section, ids, model, device, dtype, done) -> Iterator[np.ndarray]:
+    """The blocks of `_generate`. Raises `overflow` where the network's values leave the range of `dtype`."""
+    try:
+        yield from _generate(task, section, ids, model, device, dtype, done)
+    except FloatingPointError:
+        raise overflow(task.dataset, task.name, str(dtype).removeprefix("torch.")) from None
 
 
 def _generate(task, section, ids, model, device, dtype, done) -> Iterator[np.ndarray]:
@@ -239,10 +266,12 @@ def work(section: dict, seeds: int) -> Work:
 
 def speed(section: dict, device: str, dtype: Any) -> float:
     """FLOPs per second of the network on `device`, measured."""
+    from swsa_core.basics.devices import find_dtype
     from swsa_core.diffusion.cost import diffusion_cost, diffusion_speed
 
     model = find_model(section)
     cost = diffusion_cost(model.path, model.flags)
+    dtype = find_dtype(section["precision"], device) if section.get("precision") else dtype
     return diffusion_speed(model.path, model.flags, cost.encoder + cost.decoder, device, dtype)
 
 

@@ -1,9 +1,11 @@
 """The one exception that stands for a mistake in the user's input."""
 
-# Of the CPU's allocator, CUDA, cuBLAS and cuDNN; the last one is cuDNN's without memory for its workspace.
+# What a batch that is too large ends in: messages of the CPU's allocator, CUDA, cuBLAS and cuDNN. cuDNN finds no algorithm
+# where there is no memory for a workspace, or where a tensor has more elements than it indexes; CUDA has no grid for that.
 MEMORY_MESSAGES = (
     *("out of memory", "DefaultCPUAllocator", "can't allocate memory", "ALLOC_FAILED"),
-    "unable to find an engine",
+    *("unable to find an engine", "No valid execution plans built", "CUDNN_STATUS_NOT_SUPPORTED"),
+    "invalid configuration argument",
 )
 
 

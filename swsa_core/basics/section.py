@@ -33,6 +33,9 @@ def _without_removed(value):
 # For lists of names: at least one, none twice.
 Several = [Field(min_length=1), AfterValidator(_all_different)]
 Removable = BeforeValidator(_without_removed)
+# For a key that came later, whose null means what was done before: while it is null the validated config lacks it, so that
+# what is tracked stays as it was, and studies made before do not run again. Read it with `.get`.
+LeftOutIfNull = Field(exclude_if=lambda value: value is None)
 Range = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 

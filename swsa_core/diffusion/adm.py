@@ -7,6 +7,7 @@ from diffusers import UNet2DModel
 
 from swsa_core.basics.errors import InputError
 from swsa_core.diffusion.checkpoints import check_tensors, first_names, kept_beside, read_diffusers, read_state
+from swsa_core.diffusion.hspace import GroupNorm
 from swsa_core.files.diffusion_flags import adm_arguments
 
 RESNET = {
@@ -17,6 +18,9 @@ RESNET = {
     "conv2": "out_layers.3",
     "conv_shortcut": "skip_connection",
 }
+# Parts of a UNet2DModel that stay float32 in a float16 network, as under guided-diffusion's `use_fp16`: float16 ends at 65504,
+# which sums of squares pass. The norms, the layers of the timestep, and the convolution that makes the output.
+FLOAT32_PARTS = ("norm", "time_emb", "conv_out")
 ATTENTION = {"group_norm": "norm", "to_q": "qkv", "to_k": "qkv", "to_v": "qkv", "to_out.0": "proj_out"}
 
 
@@ -27,6 +31,7 @@ def load_adm(weights, config=None, device="cpu", dtype=torch.float32):
     diffusers `UNet2DModel` or pipeline.
     config: the checkpoint's flags under guided-diffusion's names, absent ones at guided-diffusion's defaults;
     None: the unconditional ImageNet 256 model. A diffusers directory brings its own.
+    dtype: of the network; a float16 one keeps `FLOAT32_PARTS` in float32.
     The converted weights of a torch file are kept beside it as safetensors, which later calls memory-map. At the place of
     a published file its size and digest are checked before.
     Raises InputError for a checkpoint that is damaged, holds code, differs from the config or cannot be represented.
@@ -42,13 +47,31 @@ def load_adm(weights, config=None, device="cpu", dtype=torch.float32):
             unet = build_adm(config)
         shapes = {name: tensor.shape for name, tensor in unet.state_dict().items()}
         state = kept_beside(weights, arguments, shapes, lambda: convert(read_state(weights), unet, arguments, weights))
-        state = {name: tensor.to(device, dtype) for name, tensor in state.items()}
+        state = {name: tensor.to(device, part_dtype(name, dtype)) for name, tensor in state.items()}
         unet.load_state_dict(state, strict=True, assign=True)
     # On a GPU channels-last pays where GroupNorm keeps it, as in PyTorch 2.15 (pytorch#191945); older ones copy at each norm.
     # On a CPU, PyTorch's channels-last GroupNorm takes E[x^2] - E[x]^2 for the variance: cancellation costs digits.
     layout = torch.contiguous_format if torch.device(device).type == "cpu" else torch.channels_last
-    unet = torch.nn.Module.to(unet, device, dtype)  # diffusers' own `to` would warn
+    unet = in_precision(unet, dtype, device)
     return unet.to(memory_format=layout).requires_grad_(False).eval()
+
+
+def in_precision(unet, dtype, device=None):
+    """`unet` itself, on `device` where one is given, in `dtype`; in float16 but for `FLOAT32_PARTS`."""
+    unet = torch.nn.Module.to(unet, device)  # diffusers' own `to` would warn
+    for name, parameter in unet.named_parameters():
+        parameter.data = parameter.data.to(part_dtype(name, dtype))
+    if dtype == torch.float16:
+        for module in unet.modules():
+            if isinstance(module, torch.nn.GroupNorm):
+                module.__class__ = GroupNorm  # takes float16 with its own float32
+    return unet
+
+
+def part_dtype(name, dtype):
+    """dtype of the parameter `name` of a network in `dtype`."""
+    kept = dtype == torch.float16 and any(part in name for part in FLOAT32_PARTS)
+    return torch.float32 if kept else dtype
 
 
 def build_adm(config=None):

@@ -6,6 +6,9 @@ from math import ceil
 import torch
 
 from swsa_core.basics.errors import InputError, is_out_of_memory
+from swsa_core.diffusion.hspace import largest_map
+
+INDEXED = 2**31 - 1  # elements of a tensor, at most: kernels that count in 32 bits refuse more, or write nonsense
 
 
 @dataclass
@@ -43,17 +46,23 @@ def in_batches(run, unet, x, batch_size=None):
 
 
 def decided(batch_size, unet, x):
-    """The `batch_size` of `in_batches` as a `BatchSize` whose number is known."""
+    """The `batch_size` of `in_batches` as a `BatchSize` whose number is known, and within `most_rows`."""
     size = batch_size if isinstance(batch_size, BatchSize) else BatchSize(batch_size)
-    size.rows = size.rows or automatic_batch_size(unet, x)
+    size.rows = min(size.rows or automatic_batch_size(unet, x), most_rows(unet, *x.shape[-2:]))
     return size
+
+
+def most_rows(unet, height, width):
+    """Rows of `height` x `width` pixels whose feature maps have elements that 32 bits can count, at least 1."""
+    return max(INDEXED // largest_map(unet, height, width), 1)
 
 
 def automatic_batch_size(unet, x):
     """How many rows of x (n, 3, H, W) to take at once through a step with both decoder passes."""
     weight = unet.conv_in.weight  # (C0, 3, 3, 3)
-    # The decoder's widest feature maps: twice C0 channels at full resolution, for both passes.
-    widest = 4 * len(weight) * x.shape[-1] * x.shape[-2] * weight.element_size()
+    # The decoder's widest feature maps: twice C0 channels at full resolution, for both passes; in float32 where norms are.
+    element_size = max(weight.element_size(), unet.conv_norm_out.weight.element_size())
+    widest = 4 * len(weight) * x.shape[-1] * x.shape[-2] * element_size
     if weight.device.type == "cuda":
         # Skips and maps that live at once are 3.5 to 3.8 times that; a fifth of the memory is left to the libraries'
         # workspaces. Beyond 64 rows nothing is gained.

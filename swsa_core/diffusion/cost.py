@@ -41,12 +41,13 @@ def diffusion_speed(weights: str, flags: dict | None, flops: int, device: str, d
     import torch
 
     from swsa_core.basics.devices import inference
-    from swsa_core.diffusion.batches import automatic_batch_size
+    from swsa_core.diffusion.adm import in_precision
+    from swsa_core.diffusion.batches import decided
     from swsa_core.diffusion.hspace import decode, encode
 
     unet, image = _unet(weights, flags)
-    unet = torch.nn.Module.to(materialise(unet, device), dtype)  # diffusers' own `to` would warn
-    images = torch.rand(batch_of(automatic_batch_size(unet, image), flops, device), *image.shape[1:], device=device)
+    unet = in_precision(materialise(unet, device), dtype)
+    images = torch.rand(batch_of(decided(None, unet, image).rows, flops, device), *image.shape[1:], device=device)
     run = inference(lambda: decode(unet, *encode(unet, images, 500)))
     return flops * len(images) / mean_seconds(run, device)
 

@@ -81,7 +81,7 @@ def invert(unet, images, steps, batch_size=None, progress=None):
     """DDIM inversion of images (n, 3, H, W) in [-1, 1]: an `Inversion`, with h from the same `steps` - 1 network calls.
 
     The prediction is taken at the current, less noisy step, and an image counts as x at timestep 0 (Jeong et al. 2024).
-    progress: called with the number of images done, see `counted`.
+    progress: called with the number of images done, see `counted`. Raises FloatingPointError for an overflow.
     """
     sequence = timesteps(steps)
     images = on_device(unet, images)
@@ -95,14 +95,14 @@ def invert(unet, images, steps, batch_size=None, progress=None):
         return x, torch.stack(hs)  # (b, 3, H, W), (steps - 1, b, C, h, w)
 
     x, h = zip(*in_batches(run, unet, images, batch_size), strict=True)
-    return Inversion(torch.cat(x), torch.cat(h, dim=1), sequence)
+    return Inversion(finite(unet, torch.cat(x)), torch.cat(h, dim=1), sequence)
 
 
 @inference
 def reconstruct(unet, x_T, steps, batch_size=None, progress=None):
     """Plain DDIM generation from x_T (n, 3, H, W): images (n, 3, H, W), and h (steps, n, C, h, w) in decreasing t.
 
-    progress: as in `invert`.
+    progress: as in `invert`. Raises FloatingPointError for an overflow.
     """
     x_T = on_device(unet, x_T)
 
@@ -115,7 +115,14 @@ def reconstruct(unet, x_T, steps, batch_size=None, progress=None):
         return x, torch.stack(hs)
 
     x, h = zip(*in_batches(run, unet, x_T, batch_size), strict=True)
-    return torch.cat(x), torch.cat(h, dim=1)
+    return finite(unet, torch.cat(x)), torch.cat(h, dim=1)
+
+
+def finite(unet, x):
+    """x itself, made by `unet`. Raises FloatingPointError where it holds a number that is not finite."""
+    if not x.isfinite().all():
+        raise FloatingPointError(f"the network's values overflow in {unet.conv_in.weight.dtype}: use float32")
+    return x
 
 
 def on_device(unet, images):

@@ -6,7 +6,14 @@ import torch
 
 from swsa_core.basics.devices import inference
 from swsa_core.diffusion.batches import counted, in_batches
-from swsa_core.diffusion.ddim import asymmetric_step, ddim_step, inversion_on_device, reconstruct, reverse_steps
+from swsa_core.diffusion.ddim import (
+    asymmetric_step,
+    ddim_step,
+    finite,
+    inversion_on_device,
+    reconstruct,
+    reverse_steps,
+)
 from swsa_core.diffusion.hspace import decode, encode
 
 
@@ -79,10 +86,8 @@ def diffstyle(
             x = asymmetric_step(unet, x, t, t_next, edit_to(t, content_of[rows]), dt_lambda)
         return x
 
-    images = torch.cat(list(in_batches(finish, unet, x_second, batch_size))).unflatten(0, (n, m))
-    if not images.isfinite().all():
-        raise FloatingPointError(f"the network's values overflow in {unet.conv_in.weight.dtype}: use float32")
-    return images
+    images = torch.cat(list(in_batches(finish, unet, x_second, batch_size)))
+    return finite(unet, images).unflatten(0, (n, m))
 
 
 def content_edit(content, mix, t_edit, t, rows):

@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 import torch
 from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.upsampling import Upsample2D
 from torch.nn import functional as F
 
 SHAPES = 64  # that `compile_network` compiles of each half, at most
@@ -16,12 +17,13 @@ SHAPES = 64  # that `compile_network` compiles of each half, at most
 def encode(unet, x, t):
     """Encoder and mid block: (h, skips, embedding) of the images x (n, 3, H, W) at timestep t, an int.
 
-    h: (n, C, h, w) in the network's precision; skips: the encoder's feature maps, n rows each;
+    h: (n, C, h, w) in the precision of the network's convolutions; skips: the encoder's feature maps, n rows each;
     embedding: (1, D), the timestep's, which all rows share, after its activation.
     """
     weight = unet.conv_in.weight
     timestep = torch.full((1,), t, device=weight.device)
-    embedding = F.silu(unet.time_embedding(unet.time_proj(timestep).to(weight.dtype)))  # (1, D)
+    sinusoids = unet.time_proj(timestep).to(unet.time_embedding.linear_1.weight.dtype)
+    embedding = F.silu(unet.time_embedding(sinusoids))  # (1, D)
     encoder, _ = getattr(unet, "compiled", (_encoder, _decoder))
     h, skips = encoder(unet, x.to(weight.dtype), embedding)
     return h, skips, embedding
@@ -61,7 +63,7 @@ def _encoder(unet, x, embedding):
             h = attention(_resnet(resnet, h, embedding))
             skips.append(h)
         for sampler in block.downsamplers or ():
-            h = _resnet(sampler, h, embedding) if isinstance(sampler, ResnetBlock2D) else sampler(h)
+            h = _resample(sampler, h, embedding)
             skips.append(h)
     first, last = unet.mid_block.resnets
     h = unet.mid_block.attentions[0](_resnet(first, h, embedding))
@@ -74,8 +76,9 @@ def _decoder(unet, h, skips, embedding):
         for resnet, attention in _layers(block):
             h = attention(_resnet_with_skip(resnet, h, skips.pop(), embedding))
         for sampler in block.upsamplers or ():
-            h = _resnet(sampler, h, embedding) if isinstance(sampler, ResnetBlock2D) else sampler(h)
-    return unet.conv_out(F.silu(unet.conv_norm_out(h), inplace=True))  # (m, 3 or 6, H, W)
+            h = _resample(sampler, h, embedding)
+    h = unet.conv_norm_out(h.to(unet.conv_norm_out.weight.dtype))
+    return unet.conv_out(F.silu(h, inplace=True))  # (m, 3 or 6, H, W)
 
 
 def _layers(block):
@@ -83,11 +86,24 @@ def _layers(block):
     return zip_longest(block.resnets, getattr(block, "attentions", ()), fillvalue=torch.nn.Identity())
 
 
+def _resample(sampler, x, embedding=None):
+    """What joins two levels, on x (n, C, H, W): a `ResnetBlock2D`, a convolution, a mean, or an upsampling.
+
+    diffusers' own upsampling copies x into another order in memory from 64 rows on, for PyTorch 1; it is not called.
+    """
+    if isinstance(sampler, ResnetBlock2D):
+        return _resnet(sampler, x, embedding)
+    if not isinstance(sampler, Upsample2D):
+        return sampler(x)
+    x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+    return sampler.conv(x) if sampler.use_conv else x
+
+
 def _resnet(block, x, embedding):
     """`ResnetBlock2D` on x (n, C, H, W)."""
     h = F.silu(block.norm1(x), inplace=True)
-    if resample := block.upsample or block.downsample:
-        x, h = resample(x), resample(h)
+    if sampler := block.upsample or block.downsample:
+        x, h = _resample(sampler, x), _resample(sampler, h)
     return _second_half(block, block.conv1(h), block.conv_shortcut(x) if block.conv_shortcut else x, embedding)
 
 
@@ -98,12 +114,12 @@ def _resnet_with_skip(block, h, skip, embedding):
     """
     copies, channels, norm = len(h) // len(skip), h.shape[1], block.norm1
     width = norm.num_channels // norm.num_groups
-    if copies == 1 or channels % width:
+    if copies == 1 or not _divides(norm, channels):
         return _resnet(block, torch.cat([h, torch.cat([skip] * copies) if copies > 1 else skip], dim=1), embedding)
 
     def parts(x, own, bias):
         """First and shortcut convolution of x, the input channels `own` of the block."""
-        normed = F.group_norm(x, x.shape[1] // width, norm.weight[own], norm.bias[own], norm.eps)
+        normed = _group_norm(x, x.shape[1] // width, norm.weight[own], norm.bias[own], norm.eps)
         first = F.conv2d(F.silu(normed, inplace=True), block.conv1.weight[:, own], block.conv1.bias * bias, padding=1)
         return first, F.conv2d(x, block.conv_shortcut.weight[:, own], block.conv_shortcut.bias * bias)
 
@@ -117,7 +133,42 @@ def _second_half(block, h, shortcut, embedding):
     norm, shift = block.norm2, block.time_emb_proj(embedding)[0]
     if block.time_embedding_norm == "scale_shift":
         scale, shift = shift.chunk(2)  # (C,)
-        h = F.group_norm(h, norm.num_groups, norm.weight * (1 + scale), norm.bias * (1 + scale) + shift, norm.eps)
+        h = _group_norm(h, norm.num_groups, norm.weight * (1 + scale), norm.bias * (1 + scale) + shift, norm.eps)
     else:
         h = norm(h.add_(shift[:, None, None]))
     return block.conv2(F.silu(h, inplace=True)).add_(shortcut)
+
+
+def _divides(norm, channels):
+    """Whether no group of a norm on joined channels straddles the joint after the first `channels`."""
+    return channels % (norm.num_channels // norm.num_groups) == 0
+
+
+def _group_norm(x, groups, weight, bias, eps):
+    """Group norm of x, computed in the precision of its parameters, in that of x."""
+    return F.group_norm(x.to(weight.dtype), groups, weight, bias, eps).to(x.dtype)
+
+
+class GroupNorm(torch.nn.GroupNorm):
+    """`torch.nn.GroupNorm` that computes in the precision of its parameters, whatever that of its input."""
+
+    def forward(self, input):
+        return _group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
+def largest_map(unet, height, width):
+    """Elements of the largest feature map of `decode` on `height` x `width` pixels, per row that has both decoder passes.
+
+    The encoder's maps are no larger than those that the decoder joins them to.
+    """
+    channels, sizes = unet.mid_block.resnets[-1].out_channels, []  # of h
+    for level, block in zip(reversed(range(len(unet.up_blocks))), unet.up_blocks, strict=True):
+        pixels = (height >> level) * (width >> level)
+        for resnet in block.resnets:
+            joined = resnet.in_channels  # one pass joins h and skip; of two, where it can, h alone is doubled
+            doubled = channels if _divides(resnet.norm1, channels) else joined
+            sizes.append(max(joined, 2 * doubled, 2 * resnet.out_channels) * pixels)
+            channels = resnet.out_channels
+        if block.upsamplers:
+            sizes.append(2 * channels * 4 * pixels)
+    return max(sizes)

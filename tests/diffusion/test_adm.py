@@ -48,6 +48,20 @@ VARIANTS = {
 }
 
 
+# The six levels of the ImageNet 256 model, with attention at sides of 32, 16 and 8 (of 64-pixel images: 8, 4 and 2), at an
+# eighth of its width.
+SIX_LEVELS = {
+    "image_size": 256,
+    "num_channels": 32,
+    "num_res_blocks": 2,
+    "channel_mult": "1,1,2,2,4,4",
+    "num_head_channels": 8,
+    "attention_resolutions": "32,16,8",
+    "learn_sigma": True,
+    "resblock_updown": True,
+}
+
+
 def random_checkpoint(config, seed=0):
     """A state dict under guided-diffusion's names in which every parameter matters."""
     generator = torch.Generator().manual_seed(seed)
@@ -155,6 +169,36 @@ def test_a_loaded_checkpoint_computes_what_guided_diffusion_computes(change, tmp
     expected, _ = guided_diffusion(state, x, t, config)
     torch.testing.assert_close(unet(x, t).sample, expected, atol=2e-5, rtol=0)
     assert unet.num_parameters() == sum(tensor.numel() for tensor in state.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_six_levels_compute_what_guided_diffusion_computes(dtype, tmp_path):
+    """Whole, and cut at the mid block with both passes in one batch; in float16 up to its rounding."""
+    state = random_checkpoint(SIX_LEVELS)
+    save_file(state, tmp_path / "weights.safetensors")
+    unet = load_adm(tmp_path / "weights.safetensors", SIX_LEVELS, dtype=dtype)
+    here = ["Attn" in kind for kind in unet.config.down_block_types]
+    assert here == [False, False, False, True, True, True] and len(unet.up_blocks) == 6
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected, middle = guided_diffusion(state, x, torch.tensor([500]), SIX_LEVELS)
+        h, skips, embedding = encode(unet, x, 500)
+        twice = decode(unet, torch.cat([h, h]), skips, embedding)
+    assert h.shape == middle.shape == (2, 128, 2, 2) and h.dtype == dtype
+    tolerance = 5e-5 if dtype == torch.float32 else 2e-2
+    assert (h.float() - middle).abs().max() < tolerance * middle.abs().max()
+    assert (twice - expected[:, :3].repeat(2, 1, 1, 1)).abs().max() < tolerance * expected.abs().max()
+    if dtype == torch.float32:
+        assert (unet(x, 500).sample - expected).abs().max() < tolerance * expected.abs().max()
+
+
+def test_the_six_levels_are_those_of_the_imagenet_model():
+    small, large = adm_arguments(SIX_LEVELS), adm_arguments()
+    same = ("channel_mult", "num_res_blocks", "attention", "learn_sigma", "resblock_updown", "use_scale_shift_norm")
+    assert {key: small[key] for key in same} == {key: large[key] for key in same}
+    with torch.device("meta"):
+        names = [set(original_parameters(build_adm(config), adm_arguments(config))) for config in (SIX_LEVELS, None)]
+    assert names[0] == names[1]
 
 
 def test_encoder_and_decoder_make_the_whole_network(tmp_path):

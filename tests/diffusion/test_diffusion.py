@@ -8,15 +8,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from diffusers.models.upsampling import Upsample2D
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from swsa_core.basics.errors import InputError
 from swsa_core.diffusion import Inversion, asyrp, build_adm, diffstyle, hspace, invert, load_adm, reconstruct, timesteps
 from swsa_core.diffusion import with_reconstruction as reconstruction_of
-from swsa_core.diffusion.batches import BatchSize, automatic_batch_size, in_batches
+from swsa_core.diffusion.adm import in_precision
+from swsa_core.diffusion.batches import INDEXED, BatchSize, automatic_batch_size, decided, in_batches, most_rows
 from swsa_core.diffusion.ddim import ALPHA_BAR, inversion_on_device
 from swsa_core.diffusion.diffstyle import slerp
 from swsa_core.diffusion.generate import generate, invert_halves, made_by, style_groups
-from swsa_core.diffusion.hspace import compile_network
+from swsa_core.diffusion.hspace import compile_network, decode, encode, largest_map
 
 GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden" / "adm"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="needs ../shared/golden, outputs of the original network")
@@ -333,7 +337,8 @@ def test_inversions_follow_the_network_to_its_device(inversion):
 def test_memory_that_pytorch_holds_unused_counts_as_free(unet, monkeypatch):
     weight = SimpleNamespace(device=torch.device("cuda:0"), element_size=lambda: 2)
     weight = type("Weight", (SimpleNamespace,), {"__len__": lambda self: 256})(**vars(weight))
-    network = SimpleNamespace(conv_in=SimpleNamespace(weight=weight))  # ADM-256 in bfloat16
+    part = SimpleNamespace(weight=weight)
+    network = SimpleNamespace(conv_in=part, conv_norm_out=part)  # ADM-256 in bfloat16
     x = torch.empty(1, 3, 256, 256, device="meta")
     memory = {"mem_get_info": (2**30, 2**35), "memory_reserved": 2**34, "memory_allocated": 0}
     for name in memory:
@@ -344,6 +349,92 @@ def test_memory_that_pytorch_holds_unused_counts_as_free(unet, monkeypatch):
     assert automatic_batch_size(network, x) == 1
     memory["mem_get_info"] = (2**34 + 2**30, 2**35)
     assert automatic_batch_size(network, x) == rows
+    network.conv_norm_out = SimpleNamespace(
+        weight=SimpleNamespace(element_size=lambda: 4)
+    )  # float16 with float32 norms
+    assert automatic_batch_size(network, x) == rows // 2
+
+
+class Largest(TorchDispatchMode):
+    """Elements of the largest tensor that an operation made."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        sizes = [leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        self.elements = max([self.elements, *sizes])
+        return result
+
+
+def elements_of_two_passes(unet, rows, side):
+    """Elements of the largest tensor that a step of `rows` images makes; on the meta device, nothing is computed."""
+    with Largest() as largest:
+        h, skips, embedding = encode(unet, torch.empty(rows, 3, side, side, device="meta"), 500)
+        decode(unet, torch.cat([h, h]), skips, embedding)
+    return largest.elements
+
+
+def test_no_feature_map_of_the_imagenet_model_has_more_elements_than_32_bits_count():
+    """Two passes of 64 pairs through 256 channels of 256 x 256 pixels are 2^31 elements, one more than an int32 reaches."""
+    with torch.device("meta"):
+        unet = build_adm().requires_grad_(False).eval()
+    assert largest_map(unet, 256, 256) == 2 * 256 * 256 * 256
+    assert elements_of_two_passes(unet, 64, 256) == 64 * largest_map(unet, 256, 256) == 2**31
+    assert most_rows(unet, 256, 256) == 63
+    assert elements_of_two_passes(unet, 63, 256) <= INDEXED == 2**31 - 1
+    images = torch.empty(100, 3, 256, 256, device="meta")
+    assert decided(64, unet, images).rows == decided(BatchSize(100), unet, images).rows == 63
+    assert decided(16, unet, images).rows == 16
+    tried = []
+    list(in_batches(lambda rows: tried.append(rows.stop - rows.start) or 0, unet, images, 64))
+    assert tried == [50, 50]
+
+
+LARGEST = {
+    "as ImageNet 256": {},
+    "groups that straddle the joint": {"num_channels": 96, "channel_mult": "1,2", "num_head_channels": 32},
+    "no residual resampling": {"resblock_updown": False},
+    "wide at the bottom": {"channel_mult": "1,8"},
+}
+
+
+@pytest.mark.parametrize("change", LARGEST.values(), ids=LARGEST)
+def test_the_largest_feature_map_is_known_beforehand(change):
+    config = {"image_size": 16, "num_channels": 32, "num_res_blocks": 1, "channel_mult": "1,2", "learn_sigma": True}
+    config |= {"num_head_channels": 16, "attention_resolutions": "8", "resblock_updown": True}
+    with torch.device("meta"):
+        unet = build_adm(config | change).requires_grad_(False).eval()
+    weights = max(parameter.numel() for parameter in unet.parameters())
+    rows = 1 + weights // largest_map(unet, 16, 16)  # so many that no weight is larger
+    assert elements_of_two_passes(unet, rows, 16) == rows * largest_map(unet, 16, 16)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "cuDNN Frontend error: [cudnn_frontend] Error: No valid execution plans built.",
+        "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in a non-contiguous input.",
+        "CUDA error: invalid configuration argument",
+    ],
+)
+def test_a_batch_that_the_libraries_refuse_is_halved(message, unet):
+    def run(rows):
+        if rows.stop - rows.start > 2:
+            raise RuntimeError(message)
+        return rows.stop - rows.start
+
+    assert list(in_batches(run, unet, torch.zeros(8, 3, 16, 16), 8)) == [2, 2, 2, 2]
+
+
+def test_upsampling_of_many_rows_keeps_their_order_in_memory_and_their_bits():
+    x = torch.randn(64, 32, 4, 4, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    for convolved in (False, True):
+        sampler = Upsample2D(32, use_conv=convolved).to(memory_format=torch.channels_last).requires_grad_(False)
+        result = hspace._resample(sampler, x)
+        assert torch.equal(result, sampler(x)) or torch.allclose(result, sampler(x), atol=1e-5) and convolved
+        assert result.is_contiguous(memory_format=torch.channels_last)
+    assert not Upsample2D(32)(x).is_contiguous(memory_format=torch.channels_last), "diffusers' own copies"
 
 
 def test_the_batch_is_halved_when_memory_runs_out(unet, inversion, grid):
@@ -409,9 +500,56 @@ def test_wrong_inputs_are_refused(unet, inversion):
         diffstyle(unet, inversion, inversion, interpolation="cubic")
     with pytest.raises(ValueError, match="5 steps and content in 4"):
         diffstyle(unet, inversion, inversion._replace(timesteps=timesteps(4)))
+
+
+def test_values_that_overflow_are_refused_at_once(unet, inversion):
     overflow = inversion._replace(x_T=inversion.x_T * torch.inf)
     with pytest.raises(FloatingPointError, match="float32"):
         diffstyle(unet, overflow, inversion)
+    with pytest.raises(FloatingPointError, match="float32"):
+        reconstruct(unet, overflow.x_T, STEPS)
+    loud = in_precision(copy_of(unet), torch.float16)
+    loud.conv_in.weight.mul_(1e6)  # beyond the 65504 of float16
+    with pytest.raises(FloatingPointError, match=r"overflow in torch\.float16"):
+        invert(loud, torch.ones(1, 3, 16, 16), STEPS)
+
+
+def test_norms_of_a_float16_network_are_float32(unet, tmp_path, monkeypatch):
+    """As under guided-diffusion's `use_fp16`, from the checkpoint's own numbers."""
+    half = in_precision(copy_of(unet), torch.float16)
+    kept = {name for name, parameter in half.named_parameters() if parameter.dtype == torch.float32}
+    wanted = ("norm1", "norm2", "group_norm", "conv_norm_out", "time_emb_proj", "time_embedding", "conv_out")
+    assert {part for part in wanted if any(part in name for name in kept)} == set(wanted)
+    assert all(torch.equal(half.get_parameter(name), unet.get_parameter(name)) for name in kept)
+    others = {parameter.dtype for name, parameter in half.named_parameters() if name not in kept}
+    assert others == {torch.float16}
+    seen, original = [], torch.nn.functional.group_norm
+
+    def recorded(x, *arguments, **options):
+        result = original(x, *arguments, **options)
+        seen.append((x.dtype, result.dtype))
+        return result
+
+    monkeypatch.setattr(torch.nn.functional, "group_norm", recorded)
+    h, skips, embedding = encode(half, torch.zeros(1, 3, 16, 16), 500)
+    eps = decode(half, torch.cat([h, h]), skips, embedding)
+    assert {*seen} == {(torch.float32, torch.float32)} and len(seen) > 20
+    assert h.dtype == torch.float16 and {skip.dtype for skip in skips} == {torch.float16} and eps.dtype == torch.float32
+
+
+def test_float32_norms_bring_float16_nearer_to_float32(unet):
+    plain, kept = copy_of(unet).to(torch.float16), in_precision(copy_of(unet), torch.float16)
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    expected, *others = (invert(network, images, STEPS).x_T for network in (unet, plain, kept))
+    errors = [float((other - expected).norm() / expected.norm()) for other in others]
+    assert 0 < errors[1] < errors[0]
+
+
+def test_other_precisions_are_those_of_the_whole_network(unet):
+    for dtype in (torch.float32, torch.bfloat16):
+        ours, whole = in_precision(copy_of(unet), dtype), torch.nn.Module.to(copy_of(unet), dtype)
+        assert all(torch.equal(ours.state_dict()[name], tensor) for name, tensor in whole.state_dict().items())
+        assert {type(module) for module in ours.modules()} == {type(module) for module in whole.modules()}
 
 
 def test_shapes_beyond_the_limit_of_torch_are_compiled_too(monkeypatch):
