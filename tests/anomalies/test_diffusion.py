@@ -16,9 +16,18 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from workflow import ROOT, dry_run, snakemake
 
-from swsa_core.anomalies.diffusion import check, find_model, from_network, halves, to_network
+from swsa_core.anomalies.diffusion import (
+    check,
+    find_model,
+    from_network,
+    halves,
+    overflow,
+    precision_of,
+    to_network,
+)
 from swsa_core.anomalies.made import check_one_precision
 from swsa_core.basics.errors import InputError
 from swsa_core.config.config import validate
@@ -152,6 +161,34 @@ def check_source(config):
     check(valid["sources"]["diffusion"], valid["preparation"])
 
 
+def test_a_precision_of_its_own_comes_before_that_of_the_config():
+    plain, own = (validate(config(**keys))["sources"]["diffusion"] for keys in ({}, {"precision": "float16"}))
+    assert precision_of(plain, "bfloat16") == "bfloat16" and precision_of(own, "bfloat16") == "float16"
+    with pytest.raises(InputError, match=r"sources\.diffusion\.precision: received 'half'"):
+        validate(config(precision="half"))
+
+
+def test_without_the_key_what_is_tracked_is_what_it_was_before_the_key_came():
+    keys = ["model", "flags", "gamma", "steps", "interpolation", "t_edit", "dt_lambda", "content_h"]
+    for given in ({}, {"precision": None}):
+        assert list(validate(config(**given))["sources"]["diffusion"]) == keys
+    assert list(validate(config(precision="auto"))["sources"]["diffusion"]) == [*keys, "precision"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "cure"),
+    [
+        ("float16", "set sources.diffusion.precision to bfloat16, .* or to float32"),
+        ("bfloat16", "set sources.diffusion.precision to float32"),
+        ("float32", "check the model's weights and flags"),
+    ],
+)
+def test_an_overflow_is_told_with_source_task_and_cure(precision, cure):
+    message = str(overflow("birds", "wren", precision))
+    found = rf"^sources\.diffusion, data set 'birds', task 'wren': .* overflow in {precision}, .*: {cure}"
+    assert re.search(found, message)
+
+
 def test_size_of_model_and_preparation_must_agree():
     check_source(config())
     with pytest.raises(
@@ -214,6 +251,23 @@ def test_rule_makes_all_pairs_and_an_edit_reruns_what_depends_on_it(tmp_path):
     below = dict.fromkeys(["score_knn", "evaluate", "select", "strategies", "tables", "figures", "report"], 1)
     assert dry_run(tmp_path, config(gamma=0.5)) == {"diffusion": 1, "embed_anomalies": 1, **below}
     assert dry_run(tmp_path, config()) == {}
+
+
+@needs_model
+def test_float16_is_recorded_and_an_overflow_ends_in_a_sentence(tmp_path):
+    target = "results/digits/anomalies/diffusion/3.h5"
+    snakemake(tmp_path, config(precision="float16"), target)
+    _, attributes = store.read(tmp_path / target)
+    assert attributes["precision"] == "float16"
+    mini = find_model(SOURCE | {"model": "mini:adm_32"})
+    state = load_file(mini.path)
+    save_file(
+        state | {"input_blocks.0.0.weight": state["input_blocks.0.0.weight"] * 1e6}, tmp_path / "loud.safetensors"
+    )
+    loud = config(precision="float16", model="loud.safetensors", flags=mini.flags)
+    told = snakemake(tmp_path, loud, target, check=False)
+    assert "data set 'digits', task '3': the diffusion network's values overflow in float16" in told
+    assert "Traceback" not in (tmp_path / LOG).read_text()
 
 
 RUNNING = """
