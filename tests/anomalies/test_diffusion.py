@@ -262,7 +262,8 @@ def test_float16_is_recorded_and_an_overflow_ends_in_a_sentence(tmp_path):
     mini = find_model(SOURCE | {"model": "mini:adm_32"})
     state = load_file(mini.path)
     save_file(
-        state | {"input_blocks.0.0.weight": state["input_blocks.0.0.weight"] * 1e6}, tmp_path / "loud.safetensors"
+        state | {"input_blocks.0.0.weight": state["input_blocks.0.0.weight"].float() * 1e6},
+        tmp_path / "loud.safetensors",
     )
     loud = config(precision="float16", model="loud.safetensors", flags=mini.flags)
     told = snakemake(tmp_path, loud, target, check=False)
