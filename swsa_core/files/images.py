@@ -2,7 +2,7 @@
 
 Besides files, two sources are read under names of their own: `digits:<row>` (the handwritten digits that scikit-learn
 ships) and `procedural:<seed>:<row>` (images drawn by `swsa_core.files.drawings`). A file that is not read in the way of
-most has this way before its path: `read:bits=10:<path>`; see `address`.
+most has this way before its path: `read:bits=10:<path>`; see `swsa_core.files.reading`.
 """
 
 import errno
@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image
 
 from swsa_core.basics.errors import InputError, is_out_of_memory
-from swsa_core.files.pixels import Reading, bits_in_use, decode
+from swsa_core.files.pixels import bits_in_use, decode
+from swsa_core.files.reading import parse
 
 MAX_BYTES = 2_000_000_000  # of an image file: as many as 300 million pixels of 16-bit colour take without compression
-PLAIN = Reading()
 # What is wrong with a path itself. Other errors (permission, a broken disk) are those of the machine and stay what they are.
 WRONG_PATH = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 KINDS = {
@@ -36,7 +36,7 @@ def read_image(path):
 
     Transparent pixels are laid over white; of samples deeper than 8 bits the highest 8 are kept; of several frames the
     first is read; colour profiles are not applied; images of more than `pixels.LARGE` pixels are halved. path: that of a
-    file, or an `address` of it. Raises InputError naming the file when it is not a readable image.
+    file, or its `address`. Raises InputError naming the file when it is not a readable image.
     """
     name = str(path)
     if match := re.fullmatch(r"digits:(\d+)", name):
@@ -65,32 +65,6 @@ def prepared(path, preparation):
     """The image at `path` as (H, W, 3) uint8 under the config's `preparation`: {"size", "crop"}, or "original"."""
     image = read_image(path)
     return image if preparation == "original" else prepare(image, preparation["size"])
-
-
-def address(path, reading=PLAIN):
-    """What `read_image` takes for a file that is read as `reading` says: the path itself, where that is the default.
-
-    >>> address("a.png"), address("a.png", Reading(bits=10, max_pixels=400_000_000))
-    ('a.png', 'read:bits=10;max_pixels=400000000:a.png')
-    """
-    options = {name: value for name, value in reading._asdict().items() if value != getattr(PLAIN, name)}
-    if not options:
-        return str(path)
-    if "value_range" in options:
-        options["value_range"] = ",".join(repr(float(value)) for value in reading.value_range)
-    return f"read:{';'.join(f'{name}={value}' for name, value in options.items())}:{path}"
-
-
-def parse(address):
-    """(path of the file, Reading) of what `address` gave."""
-    found = re.fullmatch(r"read:((?:bits|value_range|max_pixels)=[^:]*):(.*)", str(address), re.DOTALL)
-    if not found:
-        return str(address), PLAIN
-    options = dict(option.split("=") for option in found[1].split(";"))
-    values = {name: int(value) for name, value in options.items() if name != "value_range"}
-    if "value_range" in options:
-        values["value_range"] = tuple(map(float, options["value_range"].split(",")))
-    return found[2], Reading(**values)
 
 
 def significant_bits(path):

@@ -3,8 +3,10 @@
 Hidden names and those of `SYSTEM` are nobody's images. What else is wanted says a `Choice`: patterns of paths below a root.
 """
 
+import errno
 import os
 import re
+import stat
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -46,6 +48,10 @@ SYSTEM = frozenset(
 )
 
 
+# Errors that tell of a path where nothing is.
+NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
 class Choice(NamedTuple):
     """Which paths below `root` are wanted: those that a pattern of `include` means (all, where it is empty), and none of
     `exclude`; see `matches`."""
@@ -84,6 +90,15 @@ def matches(path, patterns):
     (True, True)
     """
     return any(_compiled(pattern).fullmatch(path) for pattern in patterns)
+
+
+def is_pattern(pattern):
+    """Whether a text is a glob pattern that can mean something."""
+    try:
+        _compiled(pattern)
+    except re.error:  # a class such as [z-a]
+        return False
+    return bool(pattern.removeprefix("./").strip("/ ")) and ".." not in pattern.split("/")
 
 
 def images(directory, choice=ALL):
@@ -132,11 +147,32 @@ def left_aside(directory, choice=ALL):
 def require(root, names, expected):
     """Return `root` as a Path if it holds the files or directories `names`; `expected` describes the layout in the error."""
     root = Path(root)
-    if not root.is_dir():
+    if not is_directory(root):
         raise InputError(f"root {str(root)!r} is not a directory; expected {expected}")
-    if missing := [name for name in names if not (root / name).exists()]:
+    if missing := [name for name in names if not exists(root / name)]:
         raise InputError(f"root {str(root)!r} lacks {', '.join(map(str, missing))}; expected {expected}")
     return root
+
+
+def is_directory(path):
+    """Whether there is a directory at a path. Raises InputError where that cannot be seen."""
+    found = _stat(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def exists(path):
+    """Whether there is anything at a path. Raises InputError where that cannot be seen."""
+    return _stat(path) is not None
+
+
+def _stat(path):
+    """What `os.stat` tells, None where nothing is there."""
+    try:
+        return os.stat(path)
+    except OSError as error:
+        if error.errno in NOTHING:
+            return None
+        raise InputError(f"{str(path)!r} cannot be looked at: {os.strerror(error.errno)}") from error
 
 
 def _directories_below(directory, above, choice):
@@ -167,7 +203,9 @@ def _entries(directory):
             ]
     except OSError as error:
         path = error.filename if error.filename is not None else str(directory)
-        raise InputError(f"directory {str(directory)!r} cannot be listed: {os.strerror(error.errno)}, {str(path)!r}") from error
+        raise InputError(
+            f"directory {str(directory)!r} cannot be listed: {os.strerror(error.errno)}, {str(path)!r}"
+        ) from error
     for name, _ in found:
         if not name.isascii():
             _check_unicode(name, directory)

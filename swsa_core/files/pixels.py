@@ -10,10 +10,11 @@ import warnings
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from swsa_core.files.reading import MAX_PIXELS, Reading
 
 # Raster images as Pillow names their formats, those that are known by their first bytes before those that are guessed.
 # Left out: EPS and WMF, which other programs render (Ghostscript runs what stands in the file); BUFR, GRIB, HDF5 and
@@ -40,26 +41,14 @@ FORMATS = (
     *("DDS", "BLP", "FTEX", "GBR", "FLI", "DCX", "PCX", "MSP", "PIXAR", "XBM", "XPM", "XVTHUMB", "MCIDAS", "IM", "IMT"),
     *("TGA", "SPIDER"),
 )
-MAX_PIXELS = 300_000_000  # of a file that is opened, where its data set does not say otherwise
 # Images of more pixels are halved, once or more often: the limit above which Pillow itself opens nothing, so that
 # whatever it opens keeps each of its pixels.
 LARGE = 178_956_970
+LINES = 256
 BITS_PER_SAMPLE = 258  # TIFF tag
 ORIENTATION = 0x0112  # EXIF tag
 # Pillow's names of 16-bit colour in a file, by byte order. Unpacked in the other order, it gives the low bytes.
 OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if struct.pack("=H", 1) == b"\1\0" else "L"}
-
-
-class Reading(NamedTuple):
-    """How the files of a data set are read, where it is not told by the files.
-
-    bits: depth of the samples that stand in 16 bits, 8 to 16; None: 16. value_range: (low, high), the values of samples
-    of more than 8 bits that become 0 and 255; it goes before `bits`. max_pixels: images of more are refused.
-    """
-
-    bits: int | None = None
-    value_range: tuple[float, float] | None = None
-    max_pixels: int = MAX_PIXELS
 
 
 def decode(content, reading):
@@ -201,8 +190,7 @@ def _eight_bits(values, mode, reading):
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError("some of its values are not finite")
     if reading.value_range is not None:
-        low, high = reading.value_range
-        return np.rint((np.clip(values.astype(np.float64), low, high) - low) * (255 / (high - low))).astype(np.uint8)
+        return _ranged(values, *reading.value_range)
     least, largest = values.min(), values.max()
     if mode:
         raise ValueError(
@@ -216,3 +204,12 @@ def _eight_bits(values, mode, reading):
             f"{reading.bits} of its data set's bit_depth"
         )
     return (values >> (reading.bits - 8)).astype(np.uint8)
+
+
+def _ranged(values, low, high):
+    """Values from low to high scaled to 0 to 255 and rounded, uint8; some lines at a time, as float64 takes room."""
+    scaled = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), LINES):
+        lines = values[start : start + LINES].astype(np.float64)
+        scaled[start : start + LINES] = np.rint((np.clip(lines, low, high) - low) * (255 / (high - low)))
+    return scaled

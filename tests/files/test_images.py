@@ -14,8 +14,9 @@ from PIL import Image
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files import listing
-from swsa_core.files.images import MAX_BYTES, address, parse, prepare, prepared, read_image, significant_bits
-from swsa_core.files.pixels import FORMATS, Reading
+from swsa_core.files.images import MAX_BYTES, prepare, prepared, read_image, significant_bits
+from swsa_core.files.pixels import FORMATS
+from swsa_core.files.reading import Reading, address, parse
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)

@@ -126,6 +126,23 @@ def test_a_link_without_end_is_one_sentence_or_a_bad_image(tmp_path):
         listing.images(tmp_path / "loop")
 
 
+def test_what_cannot_be_seen_is_named(tmp_path, monkeypatch):
+    (tmp_path / "loop").symlink_to("loop")
+    made(tmp_path, "file")
+    assert listing.is_directory(tmp_path) and listing.exists(tmp_path / "file")
+    for path in ("gone", "file/below", "loop", "loop/below", "x" * 300):
+        assert not listing.is_directory(tmp_path / path) and not listing.exists(tmp_path / path)
+    assert not listing.is_directory(tmp_path / "file")
+
+    def broken(path, **options):
+        raise OSError(13, os.strerror(13), str(path))
+
+    monkeypatch.setattr("os.stat", broken)
+    for function in (listing.is_directory, listing.exists, lambda path: listing.require(path, [], "images")):
+        with pytest.raises(InputError, match=r"^'private' cannot be looked at: Permission denied$"):
+            function("private")
+
+
 def test_what_cannot_be_listed_is_named(tmp_path, monkeypatch):
     made(tmp_path, "file.png")
     for path, reason in [("gone", "No such file"), ("file.png", "Not a directory")]:
