@@ -124,8 +124,8 @@ class Study:
 
         Data sets have None for the keys of other kinds, and for those of `LATER` that are at their defaults; candidates and the
         CLIP model stand by their slugs. Beyond the config there are orders, which input files do not keep, the tasks on disk,
-        their names in prompts, the strategies that judge by unlabelled scores, the tasks of the paper's figures, and the seed of
-        the data sets whose training images are drawn.
+        their names in prompts, the strategies that judge by unlabelled scores, the tasks of the paper's figures, and the seed
+        of the data sets whose training images are drawn.
         """
         tracked = {key: value for key, value in self.config.items() if key != "runtime"} | {
             section: {

@@ -330,7 +330,7 @@ def test_more_bits_than_the_data_set_has_are_told(tmp_path):
 
 def test_features_of_ten_bit_images_are_those_of_eight_bit_images(tmp_path):
     """hog of the same scene by a camera of 10 bits and by one of 8."""
-    from swsa_core.candidates.descriptors import hog
+    from swsa_core.candidates.descriptor import hog
 
     scene = np.random.default_rng(0).integers(0, 1024, (128, 128), dtype=np.uint16)
     path = deep(tmp_path / "ten.png", scene)
