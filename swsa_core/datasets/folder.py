@@ -46,7 +46,7 @@ class Folder(Dataset):
     class_name: Annotated[str, AfterValidator(not_blank)] | None = None
     """What the images show, as prompts shall call it. If left out, the name of the directory is used."""
     normal_names: NormalNames = NORMAL_NAMES
-    """Names that train/good and test/good may have, in upper or lower case; the first that is there is it."""
+    """Names that the directory of normal images may have, in upper or lower case. The first one that exists is taken."""
 
 
 class _Part(NamedTuple):

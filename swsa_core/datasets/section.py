@@ -53,15 +53,15 @@ class Dataset(Section):
     ] = None
     """Replaces `clip.templates` for this data set."""
     bit_depth: Annotated[int, Field(ge=8, le=16)] | None = None
-    """Bits that a camera stored in samples of 16 bits, where image files do not tell; all of them when left out."""
+    """Number of bits that the camera stored in samples of 16 bits. If left out, all 16 count, and nearly black images are an error."""
     value_range: Annotated[Range, AfterValidator(_ascending)] | None = None
-    """Values of samples of more than 8 bits that are black and white; needed for 32-bit samples."""
+    """The values that become black and white in images of more than 8 bits per sample. Those of 32 bits need it."""
     max_pixels: PositiveInt = MAX_PIXELS
-    """Images of more pixels are bad images: a small file can say that it has billions."""
+    """Images of more pixels cannot be read. The limit protects from small files that claim to be huge."""
     include: list[Pattern] = []
-    """Glob patterns, relative to `root`, of the files to use; all when left out."""
+    """Glob patterns, relative to `root`, of the files that are used. If left out, all image files are used."""
     exclude: list[Pattern] = []
-    """Glob patterns, relative to `root`, of files and directories to leave out, beside hidden ones."""
+    """Glob patterns, relative to `root`, of files and directories that are left out. Hidden ones always are."""
 
     @model_validator(mode="after")
     def _check_depth(self):

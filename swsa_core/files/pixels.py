@@ -62,7 +62,7 @@ def decode(content, reading):
             image.im = Image.fromarray(_eight_bits(_join_bytes(image, content, low_bytes, reading), None, reading)).im
         image = _upright(image)
         if sixteen or image.mode in ("I", "F"):
-            image = Image.fromarray(_eight_bits(np.array(image), None if sixteen else image.mode, reading))
+            image = Image.fromarray(_eight_bits(np.asarray(image), None if sixteen else image.mode, reading))
         return np.array(_rgb(image))
 
 
@@ -77,7 +77,7 @@ def bits_in_use(content, max_pixels=MAX_PIXELS):
             return 0
         _load(image)
         reading = Reading(max_pixels=max_pixels)
-        values = _join_bytes(image, content, low_bytes, reading) if low_bytes else np.array(image)
+        values = _join_bytes(image, content, low_bytes, reading) if low_bytes else np.asarray(image)
         return int(values.max()).bit_length()
 
 
