@@ -53,7 +53,7 @@ class Dataset(Section):
     ] = None
     """Replaces `clip.templates` for this data set."""
     bit_depth: Annotated[int, Field(ge=8, le=16)] | None = None
-    """Number of bits that the camera stored in samples of 16 bits. If left out, all 16 count, and nearly black images are an error."""
+    """Bits that the camera stored in samples of 16 bits. If left out, all 16 count, and nearly black images are an error."""
     value_range: Annotated[Range, AfterValidator(_ascending)] | None = None
     """The values that become black and white in images of more than 8 bits per sample. Those of 32 bits need it."""
     max_pixels: PositiveInt = MAX_PIXELS
