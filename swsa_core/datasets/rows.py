@@ -3,8 +3,9 @@
 import os
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
@@ -24,12 +25,12 @@ class Row(NamedTuple):
     group: str
 
 
-def choice_of(spec):
+def choice_of(spec: dict[str, Any]) -> Choice:
     """Which paths below the root of a data set `include` and `exclude` of its config want."""
     return Choice(spec["root"], tuple(spec["include"]), tuple(spec["exclude"]))
 
 
-def normal_directory(directory, spec):
+def normal_directory(directory: Path, spec: dict[str, Any]) -> str | None:
     """Name of the sub-directory of normal images: the first of spec["normal_names"] that is there; None where none is.
 
     Upper and lower case differ only where both are there.
@@ -40,7 +41,7 @@ def normal_directory(directory, spec):
     return next((name for name in spelled if name is not None), None)
 
 
-def groups_of_test(directory, spec):
+def groups_of_test(directory: Path, spec: dict[str, Any]) -> list[tuple[str, str]]:
     """[(sub-directory of test images, its group)]: the normal group where it is the directory of normal images.
 
     directory: the one that holds the training and the test directory. Raises InputError where a defect type cannot be told
@@ -59,7 +60,7 @@ def groups_of_test(directory, spec):
     return [(f"{test.name}/{name}", NORMAL if name == normal else name) for name in names]
 
 
-def not_used(spec, directory, image_ids):
+def not_used(spec: dict[str, Any], directory: Path, image_ids: Collection[str]) -> dict[str, int]:
     """{directory: images in it} of the images in `directory` and below that are not among `image_ids`, but for masks.
 
     Directories are told relative to the root.

@@ -31,7 +31,7 @@ KINDS = {
 }
 
 
-def read_image(path):
+def read_image(path: str | Path) -> np.ndarray:
     """The image at `path` as (H, W, 3) uint8 RGB, turned as its EXIF data say.
 
     Transparent pixels are laid over white; of samples deeper than 8 bits the highest 8 are kept; of several frames the
@@ -49,7 +49,7 @@ def read_image(path):
     return _with_name(file, partial(decode, _read_bytes(Path(file)), reading))
 
 
-def prepare(image, size):
+def prepare(image: np.ndarray, size: int) -> np.ndarray:
     """Centre crop of (H, W, 3) uint8 to the short side, resized to (size, size, 3) uint8 as InjectFusion does.
 
     That is torchvision's CenterCrop and Resize on a PIL image: bilinear, with antialias.
@@ -61,13 +61,13 @@ def prepare(image, size):
     return np.array(square.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def prepared(path, preparation):
+def prepared(path: str | Path, preparation: dict | str) -> np.ndarray:
     """The image at `path` as (H, W, 3) uint8 under the config's `preparation`: {"size", "crop"}, or "original"."""
     image = read_image(path)
     return image if preparation == "original" else prepare(image, preparation["size"])
 
 
-def significant_bits(path):
+def significant_bits(path: str | Path) -> int:
     """Bits of the largest value in an image whose samples stand in 16 bits; 0 for other images, which cost little.
 
     path and errors: as of `read_image`. What is kept in 16 bits and uses fewer would be read as nearly black.

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,28 +16,13 @@ from typing import NamedTuple
 from swsa_core.basics.errors import InputError
 
 # The suffixes that Pillow registers for `pixels.FORMATS`, and .mpo, which it opens as JPEG.
-SUFFIXES = (
-    *(
-        ".apng",
-        ".avif",
-        ".avifs",
-        ".blp",
-        ".bmp",
-        ".bw",
-        ".dcx",
-        ".dds",
-        ".dib",
-        ".fit",
-        ".fits",
-        ".flc",
-        ".fli",
-        ".ftc",
-    ),
-    *(".ftu", ".gbr", ".gif", ".icb", ".im", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg"),
-    *(".jpx", ".mpo", ".msp", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".pxr", ".qoi", ".ras"),
-    *(".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp", ".xbm", ".xpm"),
+SUFFIXES = tuple(
+    (
+        ".apng .avif .avifs .blp .bmp .bw .dcx .dds .dib .fit .fits .flc .fli .ftc .ftu .gbr .gif .icb .im .j2c .j2k "
+        ".jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx .mpo .msp .pbm .pcx .pfm .pgm .png .pnm .ppm .psd .pxr .qoi .ras .rgb "
+        ".rgba .sgi .tga .tif .tiff .vda .vst .webp .xbm .xpm"
+    ).split()
 )
-# What stands beside images and is not taken for one that cannot be read.
 COMPANIONS = frozenset(
     (".csv", ".htm", ".html", ".json", ".log", ".mat", ".md", ".pdf", ".rst", ".txt", ".xml", ".yaml", ".yml")
 )
@@ -60,14 +46,14 @@ class Choice(NamedTuple):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
-    def takes(self, path):
+    def takes(self, path: str | Path) -> bool:
         """Whether the file at `path` is wanted."""
         if not self.include and not self.exclude:
             return True
         below = self._below(path)
         return (not self.include or matches(below, self.include)) and not matches(below, self.exclude)
 
-    def enters(self, path):
+    def enters(self, path: str | Path) -> bool:
         """Whether files are looked for in the directory at `path`: `exclude` does not mean it."""
         return not self.exclude or not matches(self._below(path), self.exclude)
 
@@ -78,7 +64,7 @@ class Choice(NamedTuple):
 ALL = Choice()
 
 
-def matches(path, patterns):
+def matches(path: str, patterns: Iterable[str]) -> bool:
     """Whether one of the glob patterns means `path`, relative to a root with slashes, or a directory that it lies in.
 
     `*`, `?` and `[…]` stay within a name, `**` goes over any number of directories. A pattern without a slash means names
@@ -92,7 +78,7 @@ def matches(path, patterns):
     return any(_compiled(pattern).fullmatch(path) for pattern in patterns)
 
 
-def is_pattern(pattern):
+def is_pattern(pattern: str) -> bool:
     """Whether a text is a glob pattern that can mean something."""
     try:
         _compiled(pattern)
@@ -101,7 +87,7 @@ def is_pattern(pattern):
     return bool(pattern.removeprefix("./").strip("/ ")) and ".." not in pattern.split("/")
 
 
-def images(directory, choice=ALL):
+def images(directory: str | Path, choice: Choice = ALL) -> list[str]:
     """Sorted names of the image files in a directory, known by their suffix; hidden files are no images."""
     return sorted(
         name
@@ -110,7 +96,7 @@ def images(directory, choice=ALL):
     )
 
 
-def directories(directory, choice=ALL):
+def directories(directory: str | Path, choice: Choice = ALL) -> list[str]:
     """Sorted names of the sub-directories that are not hidden."""
     return sorted(
         name
@@ -119,12 +105,12 @@ def directories(directory, choice=ALL):
     )
 
 
-def directories_below(directory, choice=ALL):
+def directories_below(directory: str | Path, choice: Choice = ALL) -> list[Path]:
     """A directory and all its sub-directories, depth first; links back to a directory on the way are not followed."""
     return _directories_below(Path(directory), (), choice)
 
 
-def images_below(directory, choice=ALL):
+def images_below(directory: str | Path, choice: Choice = ALL) -> list[str]:
     """Sorted paths, relative to `directory`, of all image files in it and below."""
     found = (
         (folder / name).relative_to(directory)
@@ -134,7 +120,7 @@ def images_below(directory, choice=ALL):
     return sorted(path.as_posix() for path in found)
 
 
-def left_aside(directory, choice=ALL):
+def left_aside(directory: str | Path, choice: Choice = ALL) -> dict[str, int]:
     """{suffix: count} of the files in a directory that are wanted, but known neither as images nor as their companions."""
     suffixes = (
         os.path.splitext(name)[1].lower()
@@ -144,7 +130,7 @@ def left_aside(directory, choice=ALL):
     return dict(sorted(Counter(suffix for suffix in suffixes if suffix not in KNOWN).items()))
 
 
-def require(root, names, expected):
+def require(root: str | Path, names: Iterable[str | Path], expected: str) -> Path:
     """Return `root` as a Path if it holds the files or directories `names`; `expected` describes the layout in the error."""
     root = Path(root)
     if not is_directory(root):
@@ -154,13 +140,13 @@ def require(root, names, expected):
     return root
 
 
-def is_directory(path):
+def is_directory(path: str | Path) -> bool:
     """Whether there is a directory at a path. Raises InputError where that cannot be seen."""
     found = _stat(path)
     return found is not None and stat.S_ISDIR(found.st_mode)
 
 
-def exists(path):
+def exists(path: str | Path) -> bool:
     """Whether there is anything at a path. Raises InputError where that cannot be seen."""
     return _stat(path) is not None
 

@@ -51,7 +51,7 @@ ORIENTATION = 0x0112  # EXIF tag
 OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if struct.pack("=H", 1) == b"\1\0" else "L"}
 
 
-def decode(content, reading):
+def decode(content: bytes, reading: Reading) -> np.ndarray:
     """The image in a file's bytes as (H, W, 3) uint8. Raises ValueError, and Pillow's many errors, for damaged content."""
     with _opened(content, reading.max_pixels) as image:
         low_bytes = _tiles_of_low_bytes(image) if reading.bits not in (None, 16) or reading.value_range else None
@@ -66,7 +66,7 @@ def decode(content, reading):
         return np.array(_rgb(image))
 
 
-def bits_in_use(content, max_pixels=MAX_PIXELS):
+def bits_in_use(content: bytes, max_pixels: int = MAX_PIXELS) -> int:
     """Bits of the largest value in an image whose samples stand in 16 bits and whose file does not say how many they use.
 
     Returns 0 for all other images, which are not decoded. Of a camera of 10 bits it is at most 10, whatever it shows.
