@@ -39,6 +39,7 @@ rule index_images:
         **settings(
             "index_images",
             paths=index_paths,
+            later=READING,
             tasks="tasks.{dataset}",
             **of_dataset("real_split"),
             train_seed="train_seed.{dataset}",
@@ -63,6 +64,7 @@ rule split_support:
         **settings(
             "split_support",
             paths=support_paths,
+            later=READING,
             seed="seed",
             task="tasks.{dataset}.{task}",
             **of_dataset("support"),

@@ -5,23 +5,32 @@ import os
 from swsa_core.basics.devices import requested_gpus, threads_of
 from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable, stage_version
+from swsa_core.datasets.section import LATER
 
 
-def settings(stage, paths=None, **leaves):
+def settings(stage, paths=None, later=None, **leaves):
     """The params of a rule: `tracked`, which Snakemake records, and `job`, which only tells the script what it needs.
 
     leaves: {name that the script reads: dotted path of the config value, whose steps may hold wildcards}.
     Snakemake compares the set of params without their names, so all that is tracked goes into one dict. paths: function of
     the wildcards to the files that the rule depends on; of those that cannot be inputs the times are tracked here.
+    later: {name: (dotted path, default)} of keys that are tracked only where they are not at their default, so that what was
+    made before there were such keys does not run again.
     """
+    later = later or {}
 
     def tracked(wildcards):
         values = {"version": stage_version(stage)}
         values |= {leaf: STUDY.leaf(leaf, wildcards, stage) for leaf in leaves.values()}
+        found = {leaf: STUDY.leaf(leaf, wildcards, stage) for leaf, _ in later.values()}
+        values |= {leaf: value for leaf, value in found.items() if value is not None}
         hidden = [path for path in paths(wildcards) if not nameable(path)] if paths else []
         return values | {path: os.stat(path).st_mtime_ns for path in hidden}
 
-    return {"tracked": tracked, "job": not_tracked(stage=stage, leaves=leaves, runtime=STUDY.config["runtime"])}
+    return {
+        "tracked": tracked,
+        "job": not_tracked(stage=stage, leaves=leaves, later=later, runtime=STUDY.config["runtime"]),
+    }
 
 
 def untracked(**leaves):
@@ -41,6 +50,8 @@ def of_dataset(*keys):
 
 # What the listing of a data set's training images depends on.
 LISTING = of_dataset("kind", "root", "allow_missing", "normal", "train")
+# What it depends on too, and how the images are read: keys that came later.
+READING = {f"dataset.{key}": (f"datasets.{{dataset}}.{key}", default) for key, default in LATER.items()}
 # What the labels of its real test images depend on.
 LABELS = of_dataset("kind", "groups", "min_group_size")
 

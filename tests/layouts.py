@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from swsa_core.datasets.section import LATER
+
 SHARED = Path(__file__).parents[1].parent / "shared"
 DEFAULTS = {
     "root": None,
@@ -18,6 +20,7 @@ DEFAULTS = {
     "groups": "exact",
     "min_group_size": 1,
     "support": {"seeds": 4},
+    **LATER,
 }
 
 

@@ -8,3 +8,5 @@ with job(snakemake) as mine:
     images = datasets.index(spec, settings["train_seed"], dataset)
     store.write_table(snakemake.output[0], images, datasets.COLUMNS)
     print(f"{dataset}: {(images.split == 'train').sum()} training and {(images.split == 'test').sum()} test images")
+    for sentence in datasets.remarks(spec, images.image_id):
+        print(f"{dataset}: {sentence}")

@@ -44,6 +44,7 @@ def job_of(snakemake: Any) -> Job:
     """The `Job` of the params that `settings` of rules/tracking.smk makes."""
     params, recorded = snakemake.params, snakemake.params.tracked
     told = {name: recorded[leaf] for name, leaf in params.job["leaves"].items()}
+    told |= {name: recorded.get(leaf, default) for name, (leaf, default) in params.job["later"].items()}
     return Job(params.job["stage"], Settings(told | dict(params.get("untracked", {}))), recorded, params.job["runtime"])
 
 

@@ -1,28 +1,34 @@
 from swsa_core import datasets
 from swsa_core.basics.errors import InputError
-from swsa_core.datasets.support import split_support
+from swsa_core.datasets.support import check_depth, split_support
 from swsa_core.files import store
-from swsa_core.files.images import read_image
+from swsa_core.files.images import read_image, significant_bits
+from swsa_core.files.reading import file_of
 from workflow_scripts.job import dataset_spec, job
 
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings
     task, spec = settings["task"], dataset_spec(settings)
-    paths, skipped = {}, []
+    paths, skipped, bits = {}, [], 0
+    scaled = spec["bit_depth"] is not None or spec["value_range"] is not None
     image_ids = datasets.support_images(spec, task, settings["seed"], dataset)
     for image_id, path in datasets.paths(spec, image_ids).items():
         try:
             read_image(path)
+            bits = bits if scaled else max(bits, significant_bits(path))
             paths[image_id] = path
         except InputError as error:
             print(f"{task}: {error}")
-            skipped.append({"image_id": image_id, "path": path, "reason": str(error)})
+            skipped.append({"image_id": image_id, "path": file_of(path), "reason": str(error)})
     if skipped and spec["on_bad_image"] == "error":
         others = f" {len(skipped) - 1} more cannot be read, see the lines above;" if len(skipped) > 1 else ""
         raise InputError(
             f"task {task!r}: {skipped[0]['reason']};{others} to go on without them set "
             f"datasets.{dataset}.on_bad_image: skip"
         )
+    if skipped and not paths:
+        raise InputError(f"task {task!r}: none of its {len(skipped)} images can be read, first {skipped[0]['reason']}")
+    check_depth(bits, dataset, task)
     seeds, held_out = split_support(list(paths), spec["support"]["seeds"], settings["seed"], dataset, task)
     store.write_json(
         snakemake.output[0],

@@ -20,6 +20,7 @@ from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.datasets.fetch import is_absent, or_fetch
+from swsa_core.datasets.section import LATER
 from swsa_core.datasets.support import check_supports
 from swsa_core.strategies import judging_by_scores
 
@@ -121,13 +122,14 @@ class Study:
     def leaves(self) -> dict[str, Any]:
         """What stages can track, by key: the config without what changes no result, and what follows from it.
 
-        Data sets have None for the keys of other kinds; candidates and the CLIP model stand by their slugs. Beyond the config
-        there are orders, which input files do not keep, the tasks on disk, their names in prompts, the strategies that judge
-        by unlabelled scores, the tasks of the paper's figures, and the seed of the data sets whose training images are drawn.
+        Data sets have None for the keys of other kinds, and for those of `LATER` that are at their defaults; candidates and the
+        CLIP model stand by their slugs. Beyond the config there are orders, which input files do not keep, the tasks on disk,
+        their names in prompts, the strategies that judge by unlabelled scores, the tasks of the paper's figures, and the seed
+        of the data sets whose training images are drawn.
         """
         tracked = {key: value for key, value in self.config.items() if key != "runtime"} | {
             section: {
-                name: {key: value for key, value in entry.items() if key not in FETCHING}
+                name: {key: value for key, value in entry.items() if not _is_untracked(key, value)}
                 for name, entry in self.config[section].items()
             }
             for section in ("datasets", "sources")
@@ -212,6 +214,11 @@ def check(given: Study) -> None:
 def stage_version(stage: str) -> int:
     """Integer version of a stage, part of what its rule tracks; a generated source is a stage."""
     return (STAGE_VERSIONS | {name: source.version for name, source in SOURCES.items() if source.generated})[stage]
+
+
+def _is_untracked(key: str, value: Any) -> bool:
+    """Whether a key of a data set or source changes no result, or did not exist when studies were made that had its default."""
+    return key in FETCHING or (key in LATER and value == LATER[key])
 
 
 def _of_dataset(name: str, function: Callable, *args: Any) -> Any:

@@ -4,8 +4,9 @@ A kind is a module with a `Kind`, which says what is known about it and how its 
 listed, never opened.
 """
 
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,8 @@ from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.registry import entries
 from swsa_core.basics.seeding import rng
 from swsa_core.datasets.kind import Kind, Spec
-from swsa_core.datasets.rows import NORMAL
+from swsa_core.datasets.rows import NORMAL, choice_of
+from swsa_core.files import listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +83,30 @@ def paths(spec: Spec, image_ids: Iterable[str]) -> dict[str, str]:
     """{image_id: path for `read_image`}, in order."""
     path = kind_of(spec).path
     return {image_id: path(spec, image_id) for image_id in image_ids}
+
+
+def remarks(spec: Spec, image_ids: Collection[str]) -> list[str]:
+    """Sentences about how the images are read, and about what is on disk and not used. image_ids: those of the index."""
+    said = []
+    if spec["bit_depth"] is not None:
+        said.append(
+            f"samples of 16 bits are read as {spec['bit_depth']} bits, divided by {2 ** (spec['bit_depth'] - 8)}"
+        )
+    if spec["value_range"] is not None:
+        said.append(
+            "values from {:g} to {:g} of samples of more than 8 bits are read as 0 to 255".format(*spec["value_range"])
+        )
+    aside = Counter()
+    for path in filter(os.path.isdir, inputs(spec)):
+        aside.update(listing.left_aside(path, choice_of(spec)))
+    if aside:
+        counts = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(aside.items()))
+        said.append(f"files beside the images are not used: {counts}")
+    unused = kind_of(spec).unused
+    if unused and (found := unused(spec, set(image_ids))):
+        counts = ", ".join(f"{count} in {folder}" for folder, count in found.items())
+        said.append(f"images below the root are not used: {counts}")
+    return said
 
 
 def real_validation(index: "pd.DataFrame", spec: Spec, task: str) -> tuple[np.ndarray, np.ndarray, str]:

@@ -1,11 +1,12 @@
 """An own data set of classes: train/<class> and test/<class>; every class of train/ is a task."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Literal
 
 from swsa_core.basics.errors import InputError
 from swsa_core.datasets.kind import Kind, Spec
-from swsa_core.datasets.rows import Row, choose, spaced, with_support
+from swsa_core.datasets.rows import Row, choice_of, choose, spaced, with_support
 from swsa_core.datasets.section import Dataset
 from swsa_core.files import listing
 
@@ -19,10 +20,10 @@ class Classes(Dataset):
 def tasks(spec: Spec) -> list[str]:
     """The sub-directories of train/, sorted. Without allow_missing each must be in test/ too."""
     root = listing.require(spec["root"], ["train"], LAYOUT)
-    known = listing.directories(root / "train")
+    known = _classes(spec, "train")
     if not known:
         raise InputError(f"root {str(root)!r} has no classes in train/; expected {LAYOUT}")
-    tested = set(_classes(root, "test"))
+    tested = set(_classes(spec, "test"))
     untested = [name for name in known if name not in tested]
     if untested and not spec["allow_missing"]:
         raise InputError(
@@ -30,31 +31,33 @@ def tasks(spec: Spec) -> list[str]:
             f"'test/{untested[0]}': add them, or set allow_missing: true to have no real figures for these classes"
         )
     chosen = choose(spec, known)
-    counts = {name: len(listing.images(root / "train" / name)) for name in chosen} if spec["allow_missing"] else {}
+    folders = {name: root / "train" / name for name in chosen} if spec["allow_missing"] else {}
+    counts = {name: len(listing.images_below(folder, choice_of(spec))) for name, folder in folders.items()}
     return with_support(spec, chosen, counts)
 
 
 def inputs(spec: Spec, task: str | None = None) -> list[str]:
-    """The directory of the class in train/ (None: of the tasks in train/ and of all classes in test/)."""
+    """The directories of the class in train/ (None: of the tasks in train/ and of all classes in test/), to every depth."""
     root = listing.require(spec["root"], ["train"], LAYOUT)
     if task is not None:
-        return [(root / "train" / task).as_posix()]
-    folders = [
-        *(root / "train" / name for name in tasks(spec)),
-        *(root / "test" / name for name in _classes(root, "test")),
-    ]
-    return [folder.as_posix() for folder in folders]
+        folders = [root / "train" / task]
+    else:
+        folders = [
+            *(root / "train" / name for name in tasks(spec)),
+            *(root / "test" / name for name in _classes(spec, "test")),
+        ]
+    return [path.as_posix() for folder in folders for path in listing.directories_below(folder, choice_of(spec))]
 
 
 def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
-    """Rows of the classes `names` (None: all), train first; images directly in the directory of their class."""
+    """Rows of the classes `names` (None: all), train first; images in the directory of their class and below."""
     root = listing.require(spec["root"], ["train"], LAYOUT)
     return [
         Row(f"{split}/{name}/{image}", name, split, name)
         for split in ("train", "test")
-        for name in _classes(root, split)
+        for name in _classes(spec, split)
         if names is None or name in names
-        for image in listing.images(root / split / name)
+        for image in listing.images_below(root / split / name, choice_of(spec))
     ]
 
 
@@ -63,8 +66,9 @@ def class_name(name: str) -> str:
     return spaced(name)
 
 
-def _classes(root, split):
-    return listing.directories(root / split) if (root / split).is_dir() else []
+def _classes(spec, split):
+    folder = Path(spec["root"]) / split
+    return listing.directories(folder, choice_of(spec)) if listing.is_directory(folder) else []
 
 
 KIND = Kind(

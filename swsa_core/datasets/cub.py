@@ -7,7 +7,7 @@ from typing import Literal
 
 from swsa_core.basics.errors import InputError
 from swsa_core.datasets.kind import Kind, PublishedSize, Spec
-from swsa_core.datasets.rows import Row, choose, on_disk, spaced, with_support
+from swsa_core.datasets.rows import Row, choice_of, choose, on_disk, spaced, with_support
 from swsa_core.datasets.section import Official
 from swsa_core.files import listing
 from swsa_core.files.downloads import Publication, Published
@@ -29,7 +29,7 @@ def tasks(spec: Spec) -> list[str]:
 def inputs(spec: Spec, task: str | None = None) -> list[str]:
     """The four official tables, and the directory of the class (None: of every class on disk)."""
     root = listing.require(spec["root"], ["images"], LAYOUT)
-    names = listing.directories(root / "images") if task is None else [task]
+    names = listing.directories(root / "images", choice_of(spec)) if task is None else [task]
     return [*((root / name).as_posix() for name in TABLES), *((root / "images" / name).as_posix() for name in names)]
 
 
@@ -64,7 +64,8 @@ def _classes(spec):
 
 def _table(path):
     """{first column: rest of the line} of an official table."""
-    pairs = [line.split(" ", 1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = path.read_text(encoding="utf-8-sig").replace("\\", "/").splitlines()  # as editors of Windows leave them
+    pairs = [line.split(" ", 1) for line in lines if line.strip()]
     for number, pair in enumerate(pairs, 1):
         if len(pair) != 2:
             raise InputError(f"{path}: entry {number} is {pair[0]!r}; expected two columns, separated by a space")

@@ -17,8 +17,17 @@ from pydantic import AfterValidator
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.section import PositiveInt, not_blank
 from swsa_core.datasets.kind import Kind, Spec
-from swsa_core.datasets.rows import NORMAL, Row, choose, product_name
-from swsa_core.datasets.section import Dataset
+from swsa_core.datasets.rows import (
+    NORMAL,
+    Row,
+    choice_of,
+    choose,
+    groups_of_test,
+    normal_directory,
+    not_used,
+    product_name,
+)
+from swsa_core.datasets.section import NORMAL_NAMES, Dataset, NormalNames
 from swsa_core.files import listing
 
 LAYOUT = (
@@ -36,6 +45,8 @@ class Folder(Dataset):
     """Number of normal images that are drawn for the support set if there is no train/test split."""
     class_name: Annotated[str, AfterValidator(not_blank)] | None = None
     """What the images show, as prompts shall call it. If left out, the name of the directory is used."""
+    normal_names: NormalNames = NORMAL_NAMES
+    """Names that the directory of normal images may have, in upper or lower case. The first one that exists is taken."""
 
 
 class _Part(NamedTuple):
@@ -54,7 +65,7 @@ def tasks(spec: Spec) -> list[str]:
 def inputs(spec: Spec, task: str | None = None) -> list[str]:
     """The directories of the normals that the support comes from (None: of all images), to every depth."""
     parts = [part for part in _parts(spec) if task is None or part.split != "test"]
-    return [path.as_posix() for part in parts for path in _directories(part)]
+    return [path.as_posix() for part in parts for path in _directories(spec, part)]
 
 
 def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
@@ -63,13 +74,13 @@ def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     found = [
         Row((directory / image).relative_to(root).as_posix(), _name(spec), part.split, part.group)
         for part in parts
-        for directory in _directories(part)
-        for image in listing.images(directory)
+        for directory in _directories(spec, part)
+        for image in listing.images(directory, choice_of(spec))
     ]
     normals = sum(row.split != "test" for row in found)
     if not normals:
         raise InputError(
-            f"{parts[0].directory.as_posix()!r} has no images ({', '.join(listing.SUFFIXES)}); expected {LAYOUT}"
+            f"{parts[0].directory.as_posix()!r} has no images (such as .jpg, .png, .tif); expected {LAYOUT}"
         )
     if normals < (spec["train"] or 0):
         raise InputError(
@@ -98,6 +109,11 @@ def class_name(name: str) -> str:
     return product_name(name)
 
 
+def unused(spec: Spec, image_ids: Collection[str]) -> dict[str, int]:
+    """{directory: images in it} of the images below the root that are in no row, such as those of a validation split."""
+    return not_used(spec, Path(spec["root"]), image_ids)
+
+
 def _name(spec):
     return os.path.basename(os.path.abspath(spec["root"]))
 
@@ -107,13 +123,14 @@ def _parts(spec):
     root = listing.require(spec["root"], [], LAYOUT)
     if spec["normal"] is not None:
         return _tree(root, spec)
-    if (root / "train" / NORMAL).is_dir():
-        return _split(root, spec)
+    if normal := normal_directory(root / "train", spec):
+        return _split(root, normal, spec)
     return _flat(root, spec)
 
 
 def _flat(root, spec):
-    with_images = [name for name in listing.directories(root) if listing.images_below(root / name)]
+    choice = choice_of(spec)
+    with_images = [name for name in listing.directories(root, choice) if listing.images_below(root / name, choice)]
     if with_images:
         raise InputError(
             f"root {str(root)!r} has images in the sub-directories {with_images}; expected {LAYOUT}: "
@@ -123,15 +140,14 @@ def _flat(root, spec):
     return [_Part(root, _normal_split(spec), NORMAL, False)]
 
 
-def _split(root, spec):
+def _split(root, normal, spec):
     if spec["train"] is not None:
         raise InputError(
-            f"train: {spec['train']} is for folders without a split, but {str(root)!r} has train/{NORMAL}: remove it"
+            f"train: {spec['train']} is for folders without a split, but {str(root)!r} has train/{normal}: remove it"
         )
-    groups = listing.directories(root / "test") if (root / "test").is_dir() else []
     return [
-        _Part(root / "train" / NORMAL, "train", NORMAL, True),
-        *(_Part(root / "test" / group, "test", group, True) for group in groups),
+        _Part(root / "train" / normal, "train", NORMAL, True),
+        *(_Part(root / folder, "test", group, True) for folder, group in groups_of_test(root, spec)),
     ]
 
 
@@ -140,8 +156,9 @@ def _tree(root, spec):
     if not inside.parts or ".." in inside.parts or inside.is_absolute():
         raise InputError(f"normal: {spec['normal']!r} is not a sub-directory of {str(root)!r}; expected {LAYOUT}")
     normal = listing.require(root, [inside], "the sub-directory of normal images that `normal` names") / inside
-    beside = [name for name in listing.directories(normal.parent) if name != normal.name]
-    defects = [name for name in beside if listing.images_below(normal.parent / name)]
+    choice = choice_of(spec)
+    beside = [name for name in listing.directories(normal.parent, choice) if name != normal.name]
+    defects = [name for name in beside if listing.images_below(normal.parent / name, choice)]
     if NORMAL in defects:
         raise InputError(
             f"{NORMAL!r} beside {str(normal)!r} cannot be a defect type: rename it, or name it in `normal`"
@@ -161,8 +178,8 @@ def _normal_split(spec):
     return "train" if spec["train"] is None else UNDIVIDED
 
 
-def _directories(part):
-    return listing.directories_below(part.directory) if part.deep else [part.directory]
+def _directories(spec, part):
+    return listing.directories_below(part.directory, choice_of(spec)) if part.deep else [part.directory]
 
 
 KIND = Kind(
@@ -175,6 +192,7 @@ KIND = Kind(
     inputs=inputs,
     rows=rows,
     class_name=class_name,
+    unused=unused,
     class_name_key="class_name",
     support_sizes=support_sizes,
     draw_train=draw_train,

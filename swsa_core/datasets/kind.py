@@ -10,6 +10,7 @@ from numpy.random import Generator
 from swsa_core.datasets.rows import Row
 from swsa_core.datasets.section import Dataset
 from swsa_core.files.downloads import License, Publication
+from swsa_core.files.reading import Reading, address
 
 Spec = dict[str, Any]  # a data set of the validated config
 
@@ -23,8 +24,10 @@ class PublishedSize(NamedTuple):
 
 
 def below_root(spec: Spec, image_id: str) -> str:
-    """Path of an image whose id is its path below the data set's root."""
-    return (Path(spec["root"]) / image_id).as_posix()
+    """Address of an image whose id is its path below the data set's root, with how the data set is read."""
+    low_high = spec["value_range"]
+    reading = Reading(spec["bit_depth"], low_high and (float(low_high[0]), float(low_high[1])), spec["max_pixels"])
+    return address((Path(spec["root"]) / image_id).as_posix(), reading)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,8 @@ class Kind:
     """rows(spec, names=None): the training and test images of the classes `names` (None: of all)."""
     class_name: Callable[[str], str]
     """class_name(task): the name of a task in prompts."""
+    unused: Callable[[Spec, Collection[str]], dict[str, int]] | None = None
+    """unused(spec, image_ids): {directory: images in it} of what looks like the data set's and is none of `image_ids`."""
 
     reading: float = 0.02
     """Seconds of one core that an image takes to be read and resized."""

@@ -1,12 +1,24 @@
 """MVTec-AD (Bergmann et al. 2019): 15 products, normal train images, test images of several defect types."""
 
+from collections import Counter
 from collections.abc import Collection
+from pathlib import Path
 from typing import Literal
 
 from swsa_core.basics.errors import InputError
 from swsa_core.datasets.kind import Kind, PublishedSize, Spec
-from swsa_core.datasets.rows import NORMAL, Row, choose, product_name, with_support
-from swsa_core.datasets.section import Licensed
+from swsa_core.datasets.rows import (
+    NORMAL,
+    Row,
+    choice_of,
+    choose,
+    groups_of_test,
+    normal_directory,
+    not_used,
+    product_name,
+    with_support,
+)
+from swsa_core.datasets.section import NORMAL_NAMES, Licensed, NormalNames
 from swsa_core.files import listing
 from swsa_core.files.downloads import License, Publication, Published
 
@@ -20,36 +32,41 @@ LAYOUT = "a folder with <product>/train/good/, <product>/test/good/ and <product
 
 class MVTecAD(Licensed):
     kind: Literal["mvtec_ad"]
+    normal_names: NormalNames = NORMAL_NAMES
+    """Names that the directory of normal images may have, in upper or lower case. The first one that exists is taken."""
 
 
 def tasks(spec: Spec) -> list[str]:
     """The 15 products, then further products of the same layout that are on disk."""
     root = listing.require(spec["root"], [], LAYOUT)
-    others = [
-        name for name in listing.directories(root) if name not in CATEGORIES and (root / name / "train/good").is_dir()
-    ]
+    found = [name for name in listing.directories(root, choice_of(spec)) if name not in CATEGORIES]
+    others = [name for name in found if normal_directory(root / name / "train", spec)]
     chosen = choose(spec, [*CATEGORIES, *others])
     if not spec["allow_missing"]:
-        _check_complete(root, chosen)
-    return with_support(spec, chosen, {name: len(_images(root, name, "train", NORMAL)) for name in chosen})
+        _check_complete(spec, chosen)
+    return with_support(spec, chosen, Counter(row.label for row in rows(spec, chosen) if row.split == "train"))
 
 
 def inputs(spec: Spec, task: str | None = None) -> list[str]:
-    """The product's directory of train images (None: all directories of images of the tasks)."""
-    root = listing.require(spec["root"], [], LAYOUT)
-    if task is not None:
-        return [(root / task / "train" / NORMAL).as_posix()]
-    return [(root / name / split / group).as_posix() for name in tasks(spec) for split, group in _groups(root, name)]
+    """The product's directories of train images (None: all directories of images of the tasks), to every depth."""
+    listing.require(spec["root"], [], LAYOUT)
+    folders = [
+        folder
+        for name in (tasks(spec) if task is None else [task])
+        for split, folder, _ in _groups(spec, name)
+        if task is None or split == "train"
+    ]
+    return [path.as_posix() for folder in folders for path in listing.directories_below(folder, choice_of(spec))]
 
 
 def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the products `names` (None: all tasks): train/good, then every directory of test/."""
     root = listing.require(spec["root"], [], LAYOUT)
     return [
-        Row(image_id, name, split, group)
+        Row(f"{folder.relative_to(root).as_posix()}/{image}", name, split, group)
         for name in (tasks(spec) if names is None else sorted(names))
-        for split, group in _groups(root, name)
-        for image_id in _images(root, name, split, group)
+        for split, folder, group in _groups(spec, name)
+        for image in listing.images_below(folder, choice_of(spec))
     ]
 
 
@@ -58,21 +75,26 @@ def class_name(name: str) -> str:
     return product_name(name)
 
 
-def _groups(root, name):
-    """(split, group) of each image directory of a product that is on disk."""
-    test = root / name / "test"
-    pairs = [("train", NORMAL), *(("test", group) for group in (listing.directories(test) if test.is_dir() else []))]
-    return [(split, group) for split, group in pairs if (root / name / split / group).is_dir()]
+def unused(spec: Spec, image_ids: Collection[str]) -> dict[str, int]:
+    """{directory: images in it} of the products' images that are in no row, such as those of a validation split."""
+    counts = [not_used(spec, Path(spec["root"]) / name, image_ids) for name in tasks(spec)]
+    return {folder: count for found in counts for folder, count in found.items()}
 
 
-def _images(root, name, split, group):
-    folder = f"{name}/{split}/{group}"
-    return [f"{folder}/{image}" for image in listing.images(root / folder)] if (root / folder).is_dir() else []
+def _groups(spec, name):
+    """(split, directory, group) of each directory of images of a product that is on disk."""
+    product = Path(spec["root"]) / name
+    normal = normal_directory(product / "train", spec)
+    train = [("train", product / "train" / normal, NORMAL)] if normal else []
+    return train + [("test", product / folder, group) for folder, group in groups_of_test(product, spec)]
 
 
-def _check_complete(root, names):
-    folders = [f"{name}/{part}/{NORMAL}" for name in names for part in ("train", "test")]
-    if missing := [folder for folder in folders if not (root / folder).is_dir()]:
+def _check_complete(spec, names):
+    root, missing = Path(spec["root"]), []
+    for name in names:
+        present = {split for split, _, group in _groups(spec, name) if group == NORMAL}
+        missing += [f"{name}/{split}/{NORMAL}" for split in ("train", "test") if split not in present]
+    if missing:
         raise InputError(
             f"root {str(root)!r} lacks {len(missing)} directories of its {len(names)} products, first {missing[0]!r}: "
             "complete the download, list the products in `tasks`, or set allow_missing: true to use what is there"
@@ -107,6 +129,7 @@ KIND = Kind(
     inputs=inputs,
     rows=rows,
     class_name=class_name,
+    unused=unused,
     reading=0.09,  # PNG of about 1024 x 1024
     in_paper=True,
     publication=PUBLICATION,

@@ -3,14 +3,17 @@
 import os
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
-from swsa_core.files.listing import images
+from swsa_core.files.listing import Choice, directories, directories_below, images, is_directory
 
 NORMAL = "good"  # label of the normal group where the anomalies are defects
+TESTS = ("test", "test_public")  # directories of labelled test images; the second is that of MVTec-AD 2
+MASKS = "ground_truth"  # directory of images that show where the defects are
 
 
 class Row(NamedTuple):
@@ -22,15 +25,65 @@ class Row(NamedTuple):
     group: str
 
 
+def choice_of(spec: dict[str, Any]) -> Choice:
+    """Which paths below the root of a data set `include` and `exclude` of its config want."""
+    return Choice(spec["root"], tuple(spec["include"]), tuple(spec["exclude"]))
+
+
+def normal_directory(directory: Path, spec: dict[str, Any]) -> str | None:
+    """Name of the sub-directory of normal images: the first of spec["normal_names"] that is there; None where none is.
+
+    Upper and lower case differ only where both are there.
+    """
+    found = directories(directory, choice_of(spec)) if is_directory(directory) else []
+    lower = {name.lower(): name for name in reversed(found)}
+    spelled = (name if name in found else lower.get(name.lower()) for name in spec["normal_names"])
+    return next((name for name in spelled if name is not None), None)
+
+
+def groups_of_test(directory: Path, spec: dict[str, Any]) -> list[tuple[str, str]]:
+    """[(sub-directory of test images, its group)]: the normal group where it is the directory of normal images.
+
+    directory: the one that holds the training and the test directory. Raises InputError where a defect type cannot be told
+    from the normal group.
+    """
+    test = next((directory / name for name in TESTS if is_directory(directory / name)), None)
+    if test is None:
+        return []
+    normal = normal_directory(test, spec)
+    names = [name for name in directories(test, choice_of(spec)) if name != MASKS]
+    if normal not in (None, NORMAL) and NORMAL in names:
+        raise InputError(
+            f"{str(test / NORMAL)!r} cannot be a defect type beside {normal!r}, the directory of normal images by "
+            f"`normal_names`: rename it, or name it first in `normal_names`"
+        )
+    return [(f"{test.name}/{name}", NORMAL if name == normal else name) for name in names]
+
+
+def not_used(spec: dict[str, Any], directory: Path, image_ids: Collection[str]) -> dict[str, int]:
+    """{directory: images in it} of the images in `directory` and below that are not among `image_ids`, but for masks.
+
+    Directories are told relative to the root.
+    """
+    root, choice, found = Path(spec["root"]), choice_of(spec), {}
+    for folder in directories_below(directory, choice):
+        inside = folder.relative_to(root)
+        unused = sum((inside / name).as_posix() not in image_ids for name in images(folder, choice))
+        if unused and MASKS not in inside.parts:
+            found[inside.as_posix()] = unused
+    return found
+
+
 def on_disk(spec, rows, source):
-    """The rows whose image is on disk. Others are an InputError unless allow_missing; `source` names the images."""
-    root = Path(spec["root"])
+    """The wanted rows whose image is on disk. Others are an InputError unless allow_missing; `source` names the images."""
+    root, choice = Path(spec["root"]), choice_of(spec)
+    rows = [row for row in rows if choice.takes(root / row.image_id)]
     folders = defaultdict(set)
     for row in rows:
         folders[os.path.dirname(row.image_id)].add(row.image_id)
     missing = set()
     for folder, named in folders.items():
-        present = images(root / folder) if (root / folder).is_dir() else []
+        present = images(root / folder) if is_directory(root / folder) else []
         missing |= named - {f"{folder}/{name}" for name in present}
     if missing and not spec["allow_missing"]:
         first = next(row.image_id for row in rows if row.image_id in missing)

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from swsa_core.basics.section import AnyPath, PlainPath, Section
+from swsa_core.basics.section import AnyPath, PlainPath, PositiveInt, Range, Section, Several, inconsistent
+from swsa_core.files.listing import is_pattern
+from swsa_core.files.reading import MAX_PIXELS
 
 
 class Support(Section):
@@ -18,6 +20,21 @@ def _checked(value: Any, info: ValidationInfo) -> Any:
     What templates may be is known to the CLIP candidates. Data sets come before those, so the config brings the check.
     """
     return info.context["templates"](value) if info.context and value is not None else value
+
+
+def _ascending(pair: list[float]) -> list[float]:
+    if pair[0] >= pair[1]:
+        raise ValueError("expected the lower value first, then the higher one")
+    return pair
+
+
+def _glob(pattern: str) -> str:
+    if not is_pattern(pattern):
+        raise ValueError("expected a glob pattern such as '*.png', 'cam1' or 'train/*/old'")
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_glob)]
 
 
 class Dataset(Section):
@@ -35,6 +52,26 @@ class Dataset(Section):
         str | list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None, BeforeValidator(_checked)
     ] = None
     """Replaces `clip.templates` for this data set."""
+    bit_depth: Annotated[int, Field(ge=8, le=16)] | None = None
+    """Bits that the camera stored in samples of 16 bits. If left out, all 16 count, and nearly black images are an error."""
+    value_range: Annotated[Range, AfterValidator(_ascending)] | None = None
+    """The values that become black and white in images of more than 8 bits per sample. Those of 32 bits need it."""
+    max_pixels: PositiveInt = MAX_PIXELS
+    """Images of more pixels cannot be read. The limit protects from small files that claim to be huge."""
+    include: list[Pattern] = []
+    """Glob patterns, relative to `root`, of the files that are used. If left out, all image files are used."""
+    exclude: list[Pattern] = []
+    """Glob patterns, relative to `root`, of files and directories that are left out. Hidden ones always are."""
+
+    @model_validator(mode="after")
+    def _check_depth(self):
+        if self.bit_depth is not None and self.value_range is not None:
+            raise inconsistent("bit_depth: `value_range` says how samples are scaled, too; give one of them")
+        return self
+
+
+NormalNames = Annotated[list[str], *Several]
+NORMAL_NAMES = ["good", "ok", "normal"]
 
 
 class Official(Dataset):
@@ -45,3 +82,12 @@ class Official(Dataset):
 class Licensed(Official):
     accept_license: bool = False
     """Whether you accept the licence that `snakemake datasets` names."""
+
+
+# Keys that came when studies had been made already. Rules track them only where they are not at their default, so that
+# those studies do not run again.
+LATER = {
+    name: key.default
+    for name, key in Dataset.model_fields.items()
+    if name in ("bit_depth", "value_range", "max_pixels", "include", "exclude")
+} | {"normal_names": NORMAL_NAMES}

@@ -14,6 +14,7 @@ from swsa_core.files import listing
 from swsa_core.files.downloads import License, Publication, Published
 
 SPLIT = "split_csv/1cls.csv"
+ANNOTATION = ["image", "label", "mask"]  # columns of image_anno.csv
 LAYOUT = f"the VisA folder with {SPLIT}, <product>/image_anno.csv and <product>/Data/Images/"
 
 
@@ -36,7 +37,7 @@ def inputs(spec: Spec, task: str | None = None) -> list[str]:
     parts = ["Data/Images/Normal"] if task else ["Data/Images/Normal", "Data/Images/Anomaly", "image_anno.csv"]
     root = listing.require(spec["root"], [SPLIT], LAYOUT)
     found = [root / name / part for name in ([task] if task else tasks(spec)) for part in parts]
-    return [path.as_posix() for path in (root / SPLIT, *found) if path.exists()]
+    return [path.as_posix() for path in (root / SPLIT, *found) if listing.exists(path)]
 
 
 def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
@@ -77,13 +78,21 @@ def _label(row, labels):
 
 
 def _read(path, columns):
-    """Lines of an official CSV file as dicts. Raises InputError when a column is missing."""
+    """Lines of an official CSV file as dicts, back slashes of images turned. Raises InputError when a column is missing."""
     with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        header = reader.fieldnames or []
-        if missing := columns - set(header):
-            raise InputError(f"{path} lacks the columns {sorted(missing)}; its header is {header}")
-        return list(reader)
+        header, *lines = [*csv.reader(file)] or [[]]
+    if missing := columns - set(header):
+        raise InputError(f"{path} lacks the columns {sorted(missing)}; its header is {header}")
+    found = []
+    for number, line in enumerate(lines, 2):
+        if len(line) > len(header) and header == ANNOTATION:  # a label with commas and without quotes
+            line = [line[0], ",".join(line[1:-1]), line[-1]]
+        if line and not max(map(header.index, columns)) < len(line) <= len(header):
+            raise InputError(f"{path}: line {number} has {len(line)} columns; expected the {len(header)} of its header")
+        if line:
+            entry = dict(zip(header, line, strict=False))
+            found.append(entry | {"image": entry["image"].replace("\\", "/")})
+    return found
 
 
 PUBLICATION = Publication(

@@ -11,6 +11,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import real_validation
 from swsa_core.evaluation.protocols import compare
+from swsa_core.files.reading import file_of
 from swsa_core.metrics import exact_mean, pair_counts
 
 COLUMNS = [
@@ -98,7 +99,7 @@ def check_complete(scores, index, dataset):
     }
     if skipped:
         image_id, reason = next(iter(skipped.items()))
-        path = index.loc[index["image_id"] == image_id, "path"].iloc[0]
+        path = file_of(index.loc[index["image_id"] == image_id, "path"].iloc[0])
         others = f" {len(skipped) - 1} more are left out, too;" if len(skipped) > 1 else ""
         raise InputError(
             f"datasets.{dataset}.on_bad_image: error, but the finished scores leave out image {image_id!r} of file {path!r} "

@@ -1,27 +1,42 @@
 """Images: files of any common kind as (H, W, 3) uint8 RGB, and their preparation for the generators.
 
 Besides files, two sources are read under names of their own: `digits:<row>` (the handwritten digits that scikit-learn
-ships) and `procedural:<seed>:<row>` (images drawn by `swsa_core.files.drawings`).
+ships) and `procedural:<seed>:<row>` (images drawn by `swsa_core.files.drawings`). A file that is not read in the way of
+most has this way before its path: `read:bits=10:<path>`; see `swsa_core.files.reading`.
 """
 
+import errno
+import os
 import re
-from functools import cache
-from io import BytesIO
+import stat
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from swsa_core.basics.errors import InputError
+from swsa_core.basics.errors import InputError, is_out_of_memory
+from swsa_core.files.pixels import bits_in_use, decode
+from swsa_core.files.reading import parse
 
-BITS_PER_SAMPLE = 258  # TIFF tag
+MAX_BYTES = 2_000_000_000  # of an image file: as many as 300 million pixels of 16-bit colour take without compression
+# What is wrong with a path itself. Other errors (permission, a broken disk) are those of the machine and stay what they are.
+WRONG_PATH = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 
 
-def read_image(path):
+def read_image(path: str | Path) -> np.ndarray:
     """The image at `path` as (H, W, 3) uint8 RGB, turned as its EXIF data say.
 
     Transparent pixels are laid over white; of samples deeper than 8 bits the highest 8 are kept; of several frames the
-    first is read; colour profiles are not applied. Raises InputError naming the file when it is not a readable image.
+    first is read; colour profiles are not applied; images of more than `pixels.LARGE` pixels are halved. path: that of a
+    file, or its `address`. Raises InputError naming the file when it is not a readable image.
     """
     name = str(path)
     if match := re.fullmatch(r"digits:(\d+)", name):
@@ -30,10 +45,11 @@ def read_image(path):
         from swsa_core.files.drawings import pool_image
 
         return pool_image(int(match[1]), int(match[2]))
-    return _decode(_read_bytes(Path(path)), path)
+    file, reading = parse(name)
+    return _with_name(file, partial(decode, _read_bytes(Path(file)), reading))
 
 
-def prepare(image, size):
+def prepare(image: np.ndarray, size: int) -> np.ndarray:
     """Centre crop of (H, W, 3) uint8 to the short side, resized to (size, size, 3) uint8 as InjectFusion does.
 
     That is torchvision's CenterCrop and Resize on a PIL image: bilinear, with antialias.
@@ -45,58 +61,58 @@ def prepare(image, size):
     return np.array(square.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def prepared(path, preparation):
+def prepared(path: str | Path, preparation: dict | str) -> np.ndarray:
     """The image at `path` as (H, W, 3) uint8 under the config's `preparation`: {"size", "crop"}, or "original"."""
     image = read_image(path)
     return image if preparation == "original" else prepare(image, preparation["size"])
 
 
+def significant_bits(path: str | Path) -> int:
+    """Bits of the largest value in an image whose samples stand in 16 bits; 0 for other images, which cost little.
+
+    path and errors: as of `read_image`. What is kept in 16 bits and uses fewer would be read as nearly black.
+    """
+    if re.match(r"digits:|procedural:", str(path)):
+        return 0
+    file, reading = parse(path)
+    return _with_name(file, partial(bits_in_use, _read_bytes(Path(file)), reading.max_pixels))
+
+
 def _read_bytes(path):
-    """Content of a file. Errors of the machine (a broken disk) stay what they are: they must not pass as bad images."""
+    """Content of a regular file. Errors of the machine stay what they are: they must not pass as bad images."""
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            kind = KINDS.get(stat.S_IFMT(found.st_mode), "no file")
+            raise InputError(f"image {str(path)!r} is {kind}; expected a regular file: remove it")
+        if found.st_size > MAX_BYTES:
+            raise InputError(
+                f"image {str(path)!r} has {found.st_size:,} bytes; expected at most {MAX_BYTES:,}: remove it, or save it "
+                "smaller or compressed"
+            )
         content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
-        raise InputError(f"image {str(path)!r} cannot be opened: {error.strerror}") from error
+    except OSError as error:
+        if error.errno not in WRONG_PATH:
+            raise
+        reason = "it is a link that leads to itself" if error.errno == errno.ELOOP else os.strerror(error.errno)
+        raise InputError(f"image {str(path)!r} cannot be opened: {reason}; replace it or remove it") from error
     if not content:
         raise InputError(f"image {str(path)!r} is empty (0 bytes): replace it or remove it")
     return content
 
 
-def _decode(content, path):
+def _with_name(file, function):
+    """What `function` returns, its errors told with the name of the file; those of the machine stay what they are."""
     try:
-        with Image.open(BytesIO(content)) as image:
-            bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))[0]
-            image.load()
-            return np.array(_rgb(_upright(image), bits))
-    except MemoryError:
-        raise
+        return function()
     except Exception as error:  # Pillow raises errors of many kinds for damaged files
+        if is_out_of_memory(error):
+            raise MemoryError(f"image {file!r} needs more memory than there is ({error})") from error
+        if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have no number
+            raise
         # The message of an unidentified image names the buffer, which tells the user nothing.
         reason = "not an image of a known format" if "cannot identify" in str(error) else error
-        raise InputError(f"image {str(path)!r} cannot be read ({reason}): replace it or remove it") from error
-
-
-def _upright(image):
-    """A loaded PIL image turned as its EXIF data say; as it is where these are damaged and so say nothing."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # again errors of many kinds
-        return image
-
-
-def _rgb(image, bits):
-    """PIL image of any mode -> PIL image of mode RGB. bits: of a sample, where the mode has room for 16."""
-    if image.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255; the high byte is what it keeps of deep RGB.
-        return Image.fromarray((np.array(image) >> (bits - 8)).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            f"its pixels have 32 bits (mode {image.mode}), so their range is unknown; expected 8 or 16 bits"
-        )
-    return image.convert("RGB")
+        raise InputError(f"image {file!r} cannot be read ({reason}): replace it or remove it") from error
 
 
 @cache

@@ -17,6 +17,7 @@ from swsa_core.embedding.image_stream import RowReader
 from swsa_core.evaluation.protocols import compare
 from swsa_core.files import layout, store
 from swsa_core.files.images import prepared, read_image
+from swsa_core.files.reading import file_of
 from swsa_core.report import contact_sheets
 from swsa_core.report.tables import shown, stack
 
@@ -106,7 +107,7 @@ def read_skipped(supports, score_files, paths):
         for image in json.loads(score_knn.read(file).attributes["skipped"]):
             key = dataset, image["image_id"]
             skipped.setdefault(
-                key, {"dataset": dataset, "task": "", "stage": "embed_images", "path": paths[key]} | image
+                key, {"dataset": dataset, "task": "", "stage": "embed_images", "path": file_of(paths[key])} | image
             )
     return list(skipped.values())
 

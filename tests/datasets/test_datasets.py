@@ -144,8 +144,10 @@ def test_hidden_and_other_files_are_no_images(tmp_path):
     before = datasets.index(layouts.spec("classes", root))["image_id"].tolist()
     for name in [".hidden.png", "._0.png", "Thumbs.db", "notes.txt", "png"]:
         layouts.touch(root / "train/red" / name)
-    layouts.touch(root / "train/red/folder.png/inside.png")
-    layouts.touch(root / "train/.git/0.png")
+    layouts.touch(root / "train/red/folder.png/notes.txt")
+    for system in (".git", "__MACOSX", "@eaDir", "lost+found"):
+        layouts.touch(root / "train" / system / "0.png")
+        layouts.touch(root / "train/red" / system / "0.png")
     assert datasets.index(layouts.spec("classes", root))["image_id"].tolist() == before
     for suffix in ["JPG", "jpeg", "Png", "BMP", "tif", "TIFF", "webp"]:
         layouts.touch(root / f"train/red/new.{suffix}")

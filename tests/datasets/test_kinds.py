@@ -52,6 +52,7 @@ CHECKS = {
     "inputs": takes("spec", "task"),
     "rows": takes("spec", "names"),
     "class_name": takes("name"),
+    "unused": or_none(takes("spec", "image_ids")),
     "reading": lambda value: isinstance(value, float) and 0 <= value < 1,
     "in_paper": lambda value: isinstance(value, bool),
     "publication": or_none(lambda value: isinstance(value, Publication)),

@@ -57,6 +57,9 @@ def edited(config, path, value):
 
 
 EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed_pool": 2}
+# What is made of the images of a data set: everything but the pool.
+IMAGES = {"index_images": 1, "split_support": 2, "cutpaste": 2}
+IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,10 @@ EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed
         ("sources.cutpaste.form", "scar", {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
         ("sources.cutpaste.jitter", 0.1, {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
         ("datasets.shapes.on_bad_image", "skip", BELOW_SCORES),  # evaluate tells of images that are left out
+        ("datasets.shapes.max_pixels", 300_000_000, {}),  # the default, as before there was the key
+        ("datasets.shapes.exclude", [], {}),
+        ("datasets.shapes.exclude", ["old"], IMAGES),
+        ("datasets.shapes.bit_depth", 10, IMAGES),
         (
             "seed",
             1,

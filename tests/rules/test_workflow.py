@@ -23,6 +23,7 @@ from workflow import ROOT, environment, snakemake
 
 from swsa_core.basics.names import unique_slugs
 from swsa_core.files import store
+from swsa_core.files.images import read_image
 
 NASTY = ["plain", 'quote " and {brace}', "ünïcode [x] 'y' & <b>", "a b", "a-b"]
 
@@ -170,6 +171,37 @@ def test_bad_image_is_named_with_task_and_stage_or_skipped(tmp_path):
     support = store.read_json(tmp_path / "results" / "mine" / "support" / "red.json")
     assert [entry["image_id"] for entry in support["skipped"]] == ["train/red/0 [0].png"]
     assert len(support["seed_ids"] + support["held_out_ids"]) == 6
+
+
+def test_a_camera_of_ten_bits_asks_for_its_depth_and_is_read_with_it(tmp_path):
+    """A named pipe, a link to itself and a link to /dev/zero are bad images beside; no job hangs or shows its frames."""
+    for split in ("train", "test"):
+        for name in ("red", "blue"):
+            for number in range(8):
+                path = tmp_path / "images" / split / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.random.default_rng(number).integers(0, 1024, (32, 32), dtype=np.uint16)
+                Image.fromarray(pixels).save(path)
+    os.mkfifo(tmp_path / "images/train/red/pipe.png")
+    (tmp_path / "images/train/red/loop.png").symlink_to("loop.png")
+    (tmp_path / "images/train/red/zero.png").symlink_to("/dev/zero")
+    (tmp_path / "images/train/red/a.heic").touch()
+    given = config(datasets={"mine": {"kind": "classes", "root": "images", "on_bad_image": "skip"}})
+    targets = ["results/mine/support/red.json", "results/mine/images.csv"]
+    output = snakemake(tmp_path, given, *targets, check=False, timeout=120)
+    assert "so they would be read as nearly black: set datasets.mine.bit_depth to" in output and "probably 10" in output
+    assert "Traceback" not in output
+    given["datasets"]["mine"]["bit_depth"] = 10
+    output = snakemake(tmp_path, given, *targets, timeout=120)
+    assert "mine: samples of 16 bits are read as 10 bits, divided by 4" in output
+    assert "mine: files beside the images are not used: 1 .heic" in output
+    support = store.read_json(tmp_path / targets[0])
+    assert {image["image_id"][10:]: image["path"][17:] for image in support["skipped"]} == {
+        name: name for name in ("loop.png", "pipe.png", "zero.png")
+    }
+    assert set(support["paths"].values()) == {f"read:bits=10:images/train/red/{number}.png" for number in range(8)}
+    pixels = read_image("read:bits=10:" + str(tmp_path / "images/train/red/0.png"))
+    assert np.array_equal(pixels[..., 0], np.random.default_rng(0).integers(0, 1024, (32, 32), dtype=np.uint16) >> 2)
 
 
 @pytest.mark.parametrize(
