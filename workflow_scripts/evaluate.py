@@ -29,12 +29,8 @@ with job(snakemake) as mine:
             scores,
             index,
             spec,
-            options["protocols"],
-            options["settings"],
-            options["hardest"],
-            options["closest"],
-            options["hardest_by"],
-            combinations(),
+            **{name: options[name] for name in ("protocols", "settings", "hardest", "closest", "hardest_by")},
+            combinations=combinations(),
         )
         candidates = {name: one for name, one in scores.items() if name != ENSEMBLE}
         sureness[selection] = confidence.confidence(
