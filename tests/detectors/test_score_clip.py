@@ -11,8 +11,8 @@ from workflow import dry_run, snakemake
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.detectors import score_clip
-from swsa_core.detectors.scores import Features
 from swsa_core.detectors.clip import anomaly_logit, ensemble
+from swsa_core.detectors.scores import Features
 from swsa_core.evaluation.evaluate import evaluate
 from swsa_core.evaluation.protocols import compare
 from swsa_core.metrics import auroc
