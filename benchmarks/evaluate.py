@@ -107,13 +107,13 @@ def main():
     scores, index = selections(arguments.tasks, arguments.test)
     print(f"{arguments.tasks} tasks, {arguments.test:,} test images, {len(SOURCES)} sources; made: {peak():.2f} GB")
     start, cpu_start = time.perf_counter(), time.process_time()
-    with threadpool_limits(arguments.threads):
+    with threadpool_limits(1):
         for selection, of in scores.items():
             candidates = {name: one for name, one in of.items() if name != ENSEMBLE}
             options = {"protocols": PROTOCOLS, "settings": SETTINGS, "hardest": HARDEST}
             timed(f"{selection}: evaluate", evaluate, of, index, CUB, **options)
             given = candidates, "cub", 0, PROTOCOLS, arguments.bootstrap
-            timed(f"{selection}: confidence", confidence, *given)
+            timed(f"{selection}: confidence", confidence, *given, threads=arguments.threads)
             timed(f"{selection}: qualities", qualities, candidates, index, CUB)
     print(f"together {time.perf_counter() - start:.1f} s, {time.process_time() - cpu_start:.1f} CPU s")
 
