@@ -68,7 +68,9 @@ def study(config, generator):
         for selection, candidates, combined in (("model", models, []), ("prompt", prompts, [ENSEMBLE])):
             made = tables_of(tasks, candidates, combined, config, generator)
             described = pd.DataFrame({"candidate": candidates, "model": candidates, "n_parameters": 10**8})
-            described = described.assign(feature_size=2048, weights_sha256="ab12" * 16, transform="resize 256, crop 224")
+            described = described.assign(
+                feature_size=2048, weights_sha256="ab12" * 16, transform="resize 256, crop 224"
+            )
             for name, table in zip(found, (*made, described), strict=True):
                 found[name].append(table.assign(dataset=dataset, selection=selection))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
@@ -135,8 +137,9 @@ def photograph(seed, side):
     """An image (side, side, 3) uint8 whose spectrum falls with the frequency as that of photographs does."""
     generator = np.random.default_rng(seed)
     frequencies = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
-    spectrum = np.fft.rfft2(generator.normal(size=(3, side, side))) / np.maximum(frequencies, 1 / side)
-    image = np.fft.irfft2(spectrum, (side, side)).transpose(1, 2, 0)
+    spectrum = np.fft.rfft2(generator.normal(size=(4, side, side))) / np.maximum(frequencies, 1 / side) ** 1.5
+    light, *colours = np.fft.irfft2(spectrum, (side, side))
+    image = light[..., None] + 0.3 * np.stack(colours, axis=-1)
     return np.clip(128 + 45 * image / image.std(), 0, 255).astype(np.uint8)
 
 

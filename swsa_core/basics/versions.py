@@ -26,9 +26,9 @@ STAGE_VERSIONS = {
     "total_variation": 1,
     "paper_tables": 1,
     "tsne": 1,
-    "figures": 2,
+    "figures": 3,
     "paper_figures": 1,
-    "report": 2,
+    "report": 3,
     "mini_models": 1,
     "plan": 1,
 }
