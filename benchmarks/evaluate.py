@@ -21,12 +21,14 @@ from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.confidence import confidence
 from swsa_core.evaluation.consensus import qualities
 from swsa_core.evaluation.evaluate import evaluate
+from swsa_core.strategies import STRATEGIES, combinations
 
 PROTOCOLS = ["paper", "leave_one_out", "paired"]
 SETTINGS = ["one_vs_rest", "one_vs_closest", "one_vs_one"]
 HARDEST = ["all", 50, 20, 10]
 SOURCES = {"diffusion": 2, "cutpaste": 1, "tiny_imagenet": 0}  # number of parents
 CUB = {"kind": "cub", "min_group_size": 1}
+JUDGES = {name: one.quality for name, one in STRATEGIES.items() if one.quality}
 BANK, SEEDS, ANOMALIES, K = 30, 20, 100, 3
 
 
@@ -111,10 +113,11 @@ def main():
         for selection, of in scores.items():
             candidates = {name: one for name, one in of.items() if name != ENSEMBLE}
             options = {"protocols": PROTOCOLS, "settings": SETTINGS, "hardest": HARDEST}
+            options["combinations"] = combinations()
             timed(f"{selection}: evaluate", evaluate, of, index, CUB, **options)
             given = candidates, "cub", 0, PROTOCOLS, arguments.bootstrap
             timed(f"{selection}: confidence", confidence, *given, threads=arguments.threads)
-            timed(f"{selection}: qualities", qualities, candidates, index, CUB)
+            timed(f"{selection}: qualities", qualities, candidates, index, CUB, JUDGES)
     print(f"together {time.perf_counter() - start:.1f} s, {time.process_time() - cpu_start:.1f} CPU s")
 
 

@@ -15,32 +15,32 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from evaluate import HARDEST, peak, selections, timed  # beside this script
+from evaluate import HARDEST, JUDGES, peak, selections, timed  # beside this script
 
 from swsa_core.candidates.prompts import ENSEMBLE, prompt_names
 from swsa_core.config.config import validate
 from swsa_core.detectors import score_knn
-from swsa_core.evaluation.consensus import QUALITIES, RANK_ENSEMBLE
 from swsa_core.report import contact_sheets, figures, page, style, tables
-from swsa_core.strategies import select
+from swsa_core.strategies import combinations, of_selection, select
 
 PAPER = Path(__file__).parents[1] / "config" / "paper.yaml"
 N_TASKS = {"cub": 200, "flowers": 102, "mvtec_ad": 15, "visa": 12}
-MORE = ["swsa_combined", "fixed_best_cutpaste", RANK_ENSEMBLE, *QUALITIES]
+MORE = ["swsa_combined", "fixed_best_cutpaste", *combinations(), *JUDGES]
 
 
 def tables_of(tasks, candidates, combined, config, generator):
     """(auroc, confidence, quality) of one data set and selection, as the stage `evaluate` writes them."""
     evaluation, sources = config["evaluation"], list(config["sources"])
-    skill = generator.uniform(0.6, 0.9, len(candidates) + len(combined) + 1)
-    names = [*candidates, *combined, RANK_ENSEMBLE]
+    of_ranks = list(combinations())
+    names = [*candidates, *combined, *of_ranks]
+    skill = generator.uniform(0.6, 0.9, len(names))
     real = _rows(task=tasks, candidate=names, validation=["real"], protocol=[""], setting=evaluation["settings"])
     real["n_anomalies"] = "all"
     made = _rows(
         task=tasks,
         validation=sources,
         protocol=evaluation["protocols"],
-        candidate=names[:-1],
+        candidate=[*candidates, *combined],
         n_anomalies=list(map(str, HARDEST)),
     )
     auroc = pd.concat([real, made.assign(setting="")], ignore_index=True)
@@ -50,7 +50,7 @@ def tables_of(tasks, candidates, combined, config, generator):
     confidence = _rows(task=tasks, validation=sources, protocol=evaluation["protocols"], candidate=candidates)
     confidence["p_best"] = generator.random(len(confidence))
     confidence["low"], confidence["high"] = generator.uniform([[0.5], [0.8]], [[0.7], [1]], (2, len(confidence)))
-    quality = _rows(task=tasks, strategy=list(QUALITIES), candidate=candidates)
+    quality = _rows(task=tasks, strategy=list(JUDGES), candidate=candidates)
     return auroc, confidence, quality.assign(quality=generator.random(len(quality)))
 
 
@@ -85,7 +85,7 @@ def picks_of(made, config):
             table[(table["dataset"] == dataset) & (table["selection"] == selection)]
             for table in (made["auroc"], made["confidence"], made["quality"])
         )
-        wanted = [*select.strategies_of(selection, strategies), "best"]
+        wanted = of_selection(selection, strategies)
         protocols = config["evaluation"]["protocols"]
         table = select.select(auroc, confidence, candidates, wanted, protocols, quality)
         found.append(table.assign(dataset=dataset, selection=selection))

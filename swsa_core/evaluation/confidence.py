@@ -1,8 +1,8 @@
 """How sure a synthetic AUROC and the pick are: a bootstrap over the support images.
 
 A hundred anomalies made from a 10 × 10 cross of 20 images are not a hundred independent ones, so it is the support
-images that are resampled: the pigeonhole bootstrap (Owen 2007). The interval is about the synthetic AUROC, not the real
-one.
+images that are resampled: the pigeonhole bootstrap (Owen 2007). P(best) is counted over the resamples; the interval takes
+their variance (`swsa_core.evaluation.intervals`). It is about the synthetic AUROC, not the real one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from swsa_core.basics.seeding import rng
 from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.evaluate import check_alike
+from swsa_core.evaluation.intervals import auroc_interval, most_draws
 from swsa_core.evaluation.protocols import Comparison, compare, once_each
 
 COLUMNS = ["task", "candidate", "validation", "protocol", "p_best", "low", "high"]
@@ -33,7 +34,8 @@ def confidence(
     """Table with `COLUMNS`: P(the candidate is the best) and the interval of each synthetic AUROC on all anomalies.
 
     scores: {candidate: Scores} in the order of the config. p_best is the share of resamples in which the candidate
-    has the highest AUROC; those that tie share a resample equally. low, high: percentiles of the resampled AUROC.
+    has the highest AUROC; those that tie share a resample equally. low, high: of `auroc_interval`; NaN, as p_best, where
+    no resample has both anomalies and normals.
     The resamples are the same for all candidates and protocols of a task and source, and in any number of threads.
     """
     check_alike(scores)
@@ -50,7 +52,7 @@ def confidence(
             for protocol in protocols:
                 comparisons = [compare(of, task, source, protocol) for of in scores.values()]
                 aurocs = resampled_aurocs(comparisons, support, weights)
-                for candidate, found in zip(scores, _summary(aurocs, level), strict=True):
+                for candidate, found in zip(scores, _summary(comparisons, aurocs, level), strict=True):
                     rows.append([task, candidate, source, protocol, *found])
         return rows
 
@@ -94,12 +96,15 @@ def resampled_aurocs(comparisons: Sequence[Comparison], support: np.ndarray, wei
     return np.divide(won, total, out=np.full(won.shape, np.nan), where=total > 0)
 
 
-def _summary(aurocs, level):
+def _summary(comparisons, aurocs, level):
     """(p_best, low, high) of each candidate, from (candidates, resamples); resamples without a value are left out."""
     aurocs = aurocs[:, np.isfinite(aurocs).all(axis=0)]
     if aurocs.shape[1] == 0:
         return [(np.nan, np.nan, np.nan)] * len(aurocs)
     best = aurocs == aurocs.max(axis=0)
     p_best = (best / best.sum(axis=0)).mean(axis=1)
-    low, high = np.quantile(aurocs, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    # contiguous, so that a candidate's variance is summed in the same order whatever others there are
+    variances = np.ascontiguousarray(aurocs).var(axis=1)
+    found = [one.wins.mean() for one in comparisons]
+    low, high = auroc_interval(found, variances, most_draws(comparisons[0]), level)
     return [tuple(map(float, found)) for found in zip(p_best, low, high, strict=True)]
