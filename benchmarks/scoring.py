@@ -44,11 +44,7 @@ def ours(queries, bank, index, threads):
     scores = score_all(queries, bank, np.full(N_CLASSES, BANK), K, threads)  # (n, 200)
     test = {"image_id": index["image_id"].to_numpy(dtype=object), "scores": scores}
     one = Scores([_name(task) for task in range(N_CLASSES)], test, support={}, anomalies={})
-    aurocs = [
-        won[:, 0] / (2 * n_normal * sizes)
-        for _, won, sizes, n_normal in real_wins({"one": one}, index, {"kind": "cub"})
-    ]
-    aurocs = np.stack(aurocs)  # (200, 1 + 199)
+    aurocs = np.stack([wins.aurocs[:, 0] for wins in real_wins({"one": one}, index, {"kind": "cub"})])  # (200, 1 + 199)
     return aurocs[:, 0], aurocs[:, 1:]
 
 

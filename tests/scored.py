@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from swsa_core.detectors.score_knn import score_dataset
+from swsa_core.detectors.scores import Anomalies, Features
 
 SPEC = {"kind": "classes", "groups": "exact", "min_group_size": 1}
 
@@ -16,9 +17,9 @@ class Study:
 
     index: pd.DataFrame
     supports: list
-    images: tuple
-    prepared: tuple
-    anomalies: dict
+    images: Features
+    prepared: Features
+    anomalies: dict[str, Anomalies]
 
     def features(self, embedding, ids):
         """Rows of `images` or `prepared` by image id, without the code under test."""
@@ -68,5 +69,7 @@ def study(seed=0, sizes=(8, 10), n_seeds=6, n_test=9, d=4, whole_numbers=False):
         parents = np.empty((len(rows), len(rows[0][1])), dtype=object)
         for row, (_, of) in enumerate(rows):
             parents[row] = of
-        anomalies[source] = draw(len(rows)), np.array([task for task, _ in rows], dtype=object), parents
-    return Study(index, supports, (draw(len(image_ids)), image_ids), (draw(len(support_ids)), support_ids), anomalies)
+        tasks_of = np.array([task for task, _ in rows], dtype=object)
+        anomalies[source] = Anomalies(draw(len(rows)), tasks_of, parents)
+    images, prepared = (Features(draw(len(ids)), ids) for ids in (image_ids, support_ids))
+    return Study(index, supports, images, prepared, anomalies)

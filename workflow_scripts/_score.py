@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from swsa_core.detectors.scores import Anomalies, Features
 from swsa_core.files import layout, store
 
 SAME = ("model", "weights_sha256", "transform", "precision")  # in all embeddings that are compared
@@ -16,11 +17,8 @@ def read_embeddings(given):
     anomalies = {}
     for path in given.anomaly_features:
         features, backbones[path] = store.read(path)
-        anomalies[layout.fields_of("anomaly_features", path)["source"]] = (
-            features["features"],
-            features["task"],
-            features["parents"],
-        )
+        source = layout.fields_of("anomaly_features", path)["source"]
+        anomalies[source] = Anomalies(features["features"], features["task"], features["parents"])
     for path, rows in zip(given.pool_features, given.pool_rows, strict=True):
         rows = store.read_table(rows, ["task", "row"], text=["task"])
         features, backbones[path] = store.read(path)
@@ -29,9 +27,9 @@ def read_embeddings(given):
     embedded = set(images["image_id"])  # without the images that cannot be read
     embeddings = {
         "supports": [store.read_json(path) for path in given.supports],
-        "images": (images["features"], images["image_id"]),
+        "images": Features(images["features"], images["image_id"]),
         "test_ids": [image_id for image_id in index.image_id[index.split == "test"] if image_id in embedded],
-        "prepared": (prepared["features"], prepared["image_id"]),
+        "prepared": Features(prepared["features"], prepared["image_id"]),
         "anomalies": anomalies,
     }
     return embeddings, backbone | {"feature_size": images["features"].shape[1]}
@@ -44,5 +42,7 @@ def describe(backbone):
 
 
 def _sampled(rows, pool):
-    """Features, tasks and (no) parents of the pool rows that the tasks sampled."""
-    return pool["features"][rows.row.to_numpy()], rows.task.to_numpy(), np.empty((len(rows), 0), dtype=object)
+    """The pool rows that the tasks sampled, as anomalies without parents."""
+    return Anomalies(
+        pool["features"][rows.row.to_numpy()], rows.task.to_numpy(), np.empty((len(rows), 0), dtype=object)
+    )

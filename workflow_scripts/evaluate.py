@@ -1,4 +1,5 @@
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.detectors import score_clip, score_knn
@@ -10,7 +11,8 @@ from workflow_scripts.job import dataset_spec, job
 
 CANDIDATE_COLUMNS = ["candidate", "model", "n_parameters", "feature_size", "weights_sha256", "transform"]
 
-with job(snakemake) as mine:
+# Arrays are small here, and no digit depends on how a BLAS splits a sum.
+with job(snakemake) as mine, threadpool_limits(1):
     dataset, settings = snakemake.wildcards.dataset, mine.settings
     options, spec = settings["evaluation"], dataset_spec(settings)
     index = store.read_table(snakemake.input.images, ["image_id"], text=["image_id", "path", "class", "split", "group"])
@@ -29,16 +31,17 @@ with job(snakemake) as mine:
             scores,
             index,
             spec,
-            options["protocols"],
-            options["settings"],
-            options["hardest"],
-            options["closest"],
-            options["hardest_by"],
-            combinations(),
+            **{name: options[name] for name in ("protocols", "settings", "hardest", "closest", "hardest_by")},
+            combinations=combinations(),
         )
         candidates = {name: one for name, one in scores.items() if name != ENSEMBLE}
         sureness[selection] = confidence.confidence(
-            candidates, dataset, settings["seed"], options["protocols"], options["bootstrap"]
+            candidates,
+            dataset,
+            settings["seed"],
+            options["protocols"],
+            options["bootstrap"],
+            threads=snakemake.threads,
         )
         quality[selection] = consensus.qualities(candidates, index, spec, judges)
         described[selection] = pd.DataFrame(

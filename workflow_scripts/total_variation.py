@@ -1,6 +1,7 @@
 import time
 
 from swsa_core.evaluation import evaluate, total_variation
+from swsa_core.evaluation.closest import closest_in_table
 from swsa_core.files import store
 from workflow_scripts._score import read_embeddings
 from workflow_scripts.job import dataset_spec, job, progress
@@ -12,7 +13,7 @@ with job(snakemake) as mine:
     auroc = store.read_table(snakemake.input.auroc, evaluate.COLUMNS, text=evaluate.TEXT)
     embeddings, _ = read_embeddings(snakemake.input)
     supports, images, anomalies = (embeddings[name] for name in ("supports", "images", "anomalies"))
-    real = total_variation.closest_anomalies(auroc, index, spec, space, set(images[1]))
+    real = closest_in_table(auroc, index, spec, space, set(images.image_ids))
     started = time.perf_counter()
     table = total_variation.total_variation(
         supports,

@@ -1,6 +1,7 @@
 from swsa_core.basics.seeding import rng
 from swsa_core.detectors import score_knn
 from swsa_core.evaluation import tsne
+from swsa_core.evaluation.closest import closest_of_scores
 from swsa_core.files import store
 from workflow_scripts._score import read_embeddings
 from workflow_scripts.job import dataset_spec, job
@@ -12,7 +13,7 @@ with job(snakemake) as mine:
     (support,) = embeddings["supports"]
     task = support["task"]
     scores = score_knn.read(snakemake.input.scores)
-    closest, real_ids = tsne.closest_anomalies(scores, index, dataset_spec(settings), task)
+    closest, real_ids = closest_of_scores(scores, index, dataset_spec(settings), task)
     groups = tsne.groups_of(
         support,
         embeddings["images"],

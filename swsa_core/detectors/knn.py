@@ -1,11 +1,14 @@
 """Deep nearest neighbours (Eq. 3-4; Bergman et al. 2020): L2 distances, squared or not, to a bank of normal features."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 BLOCK = 512  # queries at a time, so that memory does not grow with their number
 
 
-def knn_score(queries, bank, k=3, own=None, distance="squared_l2"):
+def knn_score(
+    queries: ArrayLike, bank: ArrayLike, k: int = 3, own: ArrayLike | None = None, distance: str = "squared_l2"
+) -> np.ndarray:
     """Anomaly score of Eq. 4: the sum of squared L2 distances to the k nearest bank rows.
 
     queries: (n, d) features; bank: (m, d) features, m >= k.
@@ -25,7 +28,9 @@ def knn_score(queries, bank, k=3, own=None, distance="squared_l2"):
     return sum_of_nearest(*nearest(queries, bank, k + own.shape[1], distance), k, own)
 
 
-def nearest(queries, bank, keep, distance="squared_l2"):
+def nearest(
+    queries: np.ndarray, bank: np.ndarray, keep: int, distance: str = "squared_l2"
+) -> tuple[np.ndarray, np.ndarray]:
     """The `keep` nearest bank rows of each query, nearest first; of equal distances the lower row comes first.
 
     queries: (n, d); bank: (m, d). Returns rows (n, keep) int32 and distances (n, keep) float64. Where the bank is smaller
@@ -42,7 +47,7 @@ def nearest(queries, bank, keep, distance="squared_l2"):
     return rows, of_squares(distances, distance)
 
 
-def of_squares(squares, distance):
+def of_squares(squares: np.ndarray, distance: str) -> np.ndarray:
     """Distances of the kind `distance`, squared_l2 or l2, of the squared ones; rounded as those are."""
     if distance == "squared_l2":
         return squares
@@ -51,7 +56,7 @@ def of_squares(squares, distance):
     raise ValueError(f"distance must be squared_l2 or l2, received {distance!r}")
 
 
-def sum_of_nearest(rows, distances, k, left_out):
+def sum_of_nearest(rows: np.ndarray, distances: np.ndarray, k: int, left_out: np.ndarray) -> np.ndarray:
     """Sum of the k smallest distances of each query over the bank rows that are not left out (Eq. 4).
 
     rows, distances: (n, keep) as given by `nearest`, with keep >= k + l. left_out: (n, l) bank rows, -1 for none.
@@ -68,7 +73,7 @@ def sum_of_nearest(rows, distances, k, left_out):
     return np.where(counted, distances, 0).sum(axis=1)
 
 
-def squared_distances(queries, bank):
+def squared_distances(queries: ArrayLike, bank: ArrayLike) -> np.ndarray:
     """Squared L2 distances (n, m) float64, rounded to 36 significant bits; equal rows are exactly 0 apart.
 
     ||q||² - 2qb + ||b||² is one matrix product, but loses the digits that q and b have in common. So both are centred
@@ -93,12 +98,12 @@ def _rounded(values):
     return carried - (carried - values)
 
 
-def squared_norms(features):
+def squared_norms(features: np.ndarray) -> np.ndarray:
     """Squared L2 norm of each row, (n,)."""
     return np.einsum("nd,nd->n", features, features)
 
 
-def l2_normalized(features):
+def l2_normalized(features: ArrayLike) -> np.ndarray:
     """Rows scaled to unit L2 norm, float64; a row of zeros stays as it is."""
     features = np.asarray(features, dtype=np.float64)
     norms = np.sqrt(squared_norms(features))[:, None]

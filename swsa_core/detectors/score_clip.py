@@ -22,15 +22,27 @@ Layout of results/{dataset}/scores/{CLIP model}.h5, T tasks in the order of `tas
 Attributes: model, n_parameters (of the image tower), feature_size, weights_sha256, transform, skipped, logit_scale.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+
 import numpy as np
 
 from swsa_core.candidates.prompts import ENSEMBLE, prompt_names
 from swsa_core.detectors.clip import anomaly_logit, ensemble
-from swsa_core.detectors.scores import Scores, anomaly_rows, banks_of, features_of, support_rows
+from swsa_core.detectors.scores import Anomalies, Features, Scores, anomaly_rows, banks_of, features_of, support_rows
 from swsa_core.files import store
 
 
-def score_dataset(supports, images, test_ids, prepared, anomalies, templates, text_features, logit_scale):
+def score_dataset(
+    supports: Sequence[Mapping],
+    images: Features,
+    test_ids: Sequence[str],
+    prepared: Features,
+    anomalies: Mapping[str, Anomalies],
+    templates: Sequence[tuple[str, str]],
+    text_features: np.ndarray,
+    logit_scale: float,
+) -> dict[str, Scores]:
     """{prompt name: `Scores`} for all tasks of a data set, in the order of `templates`, ENSEMBLE last.
 
     supports, images, test_ids, prepared, anomalies: as of `swsa_core.detectors.score_knn.score_dataset`, features of
@@ -43,9 +55,9 @@ def score_dataset(supports, images, test_ids, prepared, anomalies, templates, te
     support_features = features_of(prepared, support["image_id"], "support.h5")
     support_scores = _score_own(support_features, support["task"], texts, logit_scale)  # (s, P + 1)
     parts, scores = {}, {}
-    for source, (features, of, parents) in anomalies.items():
-        rows, parts[source] = anomaly_rows(source, of, parents, banks)
-        scores[source] = _score_own(features[rows], parts[source]["task"], texts, logit_scale)  # (n, P + 1)
+    for source, made in anomalies.items():
+        rows, parts[source] = anomaly_rows(source, made.tasks, made.parents, banks)
+        scores[source] = _score_own(made.features[rows], parts[source]["task"], texts, logit_scale)  # (n, P + 1)
     test_ids = np.array(test_ids, dtype=object)
     return {
         name: Scores(
@@ -77,7 +89,7 @@ def _score_own(features, task, texts, logit_scale):
     return scores
 
 
-def write(path, scores, attributes):
+def write(path: str | PathLike, scores: Mapping[str, Scores], attributes: Mapping) -> None:
     """Write {prompt name: `Scores`} to an HDF5 file; attributes: those in the layout above."""
     every = list(scores.values())
     first = every[0]
@@ -92,7 +104,7 @@ def write(path, scores, attributes):
     store.write(path, arrays, attributes)
 
 
-def read(path, sources=()):
+def read(path: str | PathLike, sources: Iterable[str] = ()) -> dict[str, Scores]:
     """{prompt name: `Scores`} from an HDF5 file, the ensemble last; anomalies in the order of `sources`, else by name."""
     arrays, attributes = store.read(path)
     prompts = [arrays.pop(f"prompts/{key}") for key in ("name", "normal", "anomalous")]

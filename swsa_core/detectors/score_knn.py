@@ -21,29 +21,48 @@ Layout of results/{dataset}/scores/{candidate}.h5, T tasks in the order of `task
 `anomalies/{source}/scores` (n,) float64 in place of `neighbours` and `distances`.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.errors import InputError
 from swsa_core.detectors.knn import l2_normalized, nearest, of_squares, squared_distances
-from swsa_core.detectors.scores import MOST_PARENTS, Scores, anomaly_rows, banks_of, features_of, support_rows
+from swsa_core.detectors.scores import (
+    MOST_PARENTS,
+    Anomalies,
+    Features,
+    Scores,
+    anomaly_rows,
+    banks_of,
+    features_of,
+    support_rows,
+)
 from swsa_core.files import store
 
 BLOCK = 10**7  # float32 products of test images and bank rows at a time: 40 MB
 
 
 def score_dataset(
-    supports, images, test_ids, prepared, anomalies, k=3, distance="squared_l2", l2_normalize=False, threads=1
-):
+    supports: Sequence[Mapping],
+    images: Features,
+    test_ids: Sequence[str],
+    prepared: Features,
+    anomalies: Mapping[str, Anomalies],
+    k: int = 3,
+    distance: str = "squared_l2",
+    l2_normalize: bool = False,
+    threads: int = 1,
+) -> Scores:
     """`Scores` of one candidate for all tasks of a data set.
 
     supports: per task {"task", "seed_ids", "held_out_ids"}; the bank is seeds + held-out (Eq. 3).
-    images: (features (n, d), image ids (n,)) of the original files, with every support image and every test image.
+    images: of the original files, with every support image and every test image.
     test_ids: the test images that are scored against every task.
-    prepared: (features, image ids) of the support images as prepared for the generators.
-    anomalies: {source: (features (n, d), task (n,), parents (n, P) image ids)}; P = 0 for anomalies without parents.
+    prepared: of the support images as prepared for the generators.
+    anomalies: {source: its synthetic anomalies}.
     k, distance: as for `swsa_core.detectors.knn_score`.
     """
     prepare = l2_normalized if l2_normalize else np.asarray
@@ -67,13 +86,20 @@ def score_dataset(
         },
         support=support,
         anomalies={
-            source: _score_source(source, prepare(features), of, parents, banks, bank_ids, k, distance)
-            for source, (features, of, parents) in anomalies.items()
+            source: _score_source(source, made._replace(features=prepare(made.features)), banks, bank_ids, k, distance)
+            for source, made in anomalies.items()
         },
     )
 
 
-def score_all(queries, bank, sizes, k, threads=1, distance="squared_l2"):
+def score_all(
+    queries: np.ndarray,
+    bank: np.ndarray,
+    sizes: Sequence[int],
+    k: int,
+    threads: int = 1,
+    distance: str = "squared_l2",
+) -> np.ndarray:
     """Eq. 4 of every query against every task's bank, (n, T) float64; within a task the order is that of float64.
 
     queries: (n, d); bank: (sum of sizes, d), the banks one after the other; sizes: (T,), each at least k.
@@ -121,7 +147,7 @@ def score_all(queries, bank, sizes, k, threads=1, distance="squared_l2"):
     return scores
 
 
-def overlapping(values, errors):
+def overlapping(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """Which intervals values ± errors touch another one, (n,) bool: the order of the others is certain."""
     order = np.argsort(values)
     low, high = (values - errors)[order], (values + errors)[order]
@@ -155,11 +181,12 @@ def _exact(queries, bank, k, distance):
     return of_squares(smallest, distance).sum(axis=1)
 
 
-def _score_source(source, features, of, parents, banks, bank_ids, k, distance):
-    """The arrays of one source, task after task; `of`: (n,) task names, `parents`: (n, P) image ids."""
-    rows, part = anomaly_rows(source, of, parents, bank_ids)
+def _score_source(source, made, banks, bank_ids, k, distance):
+    """The arrays of one source, task after task; made: its `Anomalies`."""
+    rows, part = anomaly_rows(source, made.tasks, made.parents, bank_ids)
     found = [
-        nearest(features[rows[part["task"] == t]], bank, k + MOST_PARENTS, distance) for t, bank in enumerate(banks)
+        nearest(made.features[rows[part["task"] == t]], bank, k + MOST_PARENTS, distance)
+        for t, bank in enumerate(banks)
     ]
     return part | _joined(found, k)
 
@@ -171,7 +198,7 @@ def _joined(parts, k):
     return {"neighbours": neighbours, "distances": distances}
 
 
-def write(path, scores, attributes):
+def write(path: str | PathLike, scores: Scores, attributes: Mapping) -> None:
     """Write `Scores` to an HDF5 file; attributes: candidate, model, n_parameters, feature_size, k, …"""
     parts = {"test": scores.test, "support": scores.support}
     parts |= {f"anomalies/{source}": part for source, part in scores.anomalies.items()}
@@ -179,7 +206,7 @@ def write(path, scores, attributes):
     store.write(path, {"tasks": np.array(scores.tasks, dtype=object), **arrays}, {**scores.attributes, **attributes})
 
 
-def read(path, sources=()):
+def read(path: str | PathLike, sources: Iterable[str] = ()) -> Scores:
     """`Scores` from an HDF5 file, whose anomalies are in the order of `sources`; by name where that is empty."""
     arrays, attributes = store.read(path)
     parts = {"test": {}, "support": {}}

@@ -3,7 +3,9 @@
 Their arrays are named as in the layouts of `swsa_core.detectors.score_knn` and `swsa_core.detectors.score_clip`.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,28 +15,43 @@ from swsa_core.basics.errors import InputError
 MOST_PARENTS = 2  # so many rows can be left out of the bank for one score
 
 
+class Features(NamedTuple):
+    """Embedded images."""
+
+    features: np.ndarray  # (n, d)
+    image_ids: np.ndarray  # (n,)
+
+
+class Anomalies(NamedTuple):
+    """Embedded synthetic anomalies of one source, of all tasks."""
+
+    features: np.ndarray  # (n, d)
+    tasks: np.ndarray  # (n,) names
+    parents: np.ndarray  # (n, P) ids of the images that each was made from; P = 0 for anomalies without parents
+
+
 @dataclass(frozen=True)
 class Scores:
     """The scores file of one candidate; the arrays are named as in the layout above."""
 
-    tasks: list
-    test: dict
-    support: dict
-    anomalies: dict
+    tasks: list[str]
+    test: dict[str, np.ndarray]
+    support: dict[str, np.ndarray]
+    anomalies: dict[str, dict[str, np.ndarray]]
     attributes: dict = field(default_factory=dict)
 
-    def of_task(self, part, task):
+    def of_task(self, part: Mapping[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
         """The rows of one task: `part` is `support` or a source of `anomalies`. {name: array}."""
         mine = part["task"] == self.tasks.index(task)
         return {name: values[mine] for name, values in part.items()}
 
 
-def banks_of(supports):
+def banks_of(supports: Iterable[Mapping]) -> dict[str, list[str]]:
     """{task: image ids of its bank}, seeds, then held-out images (Eq. 3)."""
     return {support["task"]: [*support["seed_ids"], *support["held_out_ids"]] for support in supports}
 
 
-def support_rows(supports):
+def support_rows(supports: Iterable[Mapping]) -> dict[str, np.ndarray]:
     """The columns image_id, task and held_out of the support images, task after task."""
     banks = banks_of(supports)
     held_out = [[row >= len(support["seed_ids"]) for row in range(len(banks[support["task"]]))] for support in supports]
@@ -45,7 +62,9 @@ def support_rows(supports):
     }
 
 
-def anomaly_rows(source, of, parents, banks):
+def anomaly_rows(
+    source: str, of: np.ndarray, parents: np.ndarray, banks: Mapping[str, Sequence[str]]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Where the anomalies of one source belong, task after task.
 
     of: (n,) task names; parents: (n, P) image ids; banks: {task: image ids of its bank}.
@@ -72,13 +91,12 @@ def anomaly_rows(source, of, parents, banks):
     return np.concatenate(order), {"task": np.concatenate(tasks), "parents": np.concatenate(found)}
 
 
-def features_of(embedding, wanted, name):
-    """The features of the images `wanted`, in that order; `embedding`: (features, image ids) of the file `name`."""
-    features, ids = embedding
-    rows = pd.Index(ids).get_indexer(wanted)
+def features_of(embedding: Features, wanted: Sequence[str], name: str) -> np.ndarray:
+    """The features (n, d) of the images `wanted`, in that order; name: of the file that `embedding` is from, for errors."""
+    rows = pd.Index(embedding.image_ids).get_indexer(wanted)
     if (rows < 0).any():
         missing = np.asarray(wanted, dtype=object)[rows < 0]
         raise InputError(
             f"{name} lacks the features of {len(missing)} images, first {missing[0]!r}: delete it and run again"
         )
-    return features[rows]
+    return embedding.features[rows]

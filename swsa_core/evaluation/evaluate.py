@@ -1,7 +1,8 @@
 """AUROC of every candidate on every validation set: the real test images and the synthetic anomalies (§3.1, §4.2)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ from scipy.stats import rankdata
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import real_validation
-from swsa_core.evaluation.protocols import compare
+from swsa_core.detectors.scores import Scores
+from swsa_core.evaluation.protocols import Comparison, compare
 from swsa_core.files.reading import file_of
 from swsa_core.metrics import exact_mean, pair_counts
 
@@ -29,17 +31,35 @@ COLUMNS = [
 TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest"]  # of the columns
 
 
+class RealWins(NamedTuple):
+    """The won pairs of every group of real test images against the normal ones, for one task.
+
+    G groups of anomalous images stand behind "", the rest: every anomalous image once, those of small groups too.
+    """
+
+    groups: list[str]  # "", then the names of the G groups in sorted order
+    won: np.ndarray  # (G + 1, columns) int: twice the number of won pairs; a column per candidate, then per combination
+    sizes: np.ndarray  # (G + 1,) int: images of each group
+    n_normal: int
+
+    @property
+    def aurocs(self) -> np.ndarray:
+        """AUROC of every group and column, (G + 1, columns)."""
+        return self.won / (2 * self.n_normal * self.sizes)[:, None]
+
+
 def evaluate(
-    scores,
-    index,
-    spec,
-    protocols,
-    settings,
-    hardest=("all",),
-    closest="candidate",
-    hardest_by="candidate",
-    combinations: dict[str, Callable] | None = None,
-):
+    scores: Mapping[str, Scores],
+    index: pd.DataFrame,
+    spec: Mapping,
+    *,
+    protocols: Sequence[str],
+    settings: Sequence[str],
+    hardest: Sequence[str | int] = ("all",),
+    closest: str = "candidate",
+    hardest_by: str = "candidate",
+    combinations: Mapping[str, Callable] | None = None,
+) -> pd.DataFrame:
     """Table of AUROCs, one row per fact, with `COLUMNS`.
 
     scores: {candidate: Scores} in the order of the config, for prompts with their ensemble; index: the table of
@@ -61,7 +81,7 @@ def evaluate(
     rows = []
     for task, wins in zip(tasks, real_wins(scores, index, spec, combinations), strict=True):
         if wins is not None:
-            rows += [{"task": task, **row} for row in _real_rows(names, single, *wins, settings, closest)]
+            rows += [{"task": task, **row} for row in _real_rows(names, single, wins, settings, closest)]
         for source in sources:
             for protocol in protocols:
                 comparisons = {name: compare(of, task, source, protocol) for name, of in scores.items()}
@@ -70,7 +90,7 @@ def evaluate(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def check_alike(scores):
+def check_alike(scores: Mapping[str, Scores]) -> None:
     """Raise InputError unless all candidates were scored on the same tasks, images and anomalies."""
     first_name, first = next(iter(scores.items()))
     for name, other in scores.items():
@@ -89,7 +109,7 @@ def check_alike(scores):
             )
 
 
-def check_complete(scores, index, dataset):
+def check_complete(scores: Mapping[str, Scores], index: pd.DataFrame, dataset: str) -> None:
     """Raise InputError when images of the data set have no scores because they could not be read.
 
     That is what `on_bad_image: error` says of scores that were finished under `skip`. index: the table of images.csv.
@@ -107,13 +127,16 @@ def check_complete(scores, index, dataset):
         )
 
 
-def real_wins(scores, index, spec, combinations: dict[str, Callable] | None = None):
-    """For each task, the won pairs of every group of real test images against the normal ones, or None without labels.
+def real_wins(
+    scores: Mapping[str, Scores],
+    index: pd.DataFrame,
+    spec: Mapping,
+    combinations: Mapping[str, Callable] | None = None,
+) -> Iterator[RealWins | None]:
+    """For each task, the won pairs of its real test images; None for a task without labels.
 
-    Yields (groups, won, sizes, normal size): names of the G groups of at least spec["min_group_size"] images in sorted
-    order, preceded by "" for the rest, i.e. every anomalous image once, of small groups too; won (G + 1, scores +
-    combinations) twice the number of won pairs, the last columns those of the `combinations`, see `evaluate`; sizes
-    (G + 1,). Test images without scores, unreadable ones, are left out.
+    The groups are those of at least spec["min_group_size"] images; combinations: see `evaluate`. Test images without
+    scores, unreadable ones, are left out.
     """
     place = pd.Index(_first(scores).test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
     single = [name != ENSEMBLE for name in scores]
@@ -142,16 +165,18 @@ def real_wins(scores, index, spec, combinations: dict[str, Callable] | None = No
         rest, rest_sizes = won, sizes
         if not once.all():  # in the rest, every image counts once
             rest, rest_sizes = pair_counts(columns[once], codes[once], normal_code, len(names))
-        yield (
-            ["", *names[shown]],
-            np.concatenate([rest[others].sum(axis=0, keepdims=True), won[shown]]),
-            np.concatenate([[rest_sizes[others].sum()], sizes[shown]]),
-            int(sizes[normal_code]),
+        yield RealWins(
+            groups=["", *names[shown]],
+            won=np.concatenate([rest[others].sum(axis=0, keepdims=True), won[shown]]),
+            sizes=np.concatenate([[rest_sizes[others].sum()], sizes[shown]]),
+            n_normal=int(sizes[normal_code]),
         )
 
 
-def _real_rows(candidates, single, groups, won, sizes, n_normal, settings, closest):
-    aurocs = won / (2 * n_normal * sizes)[:, None]  # (G + 1, candidates), first the rest
+def _real_rows(candidates, single, wins, settings, closest):
+    """The rows of validation "real" of one task; wins: its `RealWins`, a column for each of `candidates`."""
+    groups, _, sizes, n_normal = wins
+    aurocs = wins.aurocs  # (G + 1, candidates), first the rest
     lowest = 1 + _closest(aurocs[1:], closest, single) if len(groups) > 1 else []
     for c, candidate in enumerate(candidates):
         found = {"one_vs_rest": (aurocs[0, c], sizes[0], "")}
@@ -200,7 +225,7 @@ def _synthetic_rows(comparisons, hardest, hardest_by):
             }
 
 
-def hardest_first(comparisons, by="candidate"):
+def hardest_first(comparisons: Mapping[str, Comparison], by: str = "candidate") -> dict[str, np.ndarray]:
     """{candidate: rows of its anomalies, lowest score first}; by "mean_rank", one order for all candidates."""
     if by == "mean_rank":
         ranks = [rankdata(one.scores) for name, one in comparisons.items() if name != ENSEMBLE]

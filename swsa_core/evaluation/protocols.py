@@ -17,6 +17,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.detectors.knn import sum_of_nearest
+from swsa_core.detectors.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Comparison:
     n_normal: int
 
 
-def compare(scores, task, source, protocol):
-    """`Comparison` of one task of a `swsa_core.detectors.scores.Scores`.
+def compare(scores: Scores, task: str, source: str, protocol: str) -> Comparison:
+    """`Comparison` of one task of a candidate's `Scores`.
 
     Raises InputError when fewer than k neighbours are left in the bank, the task has no anomalies, or some have parents
     and some have not.
@@ -63,7 +64,7 @@ def compare(scores, task, source, protocol):
         ) from error
 
 
-def once_each(parents):
+def once_each(parents: np.ndarray) -> np.ndarray:
     """Parents (a, P) with repetitions within an anomaly set to -1."""
     ordered = np.sort(parents, axis=1)
     ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1

@@ -1,12 +1,14 @@
 """Total variation between the real and the synthetic validation set of each task (App. B, Table 3)."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
 from swsa_core import metrics
 from swsa_core.basics.seeding import rng
-from swsa_core.datasets import real_validation
-from swsa_core.detectors.scores import features_of
+from swsa_core.detectors.scores import Anomalies, Features, features_of
+from swsa_core.evaluation.closest import Closest
 
 COLUMNS = (
     ["task", "space", "closest", "source", "support", "total_variation", "ceiling", "n_support", "n_real", "n_synthetic"]
@@ -15,27 +17,20 @@ COLUMNS = (
 TEXT = ["task", "space", "closest", "source", "support"]  # of the columns
 
 
-def closest_anomalies(auroc, index, spec, space, embedded):
-    """{task: (closest out-class or defect type, its image ids)}, the real one-vs-closest anomalies of the candidate `space`.
-
-    auroc: the table of `swsa_core.evaluation.evaluate`, with the setting one_vs_closest; index: the table of
-    images.csv; spec: the data set's config; embedded: image ids that have features. Tasks without real anomalies are left out.
-    """
-    rows = auroc[
-        (auroc["candidate"] == space) & (auroc["validation"] == "real") & (auroc["setting"] == "one_vs_closest")
-    ]
-    found = {}
-    for task, closest in zip(rows["task"], rows["closest"], strict=True):
-        test, groups, _ = real_validation(index, spec, task)
-        ids = index["image_id"].to_numpy(dtype=object)[test[groups == closest]]
-        found[task] = closest, [image_id for image_id in ids if image_id in embedded]
-    return found
-
-
-def total_variation(supports, images, anomalies, real, space, seed, dataset, n_runs=10, progress=None):
+def total_variation(
+    supports: Sequence[Mapping],
+    images: Features,
+    anomalies: Mapping[str, Anomalies],
+    real: Mapping[str, Closest],
+    space: str,
+    seed: int,
+    dataset: str,
+    n_runs: int = 10,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
     """Table of total variations with `COLUMNS`: D₁ = X_support ∪ X_out against D₂ = X_support ∪ synthetic anomalies.
 
-    supports, images, anomalies: as for `swsa_core.detectors.score_knn.score_dataset`; real: of `closest_anomalies`.
+    supports, images, anomalies: as for `swsa_core.detectors.score_knn.score_dataset`; real: {task: its real anomalies}.
     space: name of the candidate whose features they are. progress: called with (tasks done, tasks).
     X_support has the features of its original files in both sets, like X_out, not those of the prepared images that the
     synthetic anomalies were made from: the two sets share the same points, and the value cannot exceed the ceiling
@@ -47,18 +42,16 @@ def total_variation(supports, images, anomalies, real, space, seed, dataset, n_r
     shown = [support for support in supports if support["task"] in real]
     for done, support in enumerate(shown, 1):
         task = support["task"]
-        closest, real_ids = real[task]
-        x_out = features_of(images, real_ids, "images.h5")  # (n_real, d)
+        x_out = features_of(images, real[task].image_ids, "images.h5")  # (n_real, d)
         parts = {"all": [*support["seed_ids"], *support["held_out_ids"]], "seeds": support["seed_ids"]}
-        for source, (features, of, _) in anomalies.items():
-            synthetic = features[np.asarray(of, dtype=object) == task]  # (n_synthetic, d)
+        for source, made in anomalies.items():
+            synthetic = made.features[np.asarray(made.tasks, dtype=object) == task]  # (n_synthetic, d)
             drawn = int(rng(seed, dataset, task, source, "total_variation").integers(2**32))
             for part, ids in parts.items():
                 x_support = features_of(images, ids, "images.h5")  # (n_support, d)
                 found = _compare(x_support, x_out, synthetic, n_runs, drawn)
-                rows.append(
-                    {"task": task, "space": space, "closest": closest, "source": source, "support": part} | found
-                )
+                known = {"task": task, "space": space, "closest": real[task].group, "source": source, "support": part}
+                rows.append(known | found)
         if progress:
             progress(done, len(shown))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -9,8 +9,9 @@ from swsa_core.files.table import Table
 from swsa_core.metrics import exact_mean
 from swsa_core.strategies import combinations, find
 
-# So many tasks of a data set are shown one by one, as cards, panels and contact sheets; more are summarised.
+# Up to so many tasks of a data set are shown one by one, as cards, panels and contact sheets; more are summarised.
 MOST_TASKS = 12
+SHEETS_OF_MANY = 3  # contact sheets of a data set with more tasks
 
 TABLE1 = Table(  # selection: of a "model" or a "prompt"
     "table1",
@@ -90,8 +91,11 @@ def picks(selection, auroc, protocols, strategies):
 
 
 def shown(picks):
-    """The recommended models in `picks` whose tasks get a contact sheet: the first MOST_TASKS of each data set."""
-    return picks[picks["recommended"] & (picks["selection"] == "model")].groupby("dataset", sort=False).head(MOST_TASKS)
+    """The recommended models in `picks` whose tasks get a contact sheet: all of a data set, the first where it has many."""
+    of_models = picks[picks["recommended"] & (picks["selection"] == "model")]
+    by_dataset = of_models.groupby("dataset")
+    many = by_dataset["task"].transform("size") > MOST_TASKS
+    return of_models[~many | (by_dataset.cumcount() < SHEETS_OF_MANY)]
 
 
 def pick_counts(selection):

@@ -247,7 +247,7 @@ def test_rule_makes_all_pairs_and_an_edit_reruns_what_depends_on_it(tmp_path):
     support = store.read_json(tmp_path / "results" / "digits" / "support" / "3.json")
     style, content = halves(support["seed_ids"], 0, "digits", "3")
     assert arrays["parents"].tolist() == [[s, c] for s in style for c in content]
-    assert "All pairs" in (tmp_path / "results" / "report.html").read_text()
+    assert "All diffusion anomalies" in (tmp_path / "results" / "report.html").read_text()
     below = dict.fromkeys(["score_knn", "evaluate", "select", "strategies", "tables", "figures", "report"], 1)
     assert dry_run(tmp_path, config(gamma=0.5)) == {"diffusion": 1, "embed_anomalies": 1, **below}
     assert dry_run(tmp_path, config()) == {}

@@ -12,6 +12,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.detectors import score_clip
 from swsa_core.detectors.clip import anomaly_logit, ensemble
+from swsa_core.detectors.scores import Features
 from swsa_core.evaluation.evaluate import evaluate
 from swsa_core.evaluation.protocols import compare
 from swsa_core.metrics import auroc
@@ -95,13 +96,15 @@ def test_protocols_differ_in_the_normals_only(sizes):
 def test_evaluate_takes_prompts_like_candidates_and_beside_them():
     study = scored.study()
     scores, _ = scores_of(study)
-    table = evaluate(scores, study.index, scored.SPEC, PROTOCOLS, ["one_vs_rest"])
+    table = evaluate(scores, study.index, scored.SPEC, protocols=PROTOCOLS, settings=["one_vs_rest"])
     assert table.candidate.unique().tolist() == NAMES
     real = table[(table.validation == "real") & (table.task == "b")].set_index("candidate").auroc
     labels = study.index[study.index.split == "test"]["class"] != "b"
     for name, one in scores.items():
         assert real[name] == pytest.approx(auroc(one.test["scores"][:, 1], labels))
-    together = evaluate({"vit": study.scores(), **scores}, study.index, scored.SPEC, PROTOCOLS, ["one_vs_rest"])
+    together = evaluate(
+        {"vit": study.scores(), **scores}, study.index, scored.SPEC, protocols=PROTOCOLS, settings=["one_vs_rest"]
+    )
     rows = together[together.candidate != "vit"].reset_index(drop=True)
     assert rows.sort_values(list(rows)).equals(
         table.sort_values(list(table)).set_index(rows.sort_values(list(rows)).index)
@@ -149,7 +152,7 @@ def test_features_and_parents_that_are_missing_are_errors():
     with pytest.raises(InputError, match="'one', task 'a', has the parent 'b/train0', which is not in the support set"):
         scores_of(study)
     features, ids = study.prepared
-    study.prepared = features[1:], ids[1:]
+    study.prepared = Features(features[1:], ids[1:])
     with pytest.raises(InputError, match=rf"support.h5 lacks the features of 1 images, first '{ids[0]}'"):
         scores_of(study)
 

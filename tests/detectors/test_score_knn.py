@@ -11,6 +11,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.detectors import knn_score, score_knn
 from swsa_core.detectors.knn import l2_normalized
 from swsa_core.detectors.score_knn import overlapping, score_all
+from swsa_core.detectors.scores import Features
 
 
 def one_by_one(queries, bank, sizes, k, distance="squared_l2"):
@@ -174,20 +175,20 @@ def test_a_bank_smaller_than_k_is_an_error_with_its_task():
 def test_features_that_are_missing_are_an_error_with_their_image():
     study = scored.study()
     features, ids = study.prepared
-    study.prepared = features[1:], ids[1:]
+    study.prepared = Features(features[1:], ids[1:])
     with pytest.raises(InputError, match=rf"support.h5 lacks the features of 1 images, first '{ids[0]}'"):
         study.scores()
 
 
 def test_a_parent_outside_the_support_set_is_an_error():
     study = scored.study()
-    study.anomalies["one"][2][0, 0] = "b/train0"
+    study.anomalies["one"].parents[0, 0] = "b/train0"
     with pytest.raises(InputError, match="'one', task 'a', has the parent 'b/train0', which is not in the support set"):
         study.scores()
 
 
 def test_anomalies_of_an_unknown_task_are_an_error():
     study = scored.study()
-    study.anomalies["pool"][1][0] = "c"
+    study.anomalies["pool"].tasks[0] = "c"
     with pytest.raises(InputError, match="unknown task 'c'"):
         study.scores()

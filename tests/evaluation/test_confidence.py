@@ -1,11 +1,13 @@
 """The bootstrap against a loop that repeats every image as often as it was drawn."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scored
 
 from swsa_core.basics.seeding import rng
 from swsa_core.evaluation.confidence import COLUMNS, confidence, multiplicities, parents_drawn, resampled_aurocs
+from swsa_core.evaluation.intervals import auroc_interval, most_draws
 from swsa_core.evaluation.protocols import PROTOCOLS, Comparison, compare
 
 
@@ -30,7 +32,7 @@ def test_resamples_are_those_of_a_weighted_loop(protocol, source, whole_numbers)
     support, own = multiplicities(np.random.default_rng(0), 8, n_own, resamples=40)
     expected = [by_repetition(comparison, support[b], None if own is None else own[b]) for b in range(40)]
     weights = own if own is not None else parents_drawn(comparison.parents, support)
-    found = resampled_aurocs(comparison, support, weights)
+    found = resampled_aurocs([comparison], support, weights)[0]
     np.testing.assert_array_equal(found, expected)  # exact, so that ties are ties
 
 
@@ -38,9 +40,8 @@ def test_resamples_are_those_of_a_weighted_loop(protocol, source, whole_numbers)
 def test_every_image_once_is_the_auroc_itself(protocol):
     comparison = compare(scored.study().scores(), "a", "two", protocol)
     once = np.ones((1, 8))
-    assert resampled_aurocs(comparison, once, parents_drawn(comparison.parents, once))[0] == pytest.approx(
-        comparison.wins.mean(), abs=1e-15
-    )
+    found = resampled_aurocs([comparison], once, parents_drawn(comparison.parents, once))
+    assert found[0, 0] == pytest.approx(comparison.wins.mean(), abs=1e-15)
 
 
 def test_multiplicities_draw_as_many_images_as_there_are():
@@ -53,7 +54,7 @@ def test_one_parent_of_all_anomalies_makes_them_one():
     wins, parents = np.array([[1.0], [0.0]]), np.array([[0], [0]])
     comparison = Comparison(np.array([1.0, 0.0]), wins, np.array([-1]), parents, 1)
     support, _ = multiplicities(np.random.default_rng(0), 5, 0, 100)
-    found = resampled_aurocs(comparison, support, parents_drawn(parents, support))
+    found = resampled_aurocs([comparison], support, parents_drawn(parents, support))
     assert set(found[np.isfinite(found)]) == {0.5}
     assert np.isnan(found).any()  # in some resamples the parent is not drawn
 
@@ -68,14 +69,15 @@ def test_table_of_all_candidates():
     support, _ = multiplicities(rng(3, "birds", "b", "two", "bootstrap"), 10, 0, 200)
     comparisons = [compare(one, "b", "two", "paired") for one in scores.values()]
     weights = parents_drawn(comparisons[0].parents, support)
-    aurocs = np.stack([resampled_aurocs(one, support, weights) for one in comparisons])
+    aurocs = resampled_aurocs(comparisons, support, weights)
     aurocs = aurocs[:, np.isfinite(aurocs).all(axis=0)]
     found = table[(table.task == "b") & (table.validation == "two") & (table.protocol == "paired")]
     for c, row in enumerate(found.itertuples()):
         assert row.candidate == "xyz"[c]
         best = aurocs == aurocs.max(axis=0)
         assert row.p_best == pytest.approx((best / best.sum(axis=0))[c].mean())
-        assert (row.low, row.high) == pytest.approx(tuple(np.percentile(aurocs[c], [2.5, 97.5])))
+        known = comparisons[c].wins.mean(), aurocs[c].var(), most_draws(comparisons[c])
+        assert (row.low, row.high) == pytest.approx(auroc_interval(*known))
 
 
 def test_the_same_seed_gives_the_same_and_order_and_company_change_no_interval():
@@ -85,6 +87,12 @@ def test_the_same_seed_gives_the_same_and_order_and_company_change_no_interval()
     assert pair.loc["other", ["low", "high"]].values.tolist() == alone.loc["other", ["low", "high"]].values.tolist()
     swapped = confidence({"other": other, "one": one}, "birds", 0, ["paired"], resamples=50).set_index("candidate")
     assert pair.loc["one", ["low", "high"]].values.tolist() == swapped.loc["one", ["low", "high"]].values.tolist()
+
+
+def test_the_number_of_threads_changes_nothing():
+    scores = {name: scored.study(seed, sizes=(8, 10, 9, 8)).scores() for seed, name in enumerate("xyz")}
+    one, four = (confidence(scores, "birds", 0, list(PROTOCOLS), resamples=100, threads=threads) for threads in (1, 4))
+    pd.testing.assert_frame_equal(one, four, check_exact=True)
 
 
 def test_candidates_that_always_tie_are_the_best_equally_often():

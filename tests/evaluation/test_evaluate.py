@@ -65,7 +65,9 @@ def by_loops(study, task, source, protocol, sizes):
 def test_protocols_are_those_of_plain_loops(source, n_seeds, whole_numbers):
     study = scored.study(sizes=(8, 10), n_seeds=n_seeds, whole_numbers=whole_numbers)
     sizes = ["all", 10, 5]
-    table = evaluate({"one": study.scores()}, study.index, scored.SPEC, list(PROTOCOLS), SETTINGS, sizes)
+    table = evaluate(
+        {"one": study.scores()}, study.index, scored.SPEC, protocols=list(PROTOCOLS), settings=SETTINGS, hardest=sizes
+    )
     table = table[table.validation == source]
     assert len(table) == 2 * 3 * 3
     for (task, protocol), rows in table.groupby(["task", "protocol"]):
@@ -126,8 +128,8 @@ def test_real_settings_are_those_of_plain_loops(whole_numbers):
         study.index = study.index[study.index.image_id != "b/test3"].reset_index(drop=True)
     index = scored.study(0, (8, 8, 9, 8)).index
     scores = {name: study.scores() for name, study in studies.items()}
-    whole = evaluate(scores, index, scored.SPEC, [], SETTINGS)
-    shared = evaluate(scores, index, scored.SPEC, [], SETTINGS, closest="shared")
+    whole = evaluate(scores, index, scored.SPEC, protocols=[], settings=SETTINGS)
+    shared = evaluate(scores, index, scored.SPEC, protocols=[], settings=SETTINGS, closest="shared")
     table = whole.set_index(["task", "candidate", "setting"])
     assert set(whole.validation) == {"real"} and set(whole.n_anomalies) == {"all"} and set(whole.protocol) == {""}
     for task in "abcd":
@@ -163,7 +165,9 @@ def test_an_image_with_two_defect_types_counts_once_in_the_rest():
     empty = {"image_id": np.array(["bank"]), "task": np.array([0]), "held_out": np.array([False])}
     scores = {"one": Scores(["cup"], {"image_id": test, "scores": values}, empty, {})}
     spec = {"kind": "visa", "groups": "atomic", "min_group_size": 1}
-    table = evaluate(scores, index, spec, [], SETTINGS).query("candidate == 'one'").set_index("setting")
+    table = (
+        evaluate(scores, index, spec, protocols=[], settings=SETTINGS).query("candidate == 'one'").set_index("setting")
+    )
     assert table.auroc.to_dict() == pytest.approx(
         {"one_vs_rest": (0 + 2 + 3) / 9, "one_vs_closest": 2 / 6, "one_vs_one": (2 / 6 + 5 / 6) / 2}
     )
@@ -192,7 +196,9 @@ def test_small_groups_are_left_out_of_the_rows_by_group_but_not_of_the_rest(clos
         (3, {"one_vs_rest": 3 / 6}, [3]),
     ]:
         spec = {"kind": "visa", "groups": "exact", "min_group_size": size}
-        table = evaluate(scores, index, spec, [], SETTINGS, closest=closest).query("candidate == 'one'")
+        table = evaluate(scores, index, spec, protocols=[], settings=SETTINGS, closest=closest).query(
+            "candidate == 'one'"
+        )
         table = table.set_index("setting")
         assert table.auroc.to_dict() == pytest.approx(expected)
         assert table.n_anomalous.tolist() == n_anomalous and (table.n_normal == 2).all()
@@ -205,7 +211,7 @@ def test_candidates_with_the_same_aurocs_in_another_order_tie_in_one_vs_one():
     columns = {str(c): [*normals, *order] for c, order in enumerate(orders)}
     scores, index = real_scores(columns, ["good"] * 10 + groups)
     spec = {"kind": "visa", "groups": "exact", "min_group_size": 1}
-    table = evaluate(scores, index, spec, [], ["one_vs_one"])
+    table = evaluate(scores, index, spec, protocols=[], settings=["one_vs_one"])
     assert len({np.mean(order / 10) for order in orders}) > 1, "a plain mean breaks the ties"
     assert table.auroc.nunique() == 1 and table.auroc[0] == pytest.approx(np.mean(wins) / 10)
 
@@ -216,8 +222,8 @@ def test_a_combination_sees_the_scores_of_the_candidates_alone_and_is_none_of_th
     scores, index = real_scores(columns, groups)
     spec = {"kind": "visa", "groups": "exact", "min_group_size": 1}
     combinations = {"of_ranks": lambda scores: rankdata(scores, axis=0).mean(axis=1)}
-    table = evaluate(scores, index, spec, [], SETTINGS, closest="shared", combinations=combinations)
-    table = table.set_index(["candidate", "setting"])
+    options = {"protocols": [], "settings": SETTINGS, "closest": "shared", "combinations": combinations}
+    table = evaluate(scores, index, spec, **options).set_index(["candidate", "setting"])
     # mean ranks of the first two: 1, 3, 3, 3
     assert table.auroc["of_ranks", "one_vs_rest"] == (1 + 0.5) / 2
     assert table.auroc["prompt_ensemble", "one_vs_rest"] == 0
@@ -225,14 +231,16 @@ def test_a_combination_sees_the_scores_of_the_candidates_alone_and_is_none_of_th
 
 def test_a_data_set_without_labels_has_synthetic_rows_only():
     study = scored.study(n_test=0)
-    table = evaluate({"one": study.scores()}, study.index, scored.SPEC, ["leave_one_out"], SETTINGS)
+    table = evaluate({"one": study.scores()}, study.index, scored.SPEC, protocols=["leave_one_out"], settings=SETTINGS)
     assert set(table.validation) == {"one", "two", "pool"}
     assert table.columns.tolist() == stage.COLUMNS
 
 
 def test_hardest_sizes_above_what_there_is_take_all():
     study = scored.study()
-    table = evaluate({"one": study.scores()}, study.index, scored.SPEC, ["paper"], [], ["all", 1000])
+    table = evaluate(
+        {"one": study.scores()}, study.index, scored.SPEC, protocols=["paper"], settings=[], hardest=["all", 1000]
+    )
     found = table[(table.task == "a") & (table.validation == "pool")]
     assert found.n_anomalous.tolist() == [11, 11]
     assert found.auroc.nunique() == 1
@@ -268,7 +276,9 @@ def test_candidates_scored_on_different_anomalies_are_refused():
     one, other = scored.study().scores(), scored.study().scores()
     other.anomalies["two"]["parents"] = other.anomalies["two"]["parents"][:, ::-1]
     with pytest.raises(InputError, match="'other' and 'one' are of different two anomalies"):
-        evaluate({"one": one, "other": other}, scored.study().index, scored.SPEC, ["paper"], SETTINGS)
+        evaluate(
+            {"one": one, "other": other}, scored.study().index, scored.SPEC, protocols=["paper"], settings=SETTINGS
+        )
 
 
 def test_a_mixture_of_anomalies_with_and_without_parents_is_refused():

@@ -6,8 +6,10 @@ import pytest
 from scored import SPEC, study
 
 from swsa_core.basics.seeding import rng
+from swsa_core.detectors.scores import Features
 from swsa_core.evaluation import evaluate
-from swsa_core.evaluation.total_variation import COLUMNS, closest_anomalies, total_variation
+from swsa_core.evaluation.closest import Closest, closest_in_table
+from swsa_core.evaluation.total_variation import COLUMNS, total_variation
 from swsa_core.metrics import total_variation as of_two_sets
 
 SETTINGS = ["one_vs_closest", "one_vs_rest"]
@@ -21,8 +23,8 @@ def made():
 @pytest.fixture(scope="module")
 def real(made):
     auroc = evaluate.evaluate({"vit": made.scores(), "other": study(1, (8, 10, 9), n_test=12).scores()},
-                              made.index, SPEC, ["paper"], SETTINGS)  # fmt: skip
-    return closest_anomalies(auroc, made.index, SPEC, "vit", set(made.images[1]))
+                              made.index, SPEC, protocols=["paper"], settings=SETTINGS)  # fmt: skip
+    return closest_in_table(auroc, made.index, SPEC, "vit", set(made.images.image_ids))
 
 
 def table_of(made, real, **changes):
@@ -33,23 +35,6 @@ def table_of(made, real, **changes):
 @pytest.fixture(scope="module")
 def table(made, real):
     return table_of(made, real)
-
-
-def test_the_real_anomalies_are_those_of_the_class_that_the_candidate_tells_worst(made, real):
-    assert list(real) == ["a", "b", "c"]
-    wins = evaluate.real_wins({"vit": made.scores()}, made.index, SPEC)
-    for (task, (closest, ids)), (names, won, sizes, _) in zip(real.items(), wins, strict=True):
-        assert closest == names[1 + np.argmin(won[1:, 0] / sizes[1:])] != task
-        assert ids == [f"{closest}/test{i}" for i in range(12)]
-
-
-def test_images_without_features_are_left_out(made, real):
-    index = made.index
-    rows = pd.DataFrame(
-        [["a", "vit", "real", "one_vs_closest", "b"]], columns=["task", "candidate", "validation", "setting", "closest"]
-    )
-    found = closest_anomalies(rows, index, SPEC, "vit", set(made.images[1]) - {"b/test3"})
-    assert found["a"][1] == [f"b/test{i}" for i in range(12) if i != 3]
 
 
 def test_there_is_a_row_for_each_task_source_and_support(made, table):
@@ -72,9 +57,9 @@ def test_no_value_exceeds_its_ceiling(table):
 
 def test_the_ceiling_is_reached_by_anomalies_far_apart(made, real):
     features, ids = made.images
-    anomalies = {name: (of - 1000, task, parents) for name, (of, task, parents) in made.anomalies.items()}
-    moved = features + np.where(np.isin(ids, real["a"][1]), 1000, 0)[:, None].astype(np.float32)
-    table = table_of(made, {"a": real["a"]}, images=(moved, ids), anomalies=anomalies)
+    anomalies = {name: one._replace(features=one.features - 1000) for name, one in made.anomalies.items()}
+    moved = features + np.where(np.isin(ids, real["a"].image_ids), 1000, 0)[:, None].astype(np.float32)
+    table = table_of(made, {"a": real["a"]}, images=Features(moved, ids), anomalies=anomalies)
     assert table["total_variation"].to_numpy() == pytest.approx(table["ceiling"].to_numpy())
 
 
@@ -82,7 +67,7 @@ def test_the_sets_are_those_of_appendix_b(made, real, table):
     row = table.query("task == 'b' and source == 'two' and support == 'all'").iloc[0]
     support = made.features(made.images, made.supports[1]["seed_ids"] + made.supports[1]["held_out_ids"])
     features, tasks, _ = made.anomalies["two"]
-    one = np.concatenate([support, made.features(made.images, real["b"][1])])
+    one = np.concatenate([support, made.features(made.images, real["b"].image_ids)])
     other = np.concatenate([support, features[tasks == "b"]])
     drawn = int(rng(3, "d", "b", "two", "total_variation").integers(2**32))
     assert row["total_variation"] == of_two_sets(one, other, seed=drawn)
@@ -97,7 +82,7 @@ def test_a_task_has_the_same_value_alone_and_among_others(made, real, table):
 
 def test_where_nothing_is_held_out_seeds_and_support_are_the_same():
     few = study(sizes=(6, 6), n_seeds=6)
-    table = table_of(few, {"a": ("b", [f"b/test{i}" for i in range(9)])})
+    table = table_of(few, {"a": Closest("b", [f"b/test{i}" for i in range(9)])})
     of_seeds, of_all = (table[table["support"] == part].drop(columns="support") for part in ("seeds", "all"))
     assert of_seeds.to_numpy().tolist() == of_all.to_numpy().tolist()
 

@@ -1,13 +1,13 @@
 """t-SNE of a task: the closest class is that of the tables, every image is there once, and the seed decides the rest."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scored import SPEC, study
 
 from swsa_core.basics.seeding import rng
-from swsa_core.evaluation import evaluate, tsne
+from swsa_core.detectors.scores import Features
+from swsa_core.evaluation import tsne
+from swsa_core.evaluation.closest import closest_of_scores
 
 
 @pytest.fixture(scope="module")
@@ -17,36 +17,9 @@ def made():
 
 
 def grouped(one, scores, task, original=False):
-    closest, ids = tsne.closest_anomalies(scores, one.index, SPEC, task)
+    closest, ids = closest_of_scores(scores, one.index, SPEC, task)
     support = next(support for support in one.supports if support["task"] == task)
     return tsne.groups_of(support, one.images, one.prepared, one.anomalies, ids, original), closest
-
-
-def test_the_closest_class_is_that_of_the_tables(made):
-    one, scores = made
-    table = evaluate.evaluate({"c": scores}, one.index, SPEC, [], ["one_vs_closest"])
-    for row in table.itertuples():
-        closest, ids = tsne.closest_anomalies(scores, one.index, SPEC, row.task)
-        assert closest == row.closest
-        of_class = one.index[(one.index.split == "test") & (one.index["class"] == closest)]
-        assert ids == of_class.image_id.tolist()
-
-
-def test_a_task_without_labels_has_no_real_anomalies(made):
-    one, scores = made
-    unlabelled = one.index[one.index["group"] == "a"]
-    assert tsne.closest_anomalies(scores, unlabelled, SPEC, "a") == ("", [])
-    assert tsne.closest_anomalies(scores, one.index, SPEC | {"min_group_size": 99}, "a") == ("", [])
-
-
-def test_an_image_that_could_not_be_read_is_left_out(made):
-    one, scores = made
-    closest, ids = tsne.closest_anomalies(scores, one.index, SPEC, "b")
-    read = scores.test["image_id"] != ids[0]
-    fewer = replace(scores, test={name: values[read] for name, values in scores.test.items()})
-    found, left = tsne.closest_anomalies(fewer, one.index, SPEC, "b")
-    assert ids[0] not in left
-    assert closest != found or left == ids[1:]
 
 
 def test_groups_hold_the_features_of_their_images(made):
@@ -54,22 +27,24 @@ def test_groups_hold_the_features_of_their_images(made):
     groups, _ = grouped(one, scores, "b")
     assert list(groups) == ["one", "two", "pool", tsne.REAL, tsne.PREPARED, tsne.NORMAL]
     bank = one.supports[1]["seed_ids"] + one.supports[1]["held_out_ids"]
-    np.testing.assert_array_equal(groups[tsne.NORMAL][0], one.features(one.images, bank))
-    np.testing.assert_array_equal(groups[tsne.PREPARED][0], one.features(one.prepared, bank))
-    np.testing.assert_array_equal(groups[tsne.REAL][0], one.features(one.images, groups[tsne.REAL][1]))
+    np.testing.assert_array_equal(groups[tsne.NORMAL].features, one.features(one.images, bank))
+    np.testing.assert_array_equal(groups[tsne.PREPARED].features, one.features(one.prepared, bank))
+    np.testing.assert_array_equal(groups[tsne.REAL].features, one.features(one.images, groups[tsne.REAL].image_ids))
     features, tasks, _ = one.anomalies["two"]
-    np.testing.assert_array_equal(groups["two"][0], features[tasks == "b"])
+    np.testing.assert_array_equal(groups["two"].features, features[tasks == "b"])
     assert tsne.PREPARED not in grouped(one, scores, "b", original=True)[0]
 
 
 def test_the_projection_is_decided_by_the_seed_and_keeps_clusters_apart(made):
     one, scores = made
     groups, closest = grouped(one, scores, "a")
-    groups["pool"] = groups["pool"][0] + 100, groups["pool"][1]
+    groups["pool"] = groups["pool"]._replace(features=groups["pool"].features + 100)
     first, second = (tsne.project(groups, "a", closest, rng(0, "set", "a", "tsne")) for _ in range(2))
     assert first.equals(second)
     assert list(first.columns) == tsne.COLUMNS
-    assert first.groupby("group", sort=False).size().to_dict() == {name: len(ids) for name, (_, ids) in groups.items()}
+    assert first.groupby("group", sort=False).size().to_dict() == {
+        name: len(group.image_ids) for name, group in groups.items()
+    }
     assert not first.duplicated(["group", "image_id"]).any()
     far, near = first[first["group"] == "pool"], first[first["group"] != "pool"]
     places = [part[["x", "y"]].to_numpy() for part in (far, near)]
@@ -79,5 +54,8 @@ def test_the_projection_is_decided_by_the_seed_and_keeps_clusters_apart(made):
 
 
 def test_few_images_can_be_projected():
-    groups = {tsne.NORMAL: (np.eye(3, 4), list("abc")), "cutpaste": (np.ones((1, 4)), ["cutpaste/0"])}
+    groups = {
+        tsne.NORMAL: Features(np.eye(3, 4), list("abc")),
+        "cutpaste": Features(np.ones((1, 4)), ["cutpaste/0"]),
+    }
     assert np.isfinite(tsne.project(groups, "a", "", rng(0, "few"))[["x", "y"]]).all(axis=None)

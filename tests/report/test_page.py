@@ -2,10 +2,12 @@
 
 import doctest
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from pages import Page
 from studies import CANDIDATES, SOURCES, WARNING, sheet_of, study
 
@@ -140,14 +142,32 @@ def test_warnings_say_which_tasks():
     assert "Saturated: 3 candidates reach 1." in text and "Tie of 2 candidates." in text
 
 
+def test_an_svg_in_the_page_keeps_its_text_and_marks():
+    drawn = Figure()
+    drawn.subplots().plot([0, 1], [0.123456789, 1], "o", label="x")
+    drawn.axes[0].set_title("0.123456 <!-- & ä -->")
+    svg = figure_style.svg(drawn)
+    element = report.compact(svg[svg.index("<svg") :])
+    before, after = (ElementTree.fromstring(one) for one in (svg, element))
+    words = [[text.strip() for text in one.itertext() if text.strip()] for one in (before, after)]
+    assert words[0][-len(words[1]) :] == words[1] and "0.123456 <!-- & ä -->" in words[1]
+    assert len(element) < 0.7 * len(svg)
+    for tag in ("path", "use", "text"):
+        assert len(after.findall(f".//{{*}}{tag}")) == len(before.findall(f".//{{*}}{tag}")) > 0
+    assert set(re.findall(r'href="#([^"]+)|url\(#([^)]+)', element)) == set(
+        re.findall(r'href="#([^"]+)|url\(#([^)]+)', svg)
+    )
+    assert set(re.findall(r'href="#([^"]+)', element)) <= set(re.findall(r'\bid="([^"]+)', element))
+
+
 def test_many_tasks_are_summarised_above_a_table_that_scrolls():
     tasks = [f"{i:03}.Bird" for i in range(40)]
     html = rendered({"cub": (tasks, True)}, sources=["cutpaste"], protocols=["leave_one_out"], boxes=False)
     page = Page(html)
     assert 'class="scroll tall"' in html and "40 tasks" in page.text and "For 000.Bird deploy" not in page.text
     assert all(page.text.count(task) >= 1 for task in tasks)
-    assert f"Shown: {tables.MOST_TASKS} of 40 tasks." in page.text
-    assert page.tags.count("img") == tables.MOST_TASKS * (contact_sheets.N_SEEDS + contact_sheets.N_HARDEST)
+    assert f"Shown: {tables.SHEETS_OF_MANY} of 40 tasks." in page.text
+    assert page.tags.count("img") == tables.SHEETS_OF_MANY * (contact_sheets.N_SEEDS + contact_sheets.N_HARDEST)
 
 
 def test_costs_of_jobs_too_short_to_measure(page):

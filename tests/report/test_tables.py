@@ -109,7 +109,7 @@ def test_the_order_of_rows_in_the_files_does_not_choose(made, picks):
 def test_the_first_tasks_of_each_data_set_are_shown():
     made = study({"a": ([f"{i}" for i in range(15)], False), "b": (["0"], False)}, sources=["cutpaste"])
     shown = tables.shown(tables.picks(made["selection"], made["auroc"], made["protocols"], made["strategies"]))
-    assert shown["task"].tolist() == [*map(str, range(tables.MOST_TASKS)), "0"]
+    assert shown["task"].tolist() == [*map(str, range(tables.SHEETS_OF_MANY)), "0"]
     assert shown["recommended"].all()
 
 
