@@ -17,25 +17,11 @@ from swsa_core.basics.errors import InputError
 
 # The suffixes that Pillow registers for `pixels.FORMATS`, and .mpo, which it opens as JPEG.
 SUFFIXES = (
-    *(
-        ".apng",
-        ".avif",
-        ".avifs",
-        ".blp",
-        ".bmp",
-        ".bw",
-        ".dcx",
-        ".dds",
-        ".dib",
-        ".fit",
-        ".fits",
-        ".flc",
-        ".fli",
-        ".ftc",
-    ),
-    *(".ftu", ".gbr", ".gif", ".icb", ".im", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg"),
-    *(".jpx", ".mpo", ".msp", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".pxr", ".qoi", ".ras"),
-    *(".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp", ".xbm", ".xpm"),
+    *(".apng", ".avif", ".avifs", ".blp", ".bmp", ".bw", ".dcx", ".dds", ".dib", ".fit", ".fits", ".flc"),
+    *(".fli", ".ftc", ".ftu", ".gbr", ".gif", ".icb", ".im", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc"),
+    *(".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".msp", ".pbm", ".pcx", ".pfm", ".pgm", ".png"),
+    *(".pnm", ".ppm", ".psd", ".pxr", ".qoi", ".ras", ".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff"),
+    *(".vda", ".vst", ".webp", ".xbm", ".xpm"),
 )
 COMPANIONS = frozenset(
     (".csv", ".htm", ".html", ".json", ".log", ".mat", ".md", ".pdf", ".rst", ".txt", ".xml", ".yaml", ".yml")
