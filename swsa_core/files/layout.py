@@ -48,8 +48,8 @@ RESERVED = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
 def at(results: str, name: str, **fields: str) -> str:
     """The path of a result; fields that are not given stay as wildcards.
 
-    >>> at("results", "scores", dataset="digits"), at("results", "report")
-    ('results/digits/scores/{backbone}.h5', 'results/report.html')
+    >>> at("results", "scores", dataset="birds"), at("results", "report")
+    ('results/birds/scores/{backbone}.h5', 'results/report.html')
     """
     path = PATHS[name]
     for field, value in fields.items():
@@ -62,8 +62,8 @@ def at(results: str, name: str, **fields: str) -> str:
 def fields_of(name: str, path: str | PurePath) -> dict[str, str]:
     """The fields in the path of a result, whatever lies before them; the inverse of `at`.
 
-    >>> fields_of("scores", "results/digits/scores/hog.h5")
-    {'dataset': 'digits', 'backbone': 'hog'}
+    >>> fields_of("scores", "results/birds/scores/hog.h5")
+    {'dataset': 'birds', 'backbone': 'hog'}
     """
     found = _pattern(name).search(str(path))
     if found is None:

@@ -17,7 +17,7 @@ from local_server import serving
 from workflow import ROOT, dry_run, snakemake
 
 from swsa_core import datasets
-from swsa_core.anomalies import tiny_imagenet
+from swsa_core.anomalies import SOURCES, tiny_imagenet
 from swsa_core.basics.errors import InputError
 from swsa_core.config.config import validate
 from swsa_core.datasets import fetch as fetch_dataset
@@ -121,7 +121,7 @@ def publish(monkeypatch, kind, archive, urls=None):
     if kind in datasets.KINDS:
         monkeypatch.setitem(datasets.KINDS, kind, replace(datasets.KINDS[kind], publication=publication))
     else:
-        monkeypatch.setattr(tiny_imagenet, "PUBLICATION", publication)
+        monkeypatch.setitem(SOURCES, kind, replace(SOURCES[kind], publication=publication))
 
 
 def digest(path, name):
@@ -369,16 +369,14 @@ def test_published_files_have_a_size_and_a_digest():
 SITECUSTOMIZE = """
 import json
 from dataclasses import replace
-from swsa_core.anomalies import tiny_imagenet
+from swsa_core.anomalies import SOURCES
 from swsa_core.datasets import KINDS
 from swsa_core.files.downloads import Published
 
 for name, files in json.loads({files!r}).items():
     published = tuple(Published(*file) for file in files)
-    if name in KINDS:
-        KINDS[name] = replace(KINDS[name], publication=KINDS[name].publication._replace(files=published))
-    else:
-        tiny_imagenet.PUBLICATION = tiny_imagenet.PUBLICATION._replace(files=published)
+    registry = KINDS if name in KINDS else SOURCES
+    registry[name] = replace(registry[name], publication=registry[name].publication._replace(files=published))
 """
 
 
