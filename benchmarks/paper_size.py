@@ -144,11 +144,12 @@ def photograph(seed, side):
 
 
 def crosses_of(picks, config):
-    """{(data set, task): the contact sheet of all 10 x 10 diffusion pairs}, one image for all."""
+    """{(data set, task): {source: the contact sheet of all 10 x 10 pairs}} of the first source, one image for all."""
     side = config["preparation"]["size"]
     images = np.stack([photograph(i, side) for i in range(10)])
     sheet = contact_sheets.cross_sheet(images, images, np.stack([images] * 10))
-    return {(pick.dataset, pick.task): sheet for pick in tables.shown(picks).itertuples()}
+    source = next(iter(config["sources"]))
+    return {(pick.dataset, pick.task): {source: sheet} for pick in tables.shown(picks).itertuples()}
 
 
 def rendered(made, of_tables, sheets, svgs, config):
