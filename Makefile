@@ -9,7 +9,7 @@ help:
 	@echo "make test          install, lint, and run all tests except whole studies of real images"
 	@echo "make test-all      the same with whole studies of real images"
 	@echo "make setup         install into .venv from requirements.lock"
-	@echo "make lint          ruff, snakefmt, snakemake --lint"
+	@echo "make lint          ruff, mypy, snakefmt, snakemake --lint"
 	@echo "make bench         run the benchmarks (precision.py and seeds.py need images: see their --help)"
 	@echo "make lock          write requirements.lock anew from pyproject.toml"
 	@echo "make schema        write config/config.schema.json and config/README.md from the code"
@@ -37,6 +37,7 @@ test-all: setup lint
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 

@@ -8,10 +8,11 @@ equal floats.
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 
-def auroc(scores, labels):
+def auroc(scores: ArrayLike, labels: ArrayLike) -> float:
     """Area under the ROC curve: the share of (anomaly, normal) pairs in which the anomaly scores higher; a tie is 1/2.
 
     scores: (n,); labels: (n,), 1 = anomalous, 0 = normal. Raises ValueError for one class alone or a score that is
@@ -29,7 +30,7 @@ def auroc(scores, labels):
     return float(won[1, 0] / (2 * sizes[0] * sizes[1]))
 
 
-def exact_mean(values):
+def exact_mean(values: ArrayLike) -> float:
     """Mean of the values that are not NaN, of a correctly rounded sum: the same ones in another order tie. NaN of none.
 
     >>> exact_mean([0.1, 0.2, 0.3]) == exact_mean([0.3, 0.2, 0.1])
@@ -40,7 +41,7 @@ def exact_mean(values):
     return math.fsum(known) / len(known) if len(known) else math.nan
 
 
-def pairwise_auroc(scores, groups, normal):
+def pairwise_auroc(scores: ArrayLike, groups: ArrayLike, normal: object) -> np.ndarray:
     """AUROC of the group `normal` against each other group, in sorted order of the groups.
 
     scores: (n,), or (n, c) for c columns at once; groups: (n,) labels.
@@ -61,7 +62,7 @@ def pairwise_auroc(scores, groups, normal):
     return result if scores.ndim == 2 else result[0]
 
 
-def pair_counts(scores, codes, normal, n_groups):
+def pair_counts(scores: ArrayLike, codes: ArrayLike, normal: int, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
     """Twice the number of pairs that each group wins against the group `normal`, a tie being half a pair; group sizes.
 
     scores: (n, c) columns; codes: (n,) int group of each row; normal: the code of the normal group.
@@ -88,7 +89,7 @@ def pair_counts(scores, codes, normal, n_groups):
     return won, sizes
 
 
-def kendall_tau(a, b):
+def kendall_tau(a: ArrayLike, b: ArrayLike) -> tuple[float, float]:
     """Kendall's rank correlation τ-b and its two-sided p-value, exact without ties.
 
     a, b: (n,) values, e.g. the synthetic and the real AUROC of n candidates. (nan, nan) when all of one side ties.
@@ -99,7 +100,9 @@ def kendall_tau(a, b):
     return float(result.statistic), float(result.pvalue)
 
 
-def total_variation(a, b, n_clusters=None, n_runs=10, seed=0):
+def total_variation(
+    a: np.ndarray, b: np.ndarray, n_clusters: int | None = None, n_runs: int = 10, seed: int = 0
+) -> float:
     """Total variation Σ|p_i − q_i| of two sets over the k-means clusters of their union (App. B; Sajjadi et al. 2018).
 
     a: (n, d), b: (m, d) features; the union is a multiset, p and q are the shares of each set in each cluster.

@@ -1,14 +1,24 @@
 """What the four embedding scripts share: the backbone, and the call that streams images through it."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.embedding.embed import embed
-from workflow_scripts.job import progress
+from workflow_scripts.job import Job, progress
 
 
-def embed_rows(snakemake, mine, read, constants, on_bad_image="error"):
+def embed_rows(
+    snakemake: Any,
+    mine: Job,
+    read: Callable[[int], np.ndarray],
+    constants: Mapping[str, Sequence[Any] | np.ndarray],
+    on_bad_image: str = "error",
+) -> list[dict[str, str]]:
     """Write the features of the images read(0), read(1), … and the columns `constants` to the rule's output."""
     backbone = load_backbone(mine.settings["backbone"], mine.runtime["device"], mine.settings["precision"])
     what = " ".join([mine.stage, *snakemake.wildcards])
@@ -27,7 +37,7 @@ def embed_rows(snakemake, mine, read, constants, on_bad_image="error"):
     )
 
 
-def told(read, tell):
+def told(read: Callable[[int], np.ndarray], tell: Callable[[int, InputError], str]) -> Callable[[int], np.ndarray]:
     """`read` with its InputErrors told in the words of `tell`: (row, error) -> sentence."""
 
     def read_row(row):

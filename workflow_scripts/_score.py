@@ -1,5 +1,8 @@
 """What the two score scripts share: the embeddings that they compare."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from swsa_core.detectors.scores import Anomalies, Features
@@ -8,7 +11,7 @@ from swsa_core.files import layout, store
 SAME = ("model", "weights_sha256", "transform", "precision")  # in all embeddings that are compared
 
 
-def read_embeddings(given):
+def read_embeddings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The first arguments of a `score_dataset`, as keywords, and the attributes of images.h5; given: the rule's input."""
     index = store.read_table(given.images, ["image_id", "split"], text=["image_id", "split"])
     images, backbone = store.read(given.image_features)
@@ -35,7 +38,7 @@ def read_embeddings(given):
     return embeddings, backbone | {"feature_size": images["features"].shape[1]}
 
 
-def describe(backbone):
+def describe(backbone: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes that a scores file takes over from those of the embeddings."""
     names = ("model", "n_parameters", "feature_size", "weights_sha256", "transform", "skipped")
     return {name: backbone[name] for name in names}

@@ -1,5 +1,7 @@
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from swsa_core.anomalies import SOURCES
@@ -14,12 +16,12 @@ from swsa_core.report.contact_sheets import sheet_of_all
 from workflow_scripts.job import job, progress
 
 
-def write_sheet(images, parents):
+def write_sheet(images: Sequence[np.ndarray], parents: np.ndarray) -> None:
     with writing(snakemake.output.sheet):
         Image.fromarray(sheet_of_all(task.seeds, images, parents)).save(snakemake.output.sheet)
 
 
-def write_made():
+def write_made() -> None:
     """Anomalies that are made at once."""
     generator = rng(task.seed, task.dataset, task.name, mine.stage)
     try:
@@ -30,7 +32,7 @@ def write_made():
     write_anomalies(snakemake.output.anomalies, made.images, made.parents, known, **made.columns)
 
 
-def write_stream():
+def write_stream() -> None:
     """Anomalies that are made one after the other; a job that was killed goes on after those that it had written."""
     stream = source.stream(task, section)
     made, side = stream.attributes | {"stage_version": mine.recorded["version"]}, settings["preparation"]["size"]

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ class Settings(dict):
             f"{key!r} is not among the settings that the rule tracks ({', '.join(self)}): add it to the rule"
         )
 
-    def get(self, key, default=None):
+    def get(self, key: str, default: Any = None) -> Any:
         value = self[key]
         return default if value is None else value
 
@@ -84,7 +84,7 @@ def job(snakemake: Any) -> Iterator[Job]:
                 sys.exit(1)
 
 
-def progress(what, unit="images", every=10):
+def progress(what: str, unit: str = "images", every: float = 10) -> Callable[[float, float], None]:
     """A callable (done, total) that prints `what`, the count and the time left, at most once in `every` seconds."""
     start = last = time.monotonic()
     first = None
@@ -105,17 +105,17 @@ class _Tee:
     def __init__(self, *streams):
         self._streams = streams
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         for stream in self._streams:
             stream.write(text)
             stream.flush()
 
-    def flush(self):
+    def flush(self) -> None:
         for stream in self._streams:
             stream.flush()
 
-    def isatty(self):
+    def isatty(self) -> bool:
         return False
 
-    def fileno(self):
+    def fileno(self) -> int:
         return self._streams[0].fileno()

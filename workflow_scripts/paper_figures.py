@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 from swsa_core.anomalies.made import read_origins
 from swsa_core.embedding.image_stream import RowReader
@@ -11,7 +12,7 @@ from swsa_core.report import tables
 from workflow_scripts.job import job
 
 
-def read_pairs(support_file, pairs_file, settings):
+def read_pairs(support_file: str, pairs_file: str, settings: dict[str, Any]) -> paper_figures.Pairs:
     """The `Pairs` of one task: its first style and content images, and what diffusion made of them."""
     support = store.read_json(support_file)
     parents = read_origins(pairs_file)[0]["parents"]

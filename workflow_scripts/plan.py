@@ -1,12 +1,14 @@
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from swsa_core.anomalies import SOURCES
+from swsa_core.anomalies.source import Work
 from swsa_core.basics.wording import with_prefix
 from swsa_core.candidates.prefetch import of_libraries
-from swsa_core.config.study import study
+from swsa_core.config.study import Study, study
 from swsa_core.embedding.embed import share_threads
-from swsa_core.plan.costs import backbone_cost, backbone_speed
-from swsa_core.plan.jobs import FLOAT32, device_seconds, downloads, jobs, official_size, size_on_disk, to_do
+from swsa_core.plan.costs import Cost, backbone_cost, backbone_speed
+from swsa_core.plan.jobs import FLOAT32, Job, device_seconds, downloads, jobs, official_size, size_on_disk, to_do
 from swsa_core.plan.table import table, totals
 from workflow_scripts.job import job
 
@@ -21,7 +23,7 @@ ON_CPU = """These times are of a CPU. For those of a GPU state what it sustains,
 or to the config `runtime: {tflops: 200}`."""
 
 
-def speeds(planned, left, costs):
+def speeds(planned: Study, left: Iterable[Job], costs: Mapping[str, Cost]) -> tuple[dict[str, float], str, str]:
     """({stage: FLOPs per second} of the jobs left that have a network, "cpu" or "cuda", where they are from)."""
     config = planned.config
     stages = {job.stage for job in left if job.flops}
@@ -50,7 +52,7 @@ def speeds(planned, left, costs):
     return found, device.split(":")[0], where
 
 
-def reading_note(processes):
+def reading_note(processes: int) -> str:
     """How reading images adds to the time of a network; processes: their number beside it."""
     if not processes:
         return "with one thread\n  the network waits while images are read (runtime.threads)"
@@ -60,7 +62,7 @@ def reading_note(processes):
     )
 
 
-def work_of_networks(planned):
+def work_of_networks(planned: Study) -> dict[tuple[str, int], Work]:
     """{(source, seeds): Work} of one task, for each source with a network and each number of seed images."""
     return {
         (name, seeds): SOURCES[name].network.work(planned.config["sources"][name], seeds)

@@ -20,7 +20,7 @@ from workflow_scripts.job import job
 LIBRARIES = ["snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn"]
 
 
-def read_versions():
+def read_versions() -> dict[str, str]:
     """{library: version} of Python, SWSA and those of LIBRARIES that are installed."""
     found = {"python": platform.python_version(), "swsa_core": __version__}
     for library in LIBRARIES:

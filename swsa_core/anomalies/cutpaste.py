@@ -1,7 +1,8 @@
 """CutPaste anomalies: a patch of a normal image pasted elsewhere in it (Li et al. 2021)."""
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,8 @@ from swsa_core.anomalies.source import Images, Made, Source
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.section import Range, Section, inconsistent
 
+Pasted = tuple[np.ndarray, tuple[int, ...]]
+"""An anomaly (H, W, 3) uint8, and its box."""
 MAX_DRAWS = 100
 CENTRAL = 224 / 256
 MIN_CHANGED = 0.01  # of the pixels of the central crop
@@ -57,7 +60,13 @@ class CutPaste(Section):
         return self
 
 
-def cutpaste(image, rng, area=(0.02, 0.15), aspect=(0.3, 3.3), jitter=0.0):
+def cutpaste(
+    image: np.ndarray,
+    rng: np.random.Generator,
+    area: Sequence[float] = (0.02, 0.15),
+    aspect: Sequence[float] = (0.3, 3.3),
+    jitter: float = 0.0,
+) -> Pasted:
     """One CutPaste anomaly of an image (Li et al. 2021, Sec. 2.2), by default without colour jitter.
 
     image: (H, W, 3) uint8. area: share of the image that the patch covers, drawn uniformly. aspect: width over height of
@@ -89,7 +98,14 @@ def cutpaste(image, rng, area=(0.02, 0.15), aspect=(0.3, 3.3), jitter=0.0):
     return paste(jittered(patch, colours, jitter)), box
 
 
-def cutpaste_scar(image, rng, width=(2, 16), length=(10, 25), rotation=(-45, 45), jitter=0.0):
+def cutpaste_scar(
+    image: np.ndarray,
+    rng: np.random.Generator,
+    width: Sequence[float] = (2, 16),
+    length: Sequence[float] = (10, 25),
+    rotation: Sequence[float] = (-45, 45),
+    jitter: float = 0.0,
+) -> Pasted:
     """One CutPaste-Scar anomaly of an image (Li et al. 2021): a thin rectangle, rotated and pasted elsewhere.
 
     image: (H, W, 3) uint8. width, length: of the upright rectangle, in pixels of an image whose shorter side has 256,
@@ -129,7 +145,7 @@ def cutpaste_scar(image, rng, width=(2, 16), length=(10, 25), rotation=(-45, 45)
     return paste(jittered(patch, colours, jitter)), box
 
 
-def by_config(source):
+def by_config(source: dict[str, Any]) -> Callable[[np.ndarray, np.random.Generator], Pasted]:
     """The form of CutPaste that the config's section asks for, as a function of image and rng."""
     if source["form"] == "scar":
         shape = {"width": source["scar_width"], "length": source["scar_length"], "rotation": source["scar_rotation"]}
@@ -137,7 +153,12 @@ def by_config(source):
     return partial(cutpaste, area=source["area"], aspect=source["aspect"], jitter=source["jitter"])
 
 
-def cutpaste_per_image(images, n, rng, make=cutpaste):
+def cutpaste_per_image(
+    images: Images,
+    n: int,
+    rng: np.random.Generator,
+    make: Callable[[np.ndarray, np.random.Generator], Pasted] = cutpaste,
+) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]]:
     """`n` CutPaste anomalies of the images in turn, so that counts per image differ by at most one.
 
     images: {image id: (H, W, 3) uint8}; make: (image, rng) -> (anomaly, box). Yields (parent image id, anomaly, box) in a
@@ -152,7 +173,7 @@ def cutpaste_per_image(images, n, rng, make=cutpaste):
             raise InputError(f"image {parent!r}: {error}") from None
 
 
-def jittered(patch, rng, strength):
+def jittered(patch: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """Colour jitter of a patch (h, w, 3) uint8, as torchvision's ColorJitter does it: 0.1 in Li et al.
 
     Brightness, contrast and saturation are scaled by factors from 1 ± strength, the hue is turned by ± strength of a full

@@ -3,13 +3,23 @@
 Their images are read by `swsa_core.embedding.image_stream.RowReader`.
 """
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files import store
 
 
-def write_anomalies(path, images, parents, attributes, **columns):
+def write_anomalies(
+    path: Path | str,
+    images: Sequence[np.ndarray],
+    parents: np.ndarray,
+    attributes: Mapping[str, Any],
+    **columns: np.ndarray,
+) -> None:
     """Write the anomalies of one task.
 
     images: list of (h, w, 3) uint8, zero-padded to the largest when their sizes differ; parents: (n, P) image ids that
@@ -23,17 +33,17 @@ def write_anomalies(path, images, parents, attributes, **columns):
     store.write(path, arrays, attributes, compress=["images"])
 
 
-def read_origins(path):
+def read_origins(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Everything but the images: ({"parents": (n, P) image ids, "sizes", "boxes", …}, attributes)."""
     return store.read(path, without=["images"])
 
 
-def check_one_precision(precisions):
+def check_one_precision(precisions: Mapping[Any, str | None]) -> None:
     """Raise InputError unless the anomalies of all files were generated in one precision; rounding may be told apart.
 
     precisions: {path: precision of that file}, the attribute; None for a source without one.
     """
-    files = {}
+    files: dict[str | None, list[str]] = {}
     for path, precision in precisions.items():
         files.setdefault(precision, []).append(str(path))
     if len(files) > 1:

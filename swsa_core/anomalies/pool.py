@@ -1,12 +1,14 @@
 """Anomalies from a pool of unrelated images, such as Tiny-ImageNet: each task samples rows of it."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 
 
-def sample_pool(pool_size, n, tasks, seed, dataset, source):
+def sample_pool(pool_size: int, n: int, tasks: Iterable[str], seed: int, dataset: str, source: str) -> pd.DataFrame:
     """`n` different rows of the pool for each task, uniformly at random (Sec. 4.2).
 
     Returns a DataFrame with the columns task and row. Raises InputError when the pool has fewer than n rows.

@@ -1,7 +1,12 @@
 """A pool of drawn letters over dead leaves (`swsa_core.files.drawings`): the demo's stand-in for natural images."""
 
+from typing import TYPE_CHECKING, Any
+
 from swsa_core.anomalies.source import Pool, Source
 from swsa_core.basics.section import PositiveInt, Section
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Procedural(Section):
@@ -9,7 +14,7 @@ class Procedural(Section):
     """Number of drawn letters, which stand in for Tiny-ImageNet if you do not have it."""
 
 
-def pool(spec, seed):
+def pool(spec: dict[str, Any], seed: int) -> "pd.DataFrame":
     """`spec["pool"]` images: DataFrame(image_id, path), both `procedural:<seed>:<row>`, which `read_image` draws."""
     import pandas as pd
 
@@ -17,7 +22,7 @@ def pool(spec, seed):
     return pd.DataFrame({"image_id": image_ids, "path": image_ids})
 
 
-def inputs(spec):
+def inputs(spec: dict[str, Any]) -> list[str]:
     """Nothing: the images are drawn."""
     return []
 

@@ -1,6 +1,7 @@
 """Tiny-ImageNet: a pool of natural images that are anomalies for every task."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from swsa_core.anomalies.source import Pool, Source
 from swsa_core.basics.errors import InputError
@@ -8,6 +9,9 @@ from swsa_core.basics.section import AnyPath, PlainPath, PositiveInt, Section
 from swsa_core.basics.seeding import rng
 from swsa_core.files import listing
 from swsa_core.files.downloads import Publication, Published
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAYOUT = "the folder tiny-imagenet-200 with wnids.txt and train/<wnid>/images/"
 PUBLICATION = Publication(
@@ -35,7 +39,7 @@ class TinyImageNet(Section):
     """Go on with a smaller pool if fewer images are on disk."""
 
 
-def pool(spec, seed):
+def pool(spec: dict[str, Any], seed: int) -> "pd.DataFrame":
     """`spec["pool"]` train images, drawn once without replacement: DataFrame(image_id, path), sorted by image_id."""
     import pandas as pd
 
@@ -50,7 +54,7 @@ def pool(spec, seed):
     return pd.DataFrame({"image_id": image_ids, "path": [(Path(spec["root"]) / name).as_posix() for name in image_ids]})
 
 
-def inputs(spec):
+def inputs(spec: dict[str, Any]) -> list[str]:
     """The list of classes and the directory of train images of each class on disk."""
     root = listing.require(spec["root"], ["wnids.txt", "train"], LAYOUT)
     return [(root / name).as_posix() for name in ("wnids.txt", *_folders(spec))]

@@ -17,7 +17,7 @@ class InputError(ValueError):
     """
 
 
-def is_out_of_memory(error):
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: torch.OutOfMemoryError, and RuntimeErrors of libraries and the CPU."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or any(message in str(error) for message in MEMORY_MESSAGES)

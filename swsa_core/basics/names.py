@@ -9,7 +9,7 @@ SLUG = r"[A-Za-z0-9._-]+"
 MOST_NAMES = 10  # that a message lists of those that are known
 
 
-def slug(name):
+def slug(name: str) -> str:
     """`name` with each run of characters outside [A-Za-z0-9._-] replaced by "-".
 
     >>> slug("hard-leaved pocket orchid")
@@ -20,7 +20,7 @@ def slug(name):
     return "_" + cleaned if cleaned.startswith(".") else cleaned or "-"
 
 
-def unique_slugs(names):
+def unique_slugs(names: Iterable[str]) -> dict[str, str]:
     """{slug: original name}, in order. Names whose slugs collide, letter case ignored, get six hex digits of their SHA-256.
 
     The digits go to every member of the collision, so that a slug does not depend on the order of the names.
@@ -28,7 +28,7 @@ def unique_slugs(names):
     ['a-b', 'c']
     """
     names = list(names)
-    taken = {}
+    taken: dict[str, list[str]] = {}
     for name in names:
         taken.setdefault(slug(name).lower(), []).append(name)
     result = {}

@@ -1,7 +1,7 @@
 """What the sections of a config are made of: their base class, and types of keys that several of them share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -11,10 +11,11 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+PathOrText = TypeVar("PathOrText", Path, str)
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-def inconsistent(sentence):
+def inconsistent(sentence: str) -> PydanticCustomError:
     """The error for keys that contradict each other; its sentence begins with the key."""
     return PydanticCustomError("consistency", "{sentence}", {"sentence": sentence})
 
@@ -39,14 +40,14 @@ LeftOutIfNull = Field(exclude_if=lambda value: value is None)
 Range = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
-def plain(path):
+def plain(path: PathOrText) -> PathOrText:
     """Return `path` if it holds nothing that Snakemake would read as more than a path."""
     if set(str(path)) & set("{}<>"):
         raise ValueError("expected a path without braces and angle brackets, which mean something to Snakemake")
     return path
 
 
-def not_blank(text):
+def not_blank(text: str) -> str:
     """Return `text` without the spaces around it; it must not be empty then."""
     if not text.strip():
         raise ValueError("expected a text that is not blank")

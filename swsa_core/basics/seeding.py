@@ -5,7 +5,7 @@ from hashlib import sha256
 import numpy as np
 
 
-def rng(seed, *names):
+def rng(seed: int, *names: str) -> np.random.Generator:
     """Generator for one purpose: the config's seed and the original names, e.g. (dataset, task, "support").
 
     Two purposes with different names draw independently; the same names draw the same numbers in any process.

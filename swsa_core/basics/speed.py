@@ -37,7 +37,8 @@ def mean_seconds(run: Callable[[], Any], device: str) -> float:
             torch.cuda.synchronize(device)
         return time.perf_counter() - start
 
-    first, seconds = timed(), []
+    first = timed()
+    seconds: list[float] = []
     while first < LEAST_SECONDS and sum(seconds) < LEAST_SECONDS:
         seconds.append(timed())
     return sum(seconds) / len(seconds) if seconds else first

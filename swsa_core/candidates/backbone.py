@@ -4,7 +4,7 @@ The families, and what each does, are `candidates.FAMILIES`. Libraries are impor
 descriptors and mini models start quickly.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -103,7 +103,8 @@ def load_backbone(candidate: CandidateSpec, device: str = "auto", precision: str
 
 def _describing(candidate: CandidateSpec) -> Backbone:
     """Backbone of a descriptor: all is done in the transform, and `features` passes on what it made."""
-    description: Description = family_of(candidate).load(candidate)
+    description = family_of(candidate).load(candidate)
+    assert isinstance(description, Description)  # as its family has no network
     prepare = _override(description.prepare, candidate)
     transform = replace(description, prepare=prepare)
     try:
@@ -132,7 +133,8 @@ def _computing(candidate: CandidateSpec, device: str, precision: str) -> Backbon
     device = find_device(device if family.gpu else "cpu")
     dtype = find_dtype(precision, device)
     with loading(candidate):
-        network: Network = family.load(candidate)
+        network = family.load(candidate)
+        assert isinstance(network, Network)
         if network.weights:
             load_weights(network.module, network.weights, network.head)
     transform = _override(network.transform, candidate)
@@ -187,7 +189,8 @@ def _features(network: Network, transform: Transform, device: str, dtype: Any) -
 def _override(transform: Transform, candidate: CandidateSpec) -> Transform:
     """`transform` with what the candidate declares itself."""
     keys = ("mean", "std", "resize", "crop", "interpolation")
-    own = {key: candidate[key] for key in keys if candidate.get(key) is not None}
+    given: Mapping[str, Any] = candidate
+    own = {key: given[key] for key in keys if given.get(key) is not None}
     own |= {key: tuple(own[key]) for key in ("mean", "std") if key in own}
     transform = replace(transform, **own)
     if transform.crop > transform.resize:

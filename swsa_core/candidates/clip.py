@@ -35,8 +35,10 @@ def load_clip(candidate: CandidateSpec) -> Clip:
     Raises InputError for names and weights that do not fit.
     """
     check_model(candidate)
+    texts = family_of(candidate).texts
+    assert texts is not None  # as the config takes a model that reads texts alone
     with loading(candidate):
-        towers = family_of(candidate).texts.load(candidate)
+        towers = texts.load(candidate)
     module = towers.module.requires_grad_(False).eval()
     return Clip(
         module,

@@ -5,6 +5,7 @@ are square roots of proportions, so that the squared L2 distance of kNN is twice
 """
 
 import inspect
+from collections.abc import Callable
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def _proportions(values, n):
     return np.sqrt(counts / len(values)).astype(np.float32)
 
 
-DESCRIPTORS = {"color_histogram": color_histogram, "hog": hog, "lbp": lbp}
+DESCRIPTORS: dict[str, Callable[..., np.ndarray]] = {"color_histogram": color_histogram, "hog": hog, "lbp": lbp}
 
 
 def check(candidate: CandidateSpec) -> None:

@@ -7,11 +7,14 @@ example. The first pair of a set is its default prompt.
 
 import csv
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 
+Templates = Sequence[Sequence[str]]
+"""Pairs [normal, anomalous]."""
 HEADER = ["normal", "anomalous"]
 FOLDER = Path(__file__).parent / "templates"
 SETS = tuple(sorted(path.stem for path in FOLDER.glob("*.csv")))
@@ -26,7 +29,7 @@ def resolve(templates: str | list[list[str]], prompt_set: str) -> list[list[str]
     return [list(pair) for pair in templates]
 
 
-def read_set(name):
+def read_set(name: str) -> list[list[str]]:
     """The pairs of a bundled set. Raises InputError, with the file's path, when they are not what `check_templates` takes."""
     path = FOLDER / f"{name}.csv"
     try:
@@ -40,7 +43,7 @@ def read_set(name):
     return pairs
 
 
-def prompt_names(templates):
+def prompt_names(templates: Templates) -> list[str]:
     """A prompt's name in tables: its normal template; with the anomalous one where other pairs have the same normal one.
 
     >>> prompt_names([["a {}", "no {}"], ["the {}", "some bird"], ["the {}", "no bird"]])
@@ -50,7 +53,7 @@ def prompt_names(templates):
     return [normal if counts[normal] == 1 else f"{normal} / {anomalous}" for normal, anomalous in templates]
 
 
-def prompts(templates, class_name):
+def prompts(templates: Templates, class_name: str) -> list[list[str]]:
     """The pairs of texts for one class.
 
     >>> prompts([["a photo of a {} bird", "a photo of some bird"]], "red cardinal")
@@ -59,12 +62,12 @@ def prompts(templates, class_name):
     return [[template.replace("{}", class_name) for template in pair] for pair in templates]
 
 
-def texts_of_classes(templates, class_names):
+def texts_of_classes(templates: Templates, class_names: Iterable[str]) -> dict[str, list[str]]:
     """{class name: the texts of all its prompts}."""
     return {name: [text for pair in prompts(templates, name) for text in pair] for name in class_names}
 
 
-def check_templates(value):
+def check_templates(value: object) -> None:
     """Raise ValueError, with a sentence, unless `value` is what `resolve` takes."""
     if isinstance(value, str):
         if value not in (PAPER, *SETS):
@@ -87,7 +90,7 @@ def check_templates(value):
             raise ValueError(f"pairs {first} and {number} are both {pair} as CLIP reads them: remove one of them")
 
 
-def as_read(text):
+def as_read(text: str) -> str:
     """A text as CLIP reads it: in lower case, and any white space as one space.
 
     >>> as_read(" A photo  of a {}")
@@ -96,7 +99,7 @@ def as_read(text):
     return " ".join(text.split()).lower()
 
 
-def check_texts(templates, class_names, most_words=None):
+def check_texts(templates: Templates, class_names: Iterable[str], most_words: int | None = None) -> None:
     """Raise InputError when a class makes one text of both sides of a pair, or a text that has more than `most_words` words.
 
     A text has at least as many tokens as words: how many, and whether they fit, only the model's tokenizer tells.

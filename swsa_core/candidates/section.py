@@ -1,7 +1,7 @@
 """The config's sections about candidates, `candidates` and `clip`: keys, types, defaults, and what must hold within each."""
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -125,5 +125,5 @@ def clip_backbone(clip: dict[str, Any]) -> CandidateSpec:
     weights = clip["weights"]
     of_file = weights is not None and is_weights_file(weights)
     tag = clip["tag"] if of_file else weights
-    own = {"weights": weights if of_file else None, "args": {"pretrained": tag} if tag else {}}
-    return Candidate(model=clip["model"], **own).model_dump(mode="json") | {"section": "clip"}
+    own: dict[str, Any] = {"weights": weights if of_file else None, "args": {"pretrained": tag} if tag else {}}
+    return cast(CandidateSpec, Candidate(model=clip["model"], **own).model_dump(mode="json") | {"section": "clip"})

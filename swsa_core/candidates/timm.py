@@ -50,7 +50,7 @@ def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
     if ":" not in model and not timm.is_model(model):
         known = timm.list_models()
         raise InputError(f"timm has no model {model!r}: {did_you_mean(model.partition('.')[0], known)}")
-    module = timm.create_model(model, pretrained=not weights, **args)
+    module: Any = timm.create_model(model, pretrained=not weights, **args)
     classifiers = module.get_classifier()
     classifiers = classifiers if isinstance(classifiers, tuple) else (classifiers,)
     head = tuple(f"{name}." for name, part in module.named_modules() if any(part is each for each in classifiers))

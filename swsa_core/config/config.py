@@ -9,7 +9,7 @@ import re
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -31,13 +31,16 @@ from swsa_core.config.sections import (
     Sources,
 )
 from swsa_core.datasets import KINDS, kind_of
-from swsa_core.datasets.section import Support
+from swsa_core.datasets.section import Dataset, Support
 from swsa_core.files import layout
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
 REFERENCE = SCHEMA.with_name("README.md")
 KIND_SECTIONS = {name: kind.section for name, kind in KINDS.items()}
-AnyDataset = Annotated[reduce(or_, KIND_SECTIONS.values()), Field(discriminator="kind")]
+if TYPE_CHECKING:
+    AnyDataset = Dataset  # what all kinds have
+else:
+    AnyDataset = Annotated[reduce(or_, KIND_SECTIONS.values()), Field(discriminator="kind")]
 
 
 def _about_strategies() -> str:
@@ -196,7 +199,7 @@ class Config(Section):
 
 
 # {step of a pydantic location: the section whose keys are allowed there}
-SECTIONS = KIND_SECTIONS | {
+SECTIONS: dict[str, type[Section]] = KIND_SECTIONS | {
     "config": Config,
     "support": Support,
     "sources": Sources,
@@ -212,7 +215,7 @@ SECTIONS = KIND_SECTIONS | {
 }
 
 
-def validate(config):
+def validate(config: dict[str, Any]) -> dict[str, Any]:
     """The merged config as a plain dict, with every default filled in and each data set's `support` and `templates`.
 
     Raises InputError with one line per mistake: key, value received, what is allowed, near match.

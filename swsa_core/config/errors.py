@@ -1,18 +1,28 @@
 """pydantic's validation errors as sentences about the user's config file."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
 from swsa_core.basics.names import did_you_mean
 
 # Errors whose message says all, without the value received.
 _ABSOLUTE = ("extra_forbidden", "missing", "union_tag_not_found", "consistency")
 
 
-def sentences(config, mistakes, kinds, sections):
+def sentences(
+    config: dict[str, Any],
+    mistakes: Iterable[Mapping[str, Any]],
+    kinds: Mapping[str, type[BaseModel]],
+    sections: Mapping[Any, type[BaseModel]],
+) -> str:
     """Lines `key.path: what is wrong`; what the members of a union say about one value shares a line.
 
     config: the dict that was validated; mistakes: `ValidationError.errors()`; kinds: {kind of data set: its model};
     sections: {step of a location: the model whose keys are allowed there}, with "config" for the top.
     """
-    lines = {}
+    lines: dict[str, list[str]] = {}
     for mistake in mistakes:
         key, received = _locate(config, mistake)
         message = _message(mistake, received, kinds, sections)

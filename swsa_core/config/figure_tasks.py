@@ -1,10 +1,14 @@
 """The tasks that the paper's figures show; apart from what draws them, for it is read with the Snakefile."""
 
+from collections.abc import Mapping
+
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 
 
-def figure_tasks(key, given, tasks):
+def figure_tasks(
+    key: str, given: Mapping[str, str | list[str]], tasks: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[str]]:
     """{data set: slugs of its tasks that `figures.<key>` of the config names}; where it names none at all, the first of each.
 
     given: {data set: name or list of names} of the config; tasks: {data set: {slug: name}} on disk, {} for a data set

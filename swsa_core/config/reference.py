@@ -44,7 +44,7 @@ def markdown(schema: dict) -> str:
     schema: the JSON schema of the config, `Config.model_json_schema()`.
     """
     keys = list(_of_section(schema, schema, ""))
-    nested = {}
+    nested: dict[str, list[Key]] = {}
     for key in keys:
         nested.setdefault(re.split(r"[.\[]", key.path)[0], []).append(key)
     blocks = [INTRODUCTION, "## Top level\n", _table(group[0] for group in nested.values())]

@@ -1,19 +1,25 @@
 """The sections of a config but its data sets and candidates: keys, types, defaults, and what must hold within each."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, create_model, field_validator
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.section import PositiveInt, Removable, Section, Several
 
-Sources = create_model(
-    "Sources",
-    __base__=Section,
-    **{
-        name: (source.section | None, Field(default=None, description=source.about)) for name, source in SOURCES.items()
-    },
-)
+if TYPE_CHECKING:
+
+    class Sources(Section):
+        """A key for each entry of SOURCES."""
+else:
+    Sources = create_model(
+        "Sources",
+        __base__=Section,
+        **{
+            name: (source.section | None, Field(default=None, description=source.about))
+            for name, source in SOURCES.items()
+        },
+    )
 
 
 class KNN(Section):

@@ -16,10 +16,12 @@ from swsa_core.basics.names import did_you_mean, unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model
+from swsa_core.candidates.family import CandidateSpec
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.datasets.fetch import is_absent, or_fetch
+from swsa_core.datasets.kind import Spec
 from swsa_core.datasets.section import LATER
 from swsa_core.datasets.support import check_supports
 from swsa_core.strategies import judging_by_scores
@@ -37,16 +39,16 @@ class Study:
     """
 
     config: dict[str, Any]
-    present: dict[str, dict]
+    present: dict[str, Spec]
     tasks: dict[str, dict[str, str]]
-    backbones: dict[str, dict]
+    backbones: dict[str, CandidateSpec]
 
     @property
     def results(self) -> str:
         return self.config["results"]
 
     @property
-    def datasets(self) -> dict[str, dict]:
+    def datasets(self) -> dict[str, Spec]:
         """{data set: its section}, in the order of the config."""
         return self.config["datasets"]
 
@@ -66,12 +68,12 @@ class Study:
         return [source for source in self.sources if not SOURCES[source].generated]
 
     @cached_property
-    def clip(self) -> dict[str, dict]:
+    def clip(self) -> dict[str, CandidateSpec]:
         """{slug: CLIP model} whose prompts are chosen among, {} where the config has no section `clip`."""
         return {slug: model for slug, model in self.backbones.items() if model.get("section") == "clip"}
 
     @cached_property
-    def candidates(self) -> dict[str, dict]:
+    def candidates(self) -> dict[str, CandidateSpec]:
         """{slug: kNN candidate}, in the order of the config."""
         return {slug: model for slug, model in self.backbones.items() if slug not in self.clip}
 
@@ -179,13 +181,15 @@ class Study:
 
     def pool_inputs(self, pool: str) -> list[str]:
         """Paths whose change means that a pool changed."""
-        return or_fetch(SOURCES[pool].pool.inputs, self.config["sources"][pool] | {"kind": pool})
+        images = SOURCES[pool].pool
+        assert images is not None  # as it is one of `pools`
+        return or_fetch(images.inputs, self.config["sources"][pool] | {"kind": pool})
 
 
 def study(config: dict[str, Any]) -> Study:
     """The `Study` of a validated config. Raises InputError for a data set that is there and cannot be read."""
     present = {name: spec for name, spec in config["datasets"].items() if not is_absent(spec)}
-    tasks = {name: {} for name in config["datasets"]} | {
+    tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
         name: unique_slugs(_of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
     }
     models = [*config["candidates"], *([clip_backbone(config["clip"])] if config["clip"] else [])]
@@ -198,12 +202,13 @@ def check(given: Study) -> None:
     """Raise InputError for what can never work, before any job: supports, sources, models, texts of prompts."""
     check_supports(given.config | {"datasets": given.present})
     for name, section in given.config["sources"].items():
-        if SOURCES[name].check:
-            SOURCES[name].check(section, given.config["preparation"])
+        if check_source := SOURCES[name].check:
+            check_source(section, given.config["preparation"])
     for backbone in given.backbones.values():
         check_model(backbone)
     for model in given.clip.values():
         reader = family_of(model).texts
+        assert reader is not None  # as the config takes a model that reads texts alone
         for name, spec in given.present.items():
             names, key = given.class_names[name].values(), datasets.kind_of(spec).class_name_key
             _of_dataset(name, check_texts, spec["templates"], names, reader.most_words(model))

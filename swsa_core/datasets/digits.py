@@ -15,7 +15,7 @@ LAYOUT = "no directory: the images come with scikit-learn"
 
 class Digits(Dataset):
     kind: Literal["digits"]
-    root: None = None
+    root: None = None  # type: ignore[assignment]  # the one kind without a directory
     """Not needed, because scikit-learn ships the images."""
 
 

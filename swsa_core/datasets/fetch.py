@@ -41,7 +41,7 @@ def to_fetch(config: dict[str, Any]) -> list[str]:
     Raises InputError where the licence is not accepted, a given archive is absent, or a root holds something that
     cannot be read: what is there is left alone.
     """
-    found = {}
+    found: dict[Path, str] = {}
     for key, spec in published(config).items():
         if not (problem := _problem(spec)):
             continue

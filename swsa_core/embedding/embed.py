@@ -7,10 +7,12 @@ killed goes on at the last one, with the same batches and hence the same bits.
 import json
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -24,20 +26,36 @@ BATCH_SIZE = {"": CHUNK, "cpu": 32, "cuda": CHUNK}  # by `Backbone.device`
 REASON_BYTES = 500
 
 
+class Embedder(Protocol):
+    """What is asked of a `swsa_core.candidates.backbone.Backbone`, whose docstring tells what these are."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def feature_size(self) -> int: ...
+    @property
+    def transform(self) -> Callable[[np.ndarray], np.ndarray]: ...
+    @property
+    def features(self) -> Callable[[np.ndarray], np.ndarray]: ...
+    def attributes(self) -> dict[str, str | int]: ...
+
+
 def embed(
-    backbone,
-    read,
+    backbone: Embedder,
+    read: Callable[[int], np.ndarray],
     *,
-    path,
-    constants,
-    header=None,
-    attributes=None,
-    runtime=None,
-    threads=1,
-    on_bad_image="error",
-    progress=None,
-    log=print,
-):
+    path: Path | str,
+    constants: Mapping[str, Sequence[Any] | np.ndarray],
+    header: Any = None,
+    attributes: Mapping[str, Any] | None = None,
+    runtime: Mapping[str, Any] | None = None,
+    threads: int = 1,
+    on_bad_image: str = "error",
+    progress: Callable[[int, int], None] | None = None,
+    log: Callable[[str], None] = print,
+) -> list[dict[str, str]]:
     """Write the features of n images to the embeddings file `path`.
 
     read: row -> image (H, W, 3) uint8, in any process, InputError when it cannot be read; see image_stream.py.
@@ -59,7 +77,7 @@ def embed(
     log(f"{path}: {n} images, {processes} reading processes, {compute} compute threads, batches of {size}")
     # Until the end every image has its row, also an unreadable one, so that chunks keep their places when resumed.
     columns = {"features": ((backbone.feature_size,), "float32"), "reason": ((), store.text_type(REASON_BYTES))}
-    attributes = backbone.attributes() | (attributes or {})
+    attributes = backbone.attributes() | dict(attributes or {})
     # What is done about bad images is no part of it: an interrupted file goes on when that is changed.
     identity = [header, backbone.attributes(), backbone.device]
     started = time.perf_counter()
@@ -87,7 +105,7 @@ def embed(
     return skipped
 
 
-def share_threads(threads, workers, device):
+def share_threads(threads: int, workers: int | Literal["auto"], device: str) -> tuple[int, int]:
     """(reading processes, threads of the network) that together stay within `threads`.
 
     workers: number of reading processes, or "auto": on a GPU all threads but one; on a CPU a quarter of them, as a
@@ -96,7 +114,7 @@ def share_threads(threads, workers, device):
     """
     most = threads if device == "" else threads - 1
     auto = {"": threads, "cpu": threads // 4, "cuda": threads - 1}[device]
-    processes = min(auto if workers == "auto" else workers, most) if threads > 1 else 0
+    processes = min(auto if isinstance(workers, str) else workers, most) if threads > 1 else 0
     return processes, max(1, threads - processes)
 
 

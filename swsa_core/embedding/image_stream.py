@@ -7,12 +7,16 @@ import sys
 import threading
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import accumulate, islice
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.errors import InputError
@@ -24,10 +28,10 @@ GROUP = 8  # images that a worker reads at a time; two groups a worker are under
 class FileReader:
     """Row -> the prepared image of a file; `paths` as `swsa_core.files.images.read_image` takes them."""
 
-    def __init__(self, paths, preparation="original"):
+    def __init__(self, paths: Iterable[Path | str], preparation: dict[str, Any] | str = "original") -> None:
         self.paths, self.preparation = list(paths), preparation
 
-    def __call__(self, row):
+    def __call__(self, row: int) -> np.ndarray:
         from swsa_core.files.images import prepared
 
         return prepared(self.paths[row], self.preparation)
@@ -36,11 +40,11 @@ class FileReader:
 class RowReader:
     """Row -> the image in the `images` of HDF5 files, counted through all; padding beyond `sizes` is cut off."""
 
-    def __init__(self, paths):
+    def __init__(self, paths: Iterable[Path | str]) -> None:
         self.paths = [str(path) for path in paths]
         self.ends = list(accumulate(store.count_rows(path, "images") for path in self.paths))
 
-    def __call__(self, row):
+    def __call__(self, row: int) -> np.ndarray:
         index = bisect_right(self.ends, row)
         own = row - (self.ends[index - 1] if index else 0)
         file = store.open_file(self.paths[index])
@@ -49,7 +53,7 @@ class RowReader:
 
 
 @contextmanager
-def image_stream(prepare, processes):
+def image_stream(prepare: Callable[[int], Any], processes: int) -> Iterator[Callable[[range], Iterator[Any]]]:
     """Function from a range of rows to the iterator of prepare(row), in order, computed by `processes` workers or by none.
 
     The workers start at once, end with the block, and end when this process is killed.

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 
 # guided-diffusion's own defaults (model_and_diffusion_defaults), for arguments that a given config leaves out.
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "image_size": 64,
     "num_channels": 128,
     "num_res_blocks": 2,
@@ -79,7 +80,7 @@ SCHEDULER = {
 }
 
 
-def adm_arguments(config=None):
+def adm_arguments(config: dict[str, Any] | None = None) -> dict[str, Any]:
     """A guided-diffusion config, complete and checked: `channel_mult` a tuple, `attention` per level, `head_channels`.
 
     config: flags under guided-diffusion's names, absent ones at its defaults; None: those of the ImageNet 256 model.
@@ -174,7 +175,7 @@ def _numbers(name, value):
     return numbers
 
 
-def read_diffusers_config(folder):
+def read_diffusers_config(folder: Path | str) -> tuple[Path, dict[str, Any]]:
     """(directory of the network, its config) of a diffusers `UNet2DModel` or pipeline directory, checked.
 
     Raises InputError for a model that is not an unconditional pixel DDPM with the linear schedule, or has other blocks.
@@ -199,7 +200,7 @@ def read_diffusers_config(folder):
     return root, config
 
 
-def diffusers_weights(root):
+def diffusers_weights(root: Path) -> list[Path]:
     """Paths of the files of weights that diffusers loads from the directory of a network, without a variant.
 
     Those in several files come after their index. Raises InputError where there are none, and for an index that names

@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections.abc import Callable
 from hashlib import file_digest
 from http.client import HTTPException
 from pathlib import Path
@@ -22,11 +23,11 @@ class Published(NamedTuple):
     md5: str | None = None
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.url.rpartition("/")[2]
 
     @property
-    def content(self):
+    def content(self) -> str:
         """Size and digest, as a sentence names them."""
         digest = f" with SHA-256 {self.sha256}" if self.sha256 else f" with MD5 {self.md5}" if self.md5 else ""
         return f"{self.size:,} bytes{digest}"
@@ -66,13 +67,13 @@ PUBLISHED = {
 PLACE = "resources/weights/{name}.pt"  # of a published model, below the working directory
 
 
-def published_at(path):
+def published_at(path: Path | str) -> Published | None:
     """The `Published` file that belongs at `path`, or None for any other path."""
     parts = Path(path).parts[-3:]
     return next((file for name, file in PUBLISHED.items() if parts == Path(PLACE.format(name=name)).parts), None)
 
 
-def check_file(path, published):
+def check_file(path: Path | str, published: Published) -> None:
     """Raise InputError unless the file at `path` has the size and the digest of the published one."""
     if problem := difference(Path(path), published):
         raise InputError(
@@ -81,7 +82,17 @@ def check_file(path, published):
         )
 
 
-def download(url, path, size, sha256=None, attempts=3, pause=1.0, timeout=60, progress=None, md5=None):
+def download(
+    url: str,
+    path: Path | str,
+    size: int,
+    sha256: str | None = None,
+    attempts: int = 3,
+    pause: float = 1.0,
+    timeout: float = 60,
+    progress: Callable[[int, int], None] | None = None,
+    md5: str | None = None,
+) -> Path:
     """Fetch `url` to `path`, unless it is there, and return the path; `size` (bytes) and the digests given must agree.
 
     The bytes so far are in `path`.partial, from which a later attempt or call goes on. `attempts` in a row that bring
@@ -132,7 +143,7 @@ def download(url, path, size, sha256=None, attempts=3, pause=1.0, timeout=60, pr
     return path
 
 
-def difference(path, published):
+def difference(path: Path, published: Published) -> str:
     """What distinguishes a file from the published one, or ""."""
     if _length(path) != published.size:
         return f"it has {_length(path):,} bytes"

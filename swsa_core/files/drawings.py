@@ -4,6 +4,7 @@ Every function draws from the NumPy generator it is given, so an image is a func
 drawn at twice the size and averaged, which gives soft edges.
 """
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from swsa_core.basics.seeding import rng as named_rng
 
+Palette = Callable[[int], np.ndarray]
+"""n -> (n, 3) float64 colours in 0..255."""
 # Lower-case letters with the shape of their capitals are left out (the classes of EMNIST Balanced, Cohen et al. 2017).
 CLASSES = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
 SIZE = 32
@@ -29,7 +32,7 @@ _CANVAS = 2 * SIZE
 _GREY = np.array([0.299, 0.587, 0.114])
 
 
-def draw(rng, label=None):
+def draw(rng: np.random.Generator, label: int | None = None) -> tuple[np.ndarray, int]:
     """One image ((32, 32, 3) uint8, label): the letter or digit `CLASSES[label]`, drawn at random if it is None."""
     label = int(rng.integers(len(CLASSES))) if label is None else label
     palette = random_palette(rng)
@@ -47,7 +50,7 @@ def draw(rng, label=None):
     return (np.asarray(image) + noise).clip(0, 255).round().astype(np.uint8), label
 
 
-def draw_plain(rng):
+def draw_plain(rng: np.random.Generator) -> np.ndarray:
     """One image (32, 32, 3) uint8 of a large letter or digit, light on a plain dark ground.
 
     Most are as coarse as an image of 8 to 16 pixels a side that was enlarged, and most are white on black.
@@ -58,7 +61,8 @@ def draw_plain(rng):
     letter = fill.crop(fill.getbbox()).resize((int(width), int(height)), Image.Resampling.BILINEAR)
     canvas = Image.new("L", (_CANVAS, _CANVAS))
     shift = rng.uniform(-0.06, 0.06, 2) * _CANVAS
-    canvas.paste(letter, tuple(int(s + (_CANVAS - n) / 2) for s, n in zip(shift, letter.size, strict=True)))
+    left, top = (int(s + (_CANVAS - n) / 2) for s, n in zip(shift, letter.size, strict=True))
+    canvas.paste(letter, (left, top))
     coarse = canvas.resize((side, side), Image.Resampling.BOX)
     coarse = coarse.point([min(round(value * gain), 255) for gain in [rng.uniform(0.9, 1.6)] for value in range(256)])
     share = np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BILINEAR))[..., None] / 255  # (32, 32, 1)
@@ -69,19 +73,19 @@ def draw_plain(rng):
     return (ground + share * (ink - ground)).round().astype(np.uint8)
 
 
-def pool_image(seed, row):
+def pool_image(seed: int, row: int) -> np.ndarray:
     """Image `row` of the endless pool `seed`: (32, 32, 3) uint8, the same whatever was drawn before."""
     return draw(named_rng(seed, "procedural", str(row)))[0]
 
 
-def batch(seed, step, n):
+def batch(seed: int, step: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The batch of one training step, a function of (seed, step, n): images (n, 32, 32, 3) uint8, labels (n,) int64."""
     rng = named_rng(seed, "procedural batch", str(step))
     images, labels = zip(*(draw(rng) for _ in range(n)), strict=True)
     return np.stack(images), np.array(labels)
 
 
-def random_palette(rng):
+def random_palette(rng: np.random.Generator) -> Palette:
     """A function n -> (n, 3) float64 colours in 0..255, scattered about a common one; a third of them are grey."""
     centre, spread = rng.uniform(0, 255, 3), rng.uniform(0, 120)
     is_grey = rng.random() < 1 / 3
@@ -94,7 +98,7 @@ def random_palette(rng):
     return colours
 
 
-def contrasting(rng, colour, other, difference=70):
+def contrasting(rng: np.random.Generator, colour: np.ndarray, other: np.ndarray, difference: float = 70) -> np.ndarray:
     """`colour` (3,), moved to black or white as far as its brightness needs to differ from that of `other` (3,)."""
     brightness, other = colour @ _GREY, other @ _GREY
     if abs(brightness - other) >= difference:
@@ -105,7 +109,9 @@ def contrasting(rng, colour, other, difference=70):
     return colour + (wanted - brightness) / (target - brightness) * (target - colour)
 
 
-def dead_leaves(rng, palette, n_leaves=60, smallest=3.0, largest=40.0):
+def dead_leaves(
+    rng: np.random.Generator, palette: Palette, n_leaves: int = 60, smallest: float = 3.0, largest: float = 40.0
+) -> Image.Image:
     """Dead leaves (Lee, Mumford and Huang 2001), a 64 x 64 PIL image: discs and rectangles, each over the ones before.
 
     Radii in pixels follow the density r^-3 between `smallest` and `largest`; an image has up to `n_leaves` leaves, so
@@ -131,7 +137,7 @@ def dead_leaves(rng, palette, n_leaves=60, smallest=3.0, largest=40.0):
     return canvas
 
 
-def letter_masks(rng, character):
+def letter_masks(rng: np.random.Generator, character: str) -> tuple[Image.Image, Image.Image]:
     """Two masks, 64 x 64 PIL images of mode L, of one character in a random font under a random affine map.
 
     Returns (fill, outline); the outline holds the fill and, for a third of the letters, a rim around it.

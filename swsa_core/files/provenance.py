@@ -2,15 +2,17 @@
 
 from hashlib import file_digest, sha256
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 
-def file_sha256(path):
+def file_sha256(path: Path | str) -> str:
     """SHA-256 of a file."""
     with open(path, "rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
-def parameters_sha256(module, head=()):
+def parameters_sha256(module: Any, head: tuple[str, ...] = ()) -> str:
     """SHA-256 over names and bytes of a module's parameters and buffers, without the head, in order of the names."""
     import torch
 
@@ -22,6 +24,6 @@ def parameters_sha256(module, head=()):
     return digest.hexdigest()
 
 
-def library_versions(*packages):
+def library_versions(*packages: str) -> str:
     """The installed versions of NumPy, Pillow and `packages`, as a text."""
     return ", ".join(f"{package} {version(package)}" for package in ("numpy", "pillow", *packages))

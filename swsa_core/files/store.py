@@ -7,10 +7,12 @@ structure, and only the rows below its `done` attribute are trusted.
 
 import json
 import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -19,6 +21,8 @@ import pandas as pd
 from swsa_core.basics.errors import InputError
 from swsa_core.files.machine import check_room, fault, writing
 
+Columns = Mapping[str, tuple[tuple[int, ...], Any]]
+"""{name: (shape of one row, dtype)}."""
 COPIED = 2**24  # bytes at a time
 
 
@@ -30,7 +34,7 @@ class _Rows:
         self.done = int(file.attrs["done"])
         self.kept, self.attributes = np.ones(total, bool), {}
 
-    def append(self, **arrays):
+    def append(self, **arrays: np.ndarray | Sequence[Any]) -> None:
         """Write the next rows of every column: arrays of one common length."""
         lengths = {name: len(array) for name, array in arrays.items()}
         if set(arrays) != set(self._columns) or len(set(lengths.values())) != 1:
@@ -42,21 +46,21 @@ class _Rows:
             self._file.flush()  # a process killed from here on has handed over the rows; a crashed machine may lose them
             self._count(end)
 
-    def read(self, name):
+    def read(self, name: str) -> np.ndarray:
         """The rows of a column so far; text comes as str objects."""
         return _values(self._file[name])[: self.done]
 
-    def rewind(self, done):
+    def rewind(self, done: int) -> None:
         """Go back to row `done`: those from there on are to be written again."""
         with writing(self._path):
             self._count(min(done, self.done))
 
     @property
-    def needed(self):
+    def needed(self) -> int:
         """Bytes of the rows that are still to be written."""
         return (self._total - self.done) * _row_bytes(self._columns)
 
-    def keep(self, rows, **attributes):
+    def keep(self, rows: np.ndarray, **attributes: Any) -> None:
         """Let the finished file hold only `rows`, (total,) bool, and `attributes` beside those given before."""
         self.kept, self.attributes = np.asarray(rows), attributes
 
@@ -67,7 +71,17 @@ class _Rows:
 
 
 @contextmanager
-def writer(path, total, columns, header, constants=None, attributes=None, compress=(), scratch=(), log=print):
+def writer(
+    path: Path | str,
+    total: int,
+    columns: Columns,
+    header: Any,
+    constants: Mapping[str, np.ndarray | Sequence[Any]] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    compress: Collection[str] = (),
+    scratch: Collection[str] = (),
+    log: Callable[[str], None] = print,
+) -> Iterator[_Rows]:
     """Resumable writer of an HDF5 file with `total` rows, complete at `path` when the block ends without an error.
 
     columns: {name: (shape of one row, dtype)}, filled by `append`; callers that resume start at the yielded `done`.
@@ -82,9 +96,9 @@ def writer(path, total, columns, header, constants=None, attributes=None, compre
     path = Path(path)
     with writing(path):
         partial = _beside(path, ".partial")
-    constants = {name: np.asarray(values) for name, values in (constants or {}).items()}
+    known = {name: np.asarray(values) for name, values in (constants or {}).items()}
     identity = json.dumps(
-        [header, total, {name: values.tolist() for name, values in constants.items()}], sort_keys=True, default=str
+        [header, total, {name: values.tolist() for name, values in known.items()}], sort_keys=True, default=str
     )
     if partial.exists() and _identity(partial) != identity:
         log(f"{partial}: discarded, it is damaged or was begun with other inputs or settings")
@@ -92,7 +106,7 @@ def writer(path, total, columns, header, constants=None, attributes=None, compre
     with _open_to_write(partial, "a") as file:
         with writing(partial):
             if "identity" not in file:
-                _lay_out(file, total, columns, constants, attributes, identity)
+                _lay_out(file, total, columns, known, attributes, identity)
             rows = _Rows(file, partial, columns, total)
         check_room(partial, rows.needed)
         if rows.done:
@@ -105,12 +119,17 @@ def writer(path, total, columns, header, constants=None, attributes=None, compre
         with writing(path, needed), _replacing(path) as finished, _open_to_write(finished, "w") as target:
             for name in (name for name in columns if name not in scratch):
                 _copy(file[name], target, name, rows.kept, compressed=name in compress)
-            kept = {name: values[rows.kept] for name, values in constants.items()}
-            _put(target, kept, (attributes or {}) | rows.attributes)
+            kept = {name: values[rows.kept] for name, values in known.items()}
+            _put(target, kept, dict(attributes or {}) | rows.attributes)
     partial.unlink()
 
 
-def write(path, arrays, attributes=None, compress=()):
+def write(
+    path: Path | str,
+    arrays: Mapping[str, np.ndarray | Sequence[Any]],
+    attributes: Mapping[str, Any] | None = None,
+    compress: Collection[str] = (),
+) -> None:
     """Write {name: array or list of str} to an HDF5 file in one go; names may be nested as "group/name".
 
     compress: names of the arrays that are stored in gzip, a row a chunk.
@@ -125,7 +144,9 @@ def write(path, arrays, attributes=None, compress=()):
             _put(file, plain, attributes)
 
 
-def read(path, names=None, without=()):
+def read(
+    path: Path | str, names: Collection[str] | None = None, without: Collection[str] = ()
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays {name: array} and attributes {name: value} of an HDF5 file; text comes as str objects.
 
     names: of the arrays, all but those in `without` when left out.
@@ -151,19 +172,19 @@ def read(path, names=None, without=()):
     return arrays, attributes
 
 
-def count_rows(path, name):
+def count_rows(path: Path | str, name: str) -> int:
     """Number of rows of the array `name` in an HDF5 file."""
     with _reading(path) as file:
         return len(file[name])
 
 
-def open_file(path):
+def open_file(path: Path | str) -> h5py.File:
     """The HDF5 file at `path`, to read some rows of its arrays; it stays open until another one is asked for."""
     with _telling(path, "HDF5"):
         return _open(str(path), os.getpid())
 
 
-def check_same(attributes, names):
+def check_same(attributes: Mapping[Any, Mapping[str, Any]], names: Iterable[str]) -> None:
     """Raise InputError, naming two files, where they differ in one of the attributes `names`.
 
     attributes: {path: attributes of that file}.
@@ -177,12 +198,12 @@ def check_same(attributes, names):
                 )
 
 
-def text_type(n_bytes):
+def text_type(n_bytes: int) -> np.dtype:
     """dtype of a column of text, at most `n_bytes` of UTF-8 a row."""
     return h5py.string_dtype("utf-8", n_bytes)
 
 
-def write_table(path, frame, columns):
+def write_table(path: Path | str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
     """Write a DataFrame as CSV with exactly `columns`, in that order. Raises ValueError when others are there."""
     if set(frame.columns) != set(columns):
         raise ValueError(f"{path}: expected columns {list(columns)}, received {list(frame.columns)}")
@@ -190,7 +211,7 @@ def write_table(path, frame, columns):
         frame[list(columns)].to_csv(finished, index=False)
 
 
-def read_table(path, columns=(), text=()):
+def read_table(path: Path | str, columns: Iterable[str] = (), text: Iterable[str] = ()) -> pd.DataFrame:
     """CSV as a DataFrame, floats exactly as written. `columns` must be there; `text` columns stay str ("" when empty)."""
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
@@ -201,19 +222,19 @@ def read_table(path, columns=(), text=()):
     return frame.fillna(dict.fromkeys(text, ""))
 
 
-def write_json(path, value):
+def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_text(path, text):
+def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8."""
     content = text.encode()
     with writing(path, len(content)), _replacing(Path(path)) as finished:
         finished.write_bytes(content)
 
 
-def read_json(path):
+def read_json(path: Path | str) -> Any:
     """The value of a JSON file. Raises InputError that names the file when it cannot be read."""
     with _telling(path, "JSON"):
         return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ import re
 import zipfile
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files.machine import fault
@@ -21,7 +22,7 @@ WRAPPERS = (
 MOST_GROWTH, SLACK = 8, 64_000_000  # of what the model needs: two moments of an optimiser, averages, float64
 
 
-def load_weights(module, path, head=()):
+def load_weights(module: Any, path: Path | str, head: tuple[str, ...] = ()) -> None:
     """Load a state dict from safetensors or a torch file into `module`, exactly, except for the keys of the head.
 
     Raises InputError that names the file where it cannot be read, does not fit, or holds what no training leaves.

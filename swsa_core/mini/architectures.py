@@ -4,6 +4,7 @@
 of a ViT after the final norm. `head` classifies the letters and digits of `procedural.CLASSES`.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -18,7 +19,7 @@ from swsa_core.files.drawings import CLASSES, SIZE
 class ResidualBlock(nn.Module):
     """Basic block of He et al. 2016: two 3 x 3 convolutions beside a shortcut."""
 
-    def __init__(self, inputs, outputs, stride):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(outputs)
@@ -26,7 +27,7 @@ class ResidualBlock(nn.Module):
         self.norm2 = nn.BatchNorm2d(outputs)
         self.shortcut = nn.Identity() if (inputs, stride) == (outputs, 1) else nn.Conv2d(inputs, outputs, 1, stride)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = F.relu(self.norm1(self.conv1(x)))
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
@@ -34,7 +35,7 @@ class ResidualBlock(nn.Module):
 class ResNet(nn.Module):
     """ResNet of three stages, each of `blocks` basic blocks and one of the `widths`."""
 
-    def __init__(self, widths, blocks):
+    def __init__(self, widths: tuple[int, ...], blocks: int) -> None:
         super().__init__()
         self.feature_size = widths[-1]
         self.stem = nn.Sequential(
@@ -48,20 +49,20 @@ class ResNet(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(self.feature_size, len(CLASSES))
 
-    def features(self, images):
+    def features(self, images: torch.Tensor) -> torch.Tensor:
         """Images (n, 3, 32, 32) float32 in [-1, 1] to features (n, feature_size)."""
         x = self.stem(images)  # (n, widths[0], 16, 16)
         x = self.stages(x)  # (n, feature_size, 4, 4)
         return x.mean((2, 3))  # (n, feature_size)
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(images))  # (n, classes)
 
 
 class TransformerBlock(nn.Module):
     """Pre-norm transformer block of Dosovitskiy et al. 2021: self-attention, then a perceptron."""
 
-    def __init__(self, width, heads):
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.norm1 = nn.LayerNorm(width)
@@ -71,7 +72,7 @@ class TransformerBlock(nn.Module):
         self.expand = nn.Linear(width, 4 * width)
         self.contract = nn.Linear(4 * width, width)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, tokens, width = x.shape
         qkv = self.qkv(self.norm1(x)).view(n, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (n, heads, tokens, width / heads)
@@ -87,7 +88,7 @@ class ViT(nn.Module):
     plain ViT learns too little in minutes.
     """
 
-    def __init__(self, width, depth, heads):
+    def __init__(self, width: int, depth: int, heads: int) -> None:
         super().__init__()
         self.feature_size = width
         stem, inputs = [], 3
@@ -105,17 +106,17 @@ class ViT(nn.Module):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
 
-    def features(self, images):
+    def features(self, images: torch.Tensor) -> torch.Tensor:
         """Images (n, 3, 32, 32) float32 in [-1, 1] to features (n, feature_size)."""
         x = self.stem(images).flatten(2).transpose(1, 2)  # (n, 16, width)
         x = torch.cat([self.class_token.expand(len(x), -1, -1), x + self.positions], dim=1)  # (n, 17, width)
         return self.norm(self.blocks(x)[:, 0])  # (n, width)
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(images))  # (n, classes)
 
 
-def sines_and_cosines(side, width):
+def sines_and_cosines(side: int, width: int) -> torch.Tensor:
     """Positions (1, side * side, width) of a square grid: wavelengths from 4 to 32 cells along each axis."""
     frequencies = torch.pi / 2 * 2 ** torch.linspace(-3, 0, width // 4)  # (width / 4,) radians a cell
     angles = torch.arange(side)[:, None] * frequencies  # (side, width / 4)
@@ -124,7 +125,7 @@ def sines_and_cosines(side, width):
     return torch.cat([down, across], dim=2).reshape(1, side * side, width)
 
 
-MODELS = {
+MODELS: dict[str, Callable[[], ResNet | ViT]] = {
     "resnet_s": partial(ResNet, widths=(16, 32, 64), blocks=1),
     "resnet_m": partial(ResNet, widths=(28, 56, 112), blocks=2),
     "vit_s": partial(ViT, width=64, depth=4, heads=4),
@@ -132,13 +133,13 @@ MODELS = {
 }
 
 
-def build(name):
+def build(name: str) -> ResNet | ViT:
     """The network `name` of `MODELS` with random weights. Raises InputError for another name."""
     if name not in MODELS:
         raise InputError(f"there is no mini model {name!r}: {did_you_mean(name, MODELS)}")
     return MODELS[name]()
 
 
-def count_parameters(model):
+def count_parameters(model: nn.Module) -> int:
     """Number of parameters of the feature extractor, without the head."""
     return sum(weights.numel() for part, weights in model.named_parameters() if not part.startswith("head."))

@@ -5,6 +5,7 @@ them, and so may be true of other images too. Purposes, which no drawing shows, 
 inspection where it is sharp, for viewing where the character is large.
 """
 
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -16,6 +17,8 @@ from swsa_core.basics.seeding import rng as named_rng
 from swsa_core.datasets.digits import WORDS as DIGITS
 from swsa_core.files.drawings import CLASSES, SIZE, contrasting, dead_leaves, letter_masks, random_palette
 
+Facts = dict[str, list[str]]
+"""{slot: words}: all that is true of an image."""
 # What the slots of captions.txt can say, names aside.
 SLOTS = {
     "kind": ("digit", "letter", "character"),
@@ -35,7 +38,7 @@ HEIGHTS = {
 _CANVAS = 2 * SIZE
 
 
-def name_of(character):
+def name_of(character: str) -> str:
     """How captions name a character.
 
     >>> name_of("7"), name_of("Q"), name_of("q")
@@ -46,7 +49,7 @@ def name_of(character):
     return f"{'capital' if character.isupper() else 'lowercase'} {character.lower()}"
 
 
-def batch(seed, step, n, n_captions):
+def batch(seed: int, step: int, n: int, n_captions: int) -> tuple[np.ndarray, list[str], np.ndarray]:
     """The batch of one training step, a function of its arguments: n images, each with `n_captions` captions of its own.
 
     Returns images (n, 32, 32, 3) uint8, m = n * n_captions captions, image by image, and (n, m) bool: whether caption j
@@ -58,13 +61,13 @@ def batch(seed, step, n, n_captions):
     return np.stack(images), list(captions), is_true(facts, stated)
 
 
-def is_true(facts, stated):
+def is_true(facts: Iterable[Facts], stated: Collection[set[str]]) -> np.ndarray:
     """(n, m) bool: whether all of `stated[j]`, a set of words, is among the words of `facts[i]`."""
     words = [set().union(*each.values()) for each in facts]
     return np.array([[claim <= known for claim in stated] for known in words])
 
 
-def caption(rng, facts):
+def caption(rng: np.random.Generator, facts: Facts) -> tuple[str, set[str]]:
     """A caption that is true of an image with these facts, and the words it states."""
     usable = [template for template in templates() if all(facts[slot] for slot in slots(template))]
     template = usable[rng.integers(len(usable))]
@@ -72,7 +75,7 @@ def caption(rng, facts):
     return template.format(**chosen), set(chosen.values())
 
 
-def draw(rng, character=None):
+def draw(rng: np.random.Generator, character: str | None = None) -> tuple[np.ndarray, Facts]:
     """One image, (32, 32, 3) uint8, and its facts. Half of the characters drawn where None are digits."""
     character = character or CLASSES[rng.integers(10) if rng.random() < 0.5 else rng.integers(10, len(CLASSES))]
     frame = str(rng.choice(list(HEIGHTS), p=[share for _, share in HEIGHTS.values()]))
@@ -89,19 +92,19 @@ def draw(rng, character=None):
     }
 
 
-def looks_sharp(looks):
+def looks_sharp(looks: Iterable[str]) -> bool:
     """Whether none of the looks takes detail away."""
     return not {"blurry", "coarse", "noisy"} & set(looks)
 
 
 @cache
-def templates():
+def templates() -> tuple[str, ...]:
     """The lines of captions.txt."""
     return tuple(Path(__file__).with_name("captions.txt").read_text(encoding="utf-8").splitlines())
 
 
 @cache
-def slots(template):
+def slots(template: str) -> tuple[str, ...]:
     """Names of the slots of a caption template."""
     return tuple(slot for _, slot, _, _ in Formatter().parse(template) if slot)
 

@@ -1,12 +1,17 @@
 """Training of the mini classifiers on procedural images."""
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from swsa_core.files.drawings import batch
 from swsa_core.mini import training
 from swsa_core.mini.architectures import build, count_parameters
-from swsa_core.mini.training import Training, as_input, descend, learning_rate, make_optimizers
+from swsa_core.mini.training import Recipe, Report, Training, as_input, descend, learning_rate, make_optimizers
 
 _COMMON = {"batch_size": 64, "weight_decay": 0.05, "label_smoothing": 0.1, "warmup_steps": 200}
 RECIPES = {
@@ -18,7 +23,9 @@ RECIPES = {
 HELD_OUT = 2000
 
 
-def train(name, out_dir, seed=0, recipe=None, checkpoint_every=200, **how):
+def train(
+    name: str, out_dir: Path | str, seed: int = 0, recipe: Recipe | None = None, checkpoint_every: int = 200, **how: Any
+) -> Report:
     """Train the classifier `name`, head included; for files, `how` and errors see `training.train`.
 
     recipe: a dict like those of `RECIPES`, by default the model's own.
@@ -45,7 +52,9 @@ def train(name, out_dir, seed=0, recipe=None, checkpoint_every=200, **how):
     return training.train(start, {"model": name}, recipe, out_dir, seed, checkpoint_every=checkpoint_every, **how)
 
 
-def train_step(model, optimizers, step, seed, recipe):
+def train_step(
+    model: nn.Module, optimizers: list[torch.optim.Optimizer], step: int, seed: int, recipe: Recipe
+) -> float:
     """One optimizer step on the images of `step`; returns the loss, label-smoothed cross-entropy."""
     images, labels = batch(seed, step, recipe["batch_size"])
     logits = model.train()(as_input(images))  # (batch_size, classes)
@@ -54,13 +63,13 @@ def train_step(model, optimizers, step, seed, recipe):
     return loss.item()
 
 
-def held_out(seed, recipe):
+def held_out(seed: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """Images (HELD_OUT, 32, 32, 3) uint8 and labels of the step after the last one, which no training step has seen."""
     return batch(seed, recipe["steps"], HELD_OUT)
 
 
 @torch.inference_mode()
-def accuracy(model, images, labels, batch_size=250):
+def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray, batch_size: int = 250) -> float:
     """Share of images (n, 32, 32, 3) uint8 whose largest logit is the label's."""
     model.eval()
     starts = range(0, len(images), batch_size)

@@ -4,7 +4,10 @@ Its image tower is a mini classifier with a projection as its head; all else is 
 but has embeddings for the words of clip_words.txt only.
 """
 
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,17 +26,20 @@ from swsa_core.files.weights import MINI_WEIGHTS, load_weights
 from swsa_core.mini import CLIP_TOWER, captions, training
 from swsa_core.mini.architectures import build
 from swsa_core.mini.clip_words import check_words, words
-from swsa_core.mini.training import Training, as_input, descend, learning_rate, make_optimizers
+from swsa_core.mini.training import Recipe, Report, Training, as_input, descend, learning_rate, make_optimizers
+
+Tokenizer = Callable[[list[str]], torch.Tensor]
+"""n texts -> token ids (n, context length) int64."""
 
 # The tower is the classifier that training starts from; the rest are arguments of open_clip.
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "clip": {
         "tower": CLIP_TOWER,
         "embed_dim": 128,
         "text_cfg": {"context_length": 24, "width": 128, "heads": 4, "layers": 2},
     },
 }
-RECIPES = {
+RECIPES: dict[str, Recipe] = {
     "clip": {
         "steps": 1600,
         "batch_size": 64,
@@ -48,7 +54,7 @@ PROMPT = "a photo of a {}"
 LARGEST_LOGIT_SCALE = np.log(100)  # as in CLIP
 
 
-def load_clip(weights=None):
+def load_clip(weights: Path | str | None = None) -> tuple[CLIP, Tokenizer]:
     """(the mini CLIP in eval mode, its tokenizer), with the bundled weights or those of a file.
 
     The model takes images (n, 3, 32, 32) in [-1, 1]; for the tokenizer see `make_tokenizer`.
@@ -59,7 +65,7 @@ def load_clip(weights=None):
     return model.eval(), make_tokenizer(model.context_length)
 
 
-def build_clip(name):
+def build_clip(name: str) -> CLIP:
     """The CLIP `name` of CONFIGS with random weights."""
     config = CONFIGS[name]
     # The vision transformer that open_clip asks for is the smallest, as the tower takes its place.
@@ -73,7 +79,7 @@ def build_clip(name):
     return model
 
 
-def train(name, out_dir, seed=0, recipe=None, **how):
+def train(name: str, out_dir: Path | str, seed: int = 0, recipe: Recipe | None = None, **how: Any) -> Report:
     """Train the CLIP `name`; for files, `how` and errors see `training.train`.
 
     The image tower starts from the bundled classifier. recipe: like `RECIPES[name]`, the default.
@@ -109,7 +115,9 @@ def train(name, out_dir, seed=0, recipe=None, **how):
     return training.train(start, identity, recipe, out_dir, seed, **how)
 
 
-def train_step(model, optimizers, tokenize, step, seed, recipe):
+def train_step(
+    model: CLIP, optimizers: list[torch.optim.Optimizer], tokenize: Tokenizer, step: int, seed: int, recipe: Recipe
+) -> float:
     """One optimizer step on the images and captions of `step`; returns its loss."""
     images, texts, truth = captions.batch(seed, step, recipe["batch_size"], recipe["captions_per_image"])
     logits, _ = model.train().get_logits(as_input(images), tokenize(texts))  # (batch_size, captions)
@@ -120,18 +128,21 @@ def train_step(model, optimizers, tokenize, step, seed, recipe):
     return loss.item()
 
 
-def contrastive_loss(logits, truth):
+def contrastive_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """CLIP's loss (Radford et al. 2021) for images of which several captions are true: each counts as an equally good answer.
 
     logits: (n, m) of images and captions; truth: (n, m) bool, at least one in each row and column. With one in each it
     is CLIP's own loss; the mean over the right answers is that of Khosla et al. 2020, Eq. 2.
     """
     sides = ((logits, truth.float()), (logits.T, truth.T.float()))
-    return sum(F.cross_entropy(scores, right / right.sum(1, keepdim=True)) for scores, right in sides) / 2
+    by_image, by_caption = (F.cross_entropy(scores, right / right.sum(1, keepdim=True)) for scores, right in sides)
+    return (by_image + by_caption) / 2
 
 
 @torch.inference_mode()
-def zero_shot_accuracy(model, tokenize, images, labels, batch_size=250):
+def zero_shot_accuracy(
+    model: CLIP, tokenize: Tokenizer, images: np.ndarray, labels: np.ndarray, batch_size: int = 250
+) -> float:
     """Share of images (n, 32, 32, 3) uint8 of digits `labels` (n,) that are nearest to PROMPT with their own name."""
     model.eval()
     texts = tokenize([PROMPT.format(word) for word in digits.WORDS])
@@ -140,21 +151,21 @@ def zero_shot_accuracy(model, tokenize, images, labels, batch_size=250):
     return float((torch.cat(logits).argmax(1).numpy() == labels).mean())
 
 
-def held_out(seed):
+def held_out(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """HELD_OUT drawn digits that no training step with this seed has seen: images and labels, the same number of each digit."""
     rng = named_rng(seed, "captioned digits")
     labels = np.arange(HELD_OUT) % 10
     return np.stack([captions.draw(rng, str(label))[0] for label in labels]), labels
 
 
-def handwritten_digits():
+def handwritten_digits() -> tuple[np.ndarray, np.ndarray]:
     """All handwritten digits that scikit-learn ships, enlarged: images (1797, 32, 32, 3) uint8 and labels."""
     rows = digits.rows({})
     images = np.stack([prepare(read_image(row.image_id), SIZE) for row in rows])
     return images, np.array([int(row.label) for row in rows])
 
 
-def make_tokenizer(context_length):
+def make_tokenizer(context_length: int) -> Tokenizer:
     """CLIP's tokenizer with rows of `vocabulary` for tokens: list of n str -> (n, context_length) int64.
 
     Raises InputError for a word that is not in clip_words.txt, and for a text that is too long.
@@ -178,7 +189,7 @@ def make_tokenizer(context_length):
 
 
 @cache
-def vocabulary():
+def vocabulary() -> list[int]:
     """CLIP's ids of the tokens that have an embedding, in order: 0, which fills up, first; the end of text last."""
     clip = SimpleTokenizer()
     spelled = {token for word in words() for token in clip.encode(word)}

@@ -1,6 +1,7 @@
 """The words that the mini CLIP knows, clip_words.txt; read without torch, to check prompts before anything is computed."""
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -12,13 +13,13 @@ PARTS = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|[^\s\w]+|_+")
 
 
 @cache
-def words():
+def words() -> frozenset[str]:
     """The words of clip_words.txt."""
     lines = Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
 
-def check_words(text, parts, class_name="", key=None):
+def check_words(text: str, parts: Iterable[str], class_name: str = "", key: str | None = None) -> None:
     """Raise InputError for the first of `parts` of a text that is no known word.
 
     key: config key that sets the class name in the text, where there is one; told when the word is the class name's.
@@ -33,7 +34,7 @@ def check_words(text, parts, class_name="", key=None):
         )
 
 
-def check_prompts(texts, key=None):
+def check_prompts(texts: Mapping[str, Iterable[str]], key: str | None = None) -> None:
     """Raise InputError when some text holds a word that the mini CLIP does not know.
 
     texts: {class name: texts about it}; key: see `check_words`.

@@ -4,18 +4,22 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import nn
 
 from swsa_core.files.store import write_json
+
+Recipe = dict[str, Any]  # of one model, as the tables RECIPES have it
+Report = dict[str, Any]  # what the json beside the weights records
 
 
 class Training(NamedTuple):
@@ -27,25 +31,25 @@ class Training(NamedTuple):
     """
 
     state: nn.Module
-    optimizers: list
+    optimizers: list[torch.optim.Optimizer]
     step: Callable[[int], float]
     shipped: nn.Module
-    weights: Callable[[], dict]
-    measure: Callable[[], dict]
+    weights: Callable[[], dict[str, torch.Tensor]]
+    measure: Callable[[], Report]
 
 
 def train(
-    start,
-    identity,
-    recipe,
-    out_dir,
-    seed=0,
-    threads=1,
-    log=print,
-    progress=None,
-    checkpoint_every=100,
-    prolongable=False,
-):
+    start: Callable[[], Training],
+    identity: dict[str, Any],
+    recipe: Recipe,
+    out_dir: Path | str,
+    seed: int = 0,
+    threads: int = 1,
+    log: Callable[[str], None] = print,
+    progress: Callable[[int], None] | None = None,
+    checkpoint_every: int = 100,
+    prolongable: bool = False,
+) -> Report:
     """Train the `Training` that start() makes; write `<model>.safetensors` (float16) and `<model>.json` to `out_dir`.
 
     identity: {"model": name, ...}, recorded with seed and recipe. A run goes on from a `<model>.checkpoint` of the same; as a
@@ -79,7 +83,15 @@ def train(
     return report
 
 
-def fit(training, steps, identity, checkpoint, checkpoint_every, log=print, progress=None):
+def fit(
+    training: Training,
+    steps: int,
+    identity: dict[str, Any],
+    checkpoint: Path,
+    checkpoint_every: int,
+    log: Callable[[str], None] = print,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[list[float], float]:
     """Take the steps of a `Training`; returns the loss of each step and the seconds taken.
 
     Every `checkpoint_every` steps its state goes to the file `checkpoint`; one of the same identity is gone on from.
@@ -101,7 +113,7 @@ def fit(training, steps, identity, checkpoint, checkpoint_every, log=print, prog
     return losses, time.monotonic() - started
 
 
-def descend(model, optimizers, loss, rate):
+def descend(model: nn.Module, optimizers: list[torch.optim.Optimizer], loss: torch.Tensor, rate: float) -> None:
     """One step of the optimizers at learning rate `rate` down the gradient of `loss`, clipped to norm 1."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -113,7 +125,7 @@ def descend(model, optimizers, loss, rate):
         optimizer.step()
 
 
-def learning_rate(step, recipe):
+def learning_rate(step: int, recipe: Recipe) -> float:
     """Linear warm-up over `warmup_steps`, then half a cosine down to 0 at `steps` (Loshchilov and Hutter 2017)."""
     warmup, steps = recipe["warmup_steps"], recipe["steps"]
     if step < warmup:
@@ -121,7 +133,7 @@ def learning_rate(step, recipe):
     return recipe["learning_rate"] * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
-def make_optimizers(model, recipe):
+def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """AdamW without decay of norms and biases; Muon (Jordan et al. 2024) for the matrices of transformer blocks.
 
     The loss that vit_s has after 900 steps of AdamW alone (2.6, rates 1e-3 and 3e-3 tried) comes after 480 with Muon.
@@ -133,30 +145,30 @@ def make_optimizers(model, recipe):
         {"params": [p for p in others if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    optimizers = [torch.optim.AdamW(groups, lr=rate, fused=True)]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=rate, fused=True)]
     if hidden:
         optimizers.append(torch.optim.Muon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     return optimizers
 
 
-def as_input(images):
+def as_input(images: np.ndarray) -> torch.Tensor:
     """Images (n, 32, 32, 3) uint8 as a network takes them: (n, 3, 32, 32) float32 in [-1, 1]."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def downsampled(losses, points=50):
+def downsampled(losses: list[float], points: int = 50) -> list[list[float]]:
     """The loss curve as at most `points` rows [steps done, mean loss since the row before]."""
     edges = [round(len(losses) * i / points) for i in range(points + 1)]
     return [[end, round(_mean(losses[start:end]), 4)] for start, end in pairwise(edges) if end > start]
 
 
-def publish(stem, weights, report):
+def publish(stem: Path, weights: dict[str, torch.Tensor], report: Report) -> None:
     """Write `<stem>.safetensors`, a dict of tensors, and `<stem>.json`."""
     _atomically(stem.with_name(stem.name + ".safetensors"), lambda path: path.write_bytes(save(weights)))
     write_json(stem.with_name(stem.name + ".json"), report)
 
 
-def hardware(threads):
+def hardware(threads: int) -> str:
     """What the training ran on, for its record."""
     return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} used; torch {torch.__version__}"
 
@@ -182,7 +194,7 @@ def _atomically(path, save):
 
 
 @contextmanager
-def reproducible(seed, threads):
+def reproducible(seed: int, threads: int) -> Iterator[None]:
     """A block with PyTorch's generator seeded and `threads` threads; both are restored afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

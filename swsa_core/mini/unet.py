@@ -1,6 +1,9 @@
 """The mini diffusion model: an ADM-style UNet at 32 px, trained on procedural images, in guided-diffusion's format."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +16,9 @@ from swsa_core.diffusion.ddim import ALPHA_BAR
 from swsa_core.files.diffusion_flags import adm_arguments
 from swsa_core.files.drawings import draw, draw_plain
 from swsa_core.mini import training
-from swsa_core.mini.training import Training, as_input, descend
+from swsa_core.mini.training import Recipe, Report, Training, as_input, descend
+
+UNet = Any  # a UNet2DModel, which diffusers imports late and so hides from type checkers
 
 # Arguments of guided-diffusion, for `load_adm`: 0.98 million parameters, 0.36 GFLOP an image and pass.
 CONFIGS = {
@@ -50,7 +55,7 @@ RECIPES = {
 HELD_OUT = 500
 
 
-def train(name, out_dir, seed=0, recipe=None, **how):
+def train(name: str, out_dir: Path | str, seed: int = 0, recipe: Recipe | None = None, **how: Any) -> Report:
     """Train the diffusion model `name` and ship the average of its weights; for files, `how` and errors see `training.train`.
 
     recipe: like `RECIPES[name]`, the default. A run also goes on where `steps` was raised since.
@@ -84,7 +89,9 @@ def train(name, out_dir, seed=0, recipe=None, **how):
     return training.train(start, {"model": name, "config": config}, recipe, out_dir, seed, prolongable=True, **how)
 
 
-def train_step(unet, average, optimizer, step, seed, recipe):
+def train_step(
+    unet: UNet, average: AveragedModel, optimizer: torch.optim.Optimizer, step: int, seed: int, recipe: Recipe
+) -> float:
     """One optimizer step on the images of `step`; returns its loss."""
     now = stage(step, recipe)
     x, timesteps, noise = noised(*batch(seed, step, recipe["batch_size"], recipe["plain_share"]))
@@ -96,7 +103,7 @@ def train_step(unet, average, optimizer, step, seed, recipe):
     return loss.item()
 
 
-def batch(seed, step, n, plain_share):
+def batch(seed: int, step: int, n: int, plain_share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The batch of one training step, a function of its arguments: images, timesteps and noise.
 
     Images (n, 32, 32, 3) uint8, a share of them `draw_plain`'s; timesteps (n,) int64, one of each n-th part of the
@@ -108,20 +115,22 @@ def batch(seed, step, n, plain_share):
     return np.stack(images), timesteps, rng.standard_normal((n, 3, 32, 32), dtype=np.float32)
 
 
-def noised(images, timesteps, noise):
+def noised(
+    images: np.ndarray, timesteps: np.ndarray, noise: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """x_t (n, 3, 32, 32) of images (n, 32, 32, 3) uint8 (Ho et al. 2020, Eq. 4); the timesteps and the noise, as tensors."""
-    timesteps, noise = torch.from_numpy(timesteps), torch.from_numpy(noise)
-    alpha_bar = torch.tensor(ALPHA_BAR)[timesteps, None, None, None]  # (n, 1, 1, 1)
-    return alpha_bar.sqrt() * as_input(images) + (1 - alpha_bar).sqrt() * noise, timesteps, noise
+    t, added = torch.from_numpy(timesteps), torch.from_numpy(noise)
+    alpha_bar = torch.tensor(ALPHA_BAR)[t, None, None, None]  # (n, 1, 1, 1)
+    return alpha_bar.sqrt() * as_input(images) + (1 - alpha_bar).sqrt() * added, t, added
 
 
-def stage(step, recipe):
+def stage(step: int, recipe: Recipe) -> dict[str, Any]:
     """The stage of the recipe that training step `step` belongs to."""
     return next(part for part in reversed(recipe["stages"]) if step >= part["from"])
 
 
 @contextmanager
-def skips_times(unet, factors):
+def skips_times(unet: UNet, factors: torch.Tensor) -> Iterator[None]:
     """A block in which the skips below full resolution are multiplied by `factors` (n,), one for each image.
 
     Without skips the decoder must take what the image shows from the bottleneck. A network trained for minutes finds
@@ -140,7 +149,9 @@ def skips_times(unet, factors):
             handle.remove()
 
 
-def weighted_error(unet, x, timesteps, noise, smallest, largest):
+def weighted_error(
+    unet: UNet, x: torch.Tensor, timesteps: torch.Tensor, noise: torch.Tensor, smallest: float, largest: float
+) -> torch.Tensor:
     """Mean squared error of the noise that `unet` predicts in x (n, 3, 32, 32), weighted by 1 / SNR(t).
 
     So weighted it is the error of the predicted image; the weight is cut to smallest .. largest (truncated SNR weights,
@@ -153,7 +164,7 @@ def weighted_error(unet, x, timesteps, noise, smallest, largest):
 
 
 @torch.no_grad()
-def held_out_loss(unet, seed, recipe, batch_size=50):
+def held_out_loss(unet: UNet, seed: int, recipe: Recipe, batch_size: int = 50) -> float:
     """The loss on HELD_OUT images that no training step with this seed has seen."""
     drawn = noised(*batch(seed, -1, HELD_OUT, recipe["plain_share"]))
     parts = zip(*(values.split(batch_size) for values in drawn), strict=True)
@@ -161,7 +172,7 @@ def held_out_loss(unet, seed, recipe, batch_size=50):
     return round(float(torch.stack(losses).mean()), 5)
 
 
-def moving_average(decay):
+def moving_average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]:
     """An exponential moving average for `AveragedModel` whose decay rises from 0.1 to `decay` over its first updates."""
 
     def average(averaged, current, n_averaged):
@@ -170,7 +181,7 @@ def moving_average(decay):
     return average
 
 
-def zero_outputs(unet):
+def zero_outputs(unet: UNet) -> UNet:
     """`unet` with the last layer of every residual branch and of the whole at zero, as guided-diffusion starts."""
     for name, layer in unet.named_modules():
         if name.endswith(("conv2", "to_out.0", "conv_out")):
@@ -179,10 +190,10 @@ def zero_outputs(unet):
     return unet
 
 
-def original_state(unet, config):
+def original_state(unet: UNet, config: dict[str, Any]) -> dict[str, torch.Tensor]:
     """State dict of guided-diffusion's UNetModel, the inverse of `adm.convert`, from a `UNet2DModel` of `config`."""
     arguments, state = adm_arguments(config), unet.state_dict()
-    parts = {}
+    parts: dict[str, tuple[tuple[int, ...], list[torch.Tensor]]] = {}
     for name, (key, shape) in original_parameters(unet, arguments).items():  # q, k and v in this order
         parts.setdefault(key, (shape, []))[1].append(state[name])
     return {key: _joined(tensors, arguments).reshape(shape).contiguous() for key, (shape, tensors) in parts.items()}

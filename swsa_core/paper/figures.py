@@ -4,10 +4,13 @@
 beside each other. A source of synthetic anomalies keeps its colour in every figure, those of the paper's Figure 4 among them.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -38,12 +41,20 @@ class Pairs:
 
     dataset: str
     task: str
-    styles: list  # n of (H, W, 3) uint8
-    contents: list  # m of (H, W, 3) uint8
-    made: list  # m lists of n images, rows by content and columns by style
+    styles: list[np.ndarray]  # n of (H, W, 3) uint8
+    contents: list[np.ndarray]  # m of (H, W, 3) uint8
+    made: list[list[np.ndarray]]  # m lists of n images, rows by content and columns by style
 
 
-def collect(dataset, task, parents, read, anomaly, n_rows, n_columns):
+def collect(
+    dataset: str,
+    task: str,
+    parents: np.ndarray,
+    read: Callable[[str], np.ndarray],
+    anomaly: Callable[[int], np.ndarray],
+    n_rows: int,
+    n_columns: int,
+) -> Pairs:
     """`Pairs` of the first `n_columns` style and `n_rows` content images of a task, fewer where there are fewer.
 
     parents: (n, 2) image ids, style and content of each anomaly; read: image id -> image; anomaly: row -> image.
@@ -60,7 +71,14 @@ def collect(dataset, task, parents, read, anomaly, n_rows, n_columns):
     )
 
 
-def study(ranking, pairs, projections, candidates, protocols, space):
+def study(
+    ranking: pd.DataFrame,
+    pairs: Sequence[Pairs],
+    projections: Mapping[str, pd.DataFrame],
+    candidates: Sequence[str],
+    protocols: Iterable[str],
+    space: str,
+) -> dict[str, Figure]:
     """The paper's figures whose data are there, as {name: Figure}.
 
     Names: contact_sheets (Figure 2), real_vs_synthetic.<protocol> (Figure 3), tsne (Figure 4) and, as Figures 4 and 5 of
@@ -86,7 +104,7 @@ def study(ranking, pairs, projections, candidates, protocols, space):
 
 
 @styled
-def contact_sheets(pairs):
+def contact_sheets(pairs: Sequence[Pairs]) -> Figure:
     """Style images on top, content images at the left, and what diffusion made of each pair, one panel per task (Figure 2)."""
     width = LABEL + START + STEP * max(len(one.styles) for one in pairs)
     height = 2 * LABEL + START + STEP * max(len(one.contents) for one in pairs)
@@ -128,7 +146,7 @@ def _draw_pairs(ax, pairs, letter):
 
 
 @styled
-def real_vs_synthetic(ranking, candidates):
+def real_vs_synthetic(ranking: pd.DataFrame, candidates: Sequence[str]) -> Figure:
     """Real against synthetic AUROC, mean over tasks: data sets across, settings down, one marker per candidate (Figure 3).
 
     Colours tell the sources apart; of a single source, the candidates. ranking: rows of swsa_core.report.tables.ranking of the
@@ -192,7 +210,7 @@ def _draw_comparison(ax, synthetic, real, style, by_candidate):
 
 
 @styled
-def tsne(projections, space):
+def tsne(projections: Mapping[str, pd.DataFrame], space: str) -> Figure:
     """Normal images, the closest real anomalies and synthetic anomalies in the plane, one panel per data set (Figure 4).
 
     projections: {data set: table of swsa_core.evaluation.tsne}; space: the candidate whose features were projected.
@@ -228,7 +246,7 @@ def tsne(projections, space):
 
 
 @matplotlib.rc_context(STYLE | {"pdf.fonttype": 42})
-def save_pdf(figure, stem):
+def save_pdf(figure: Figure, stem: Path | str) -> None:
     """Write `stem`.pdf, text as text, the same bytes in every run."""
     settle(figure)
     with writing(f"{stem}.pdf"):

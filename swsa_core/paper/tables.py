@@ -6,6 +6,7 @@ the paper prints nothing.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,7 @@ MVTEC_PROMPTS = Table(
 TABLES = {table.name: table for table in (TABLE1, TABLE2, TABLE3, TABLE3_ALL_TASKS, MVTEC_PROMPTS)}
 
 
-def table1(table, kinds):
+def table1(table: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
     """Table 1: how often each strategy picks the best model or prompt, and the mean real AUROC of its picks.
 
     table: `swsa_core.report.tables.table1`. A strategy is compared with the printed one under every protocol. Data sets without
@@ -65,7 +66,7 @@ def table1(table, kinds):
     return rows[TABLE1.columns]
 
 
-def table2(ranking, kinds):
+def table2(ranking: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
     """Table 2: Kendall's τ-b between the candidates' real and synthetic AUROC, with a two-sided p, exact without ties.
 
     ranking: `swsa_core.report.tables.ranking`, AUROCs averaged over tasks; detectors that combine candidates are left out.
@@ -94,7 +95,7 @@ def table2(ranking, kinds):
     return result[TABLE2.columns]
 
 
-def cut_off(value, digits=3):
+def cut_off(value: float, digits: int = 3) -> float:
     """A value cut off after some digits, as the paper prints τ; NaN stays.
 
     >>> cut_off(1 - 2 * 14 / 45), cut_off(0.6), cut_off(-0.0667)
@@ -104,7 +105,7 @@ def cut_off(value, digits=3):
     return math.trunc(round(value * 10**digits, 6)) / 10**digits if math.isfinite(value) else value
 
 
-def table3(variation, kinds, chosen):
+def table3(variation: pd.DataFrame, kinds: Mapping[str, str], chosen: Mapping[str, str]) -> pd.DataFrame:
     """Table 3: total variation between real and synthetic validation set, for the tasks of Figure 4.
 
     variation: `swsa_core.evaluation.total_variation` of all data sets, with a column dataset; chosen: {data set:
@@ -115,7 +116,7 @@ def table3(variation, kinds, chosen):
     return rows.assign(difference=rows["total_variation"] - rows["printed_total_variation"])[TABLE3.columns]
 
 
-def table3_all_tasks(variation, kinds):
+def table3_all_tasks(variation: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
     """Table 3 over all tasks: mean, lowest and highest total variation, and the mean ceiling."""
     keys = ["dataset", "space", "source", "support"]
     rows = variation.groupby(keys, sort=False).agg(
@@ -129,7 +130,7 @@ def table3_all_tasks(variation, kinds):
     return _beside(rows, "table3", ["source", "kind"])[TABLE3_ALL_TASKS.columns]
 
 
-def mvtec_prompts(selection, kinds):
+def mvtec_prompts(selection: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
     """Table 1's prompt rows of the kinds with textures, these and objects apart (A.1 of the paper's earlier version).
 
     selection: rows of selection.csv of all data sets, with a column dataset. That text says that no best prompt was

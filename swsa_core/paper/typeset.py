@@ -10,6 +10,8 @@ from swsa_core.basics.wording import decimals, difference
 from swsa_core.paper.tables import cut_off
 from swsa_core.strategies.wording import words
 
+Layout = dict[str, pd.DataFrame]
+"""{heading: DataFrame of text}."""
 PRINTED = "printed"  # in place of the protocol
 WIDEST = 100  # characters of a table that fits across a page
 
@@ -34,7 +36,7 @@ NOTES = {
 }  # fmt: skip
 
 
-def table1(table):
+def table1(table: pd.DataFrame) -> Layout:
     """Table 1's layout: a row per strategy and protocol, three columns per data set."""
     cells = {"picks": _picks, "AUROC": _auroc, "ties": _ties}
     return {
@@ -43,7 +45,7 @@ def table1(table):
     }
 
 
-def table2(table):
+def table2(table: pd.DataFrame) -> Layout:
     """Table 2's layout: a row per source, data set and protocol, a column per number of synthetic anomalies."""
     labelled = table.assign(
         candidates=table["n_candidates"].astype(str),
@@ -57,7 +59,7 @@ def table2(table):
     }
 
 
-def table3(table):
+def table3(table: pd.DataFrame) -> Layout:
     """Table 3's layout for single tasks: a row per data set, source and support."""
     records = table.to_dict("records")
     sizes = [f"{row['n_support']} + {row['n_real']}, {row['n_support']} + {row['n_synthetic']}" for row in records]
@@ -71,7 +73,7 @@ def table3(table):
     return _by_space(rows, columns)
 
 
-def table3_all_tasks(table):
+def table3_all_tasks(table: pd.DataFrame) -> Layout:
     """Table 3's layout for all tasks: a row per data set, source and support."""
     records = table.to_dict("records")
     rows = table.assign(
@@ -83,7 +85,7 @@ def table3_all_tasks(table):
     return _by_space(rows, ["dataset", "source", "support", "total variation", "range", "ceiling", "tasks"])
 
 
-def mvtec_prompts(table):
+def mvtec_prompts(table: pd.DataFrame) -> Layout:
     """The layout of the breakdown: a row per strategy and protocol, three columns for objects and for textures."""
     table = table.assign(printed_auroc=float("nan"), auroc_difference=float("nan"))
     cells = {"picks": _picks, "AUROC": _auroc, "ties": _ties}
@@ -102,7 +104,7 @@ LAYOUTS = {
 }
 
 
-def markdown(layout, note):
+def markdown(layout: Layout, note: str) -> str:
     """A layout as Markdown: a heading before each table, and `note` before them all."""
     parts = [note]
     for heading, frame in layout.items():
@@ -113,7 +115,7 @@ def markdown(layout, note):
     return "\n\n".join(parts) + "\n"
 
 
-def latex(layout, note):
+def latex(layout: Layout, note: str) -> str:
     """A layout as LaTeX table environments, for documents with the packages booktabs, graphicx and rotating."""
     parts = [
         r"% needs \usepackage[T1]{fontenc}, \usepackage{booktabs}, \usepackage{graphicx} and \usepackage{rotating}"
@@ -128,13 +130,13 @@ def latex(layout, note):
     return "\n\n".join(parts) + "\n"
 
 
-def escaped(text):
+def escaped(text: str) -> str:
     """Text with LaTeX's special characters as characters.
 
     >>> print(escaped("50 % of {a_b} & c"))
     50 \\% of \\{a\\_b\\} \\& c
     """
-    special = {character: "\\" + character for character in "&%$#_{}"}
+    special: dict[str, str | int | None] = {character: "\\" + character for character in "&%$#_{}"}
     special |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
     return text.translate(str.maketrans(special))
 

@@ -51,7 +51,9 @@ def _backbone(candidate: CandidateSpec) -> tuple[Network, Any]:
     """(Network without its weights, image (1, 3, crop, crop) on the same device)."""
     import torch
 
-    network = family_of(candidate).blank(candidate)
+    blank = family_of(candidate).blank
+    assert blank is not None  # as it is no descriptor
+    network = blank(candidate)
     network.module.eval().requires_grad_(False)
     crop = candidate["crop"] or network.transform.crop
     return network, torch.zeros(1, 3, crop, crop, device=next(network.module.parameters()).device)

@@ -1,9 +1,9 @@
 """What a study costs before it runs: its jobs, their network passes, time, disk and memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
@@ -11,6 +11,7 @@ from swsa_core.anomalies.source import Work
 from swsa_core.basics.names import unique_slugs
 from swsa_core.config.study import Study
 from swsa_core.datasets.fetch import is_absent, publications, published
+from swsa_core.datasets.kind import Spec
 from swsa_core.detectors.scores import MOST_PARENTS
 from swsa_core.embedding.embed import share_threads
 from swsa_core.files import layout
@@ -29,7 +30,7 @@ ALL = "all"  # the target rule
 class Size(NamedTuple):
     """A data set's tasks, slugs in paths or None where it is not on disk, and its normal training and test images."""
 
-    tasks: list
+    tasks: list[str] | list[None]
     support: int
     test: int
 
@@ -52,15 +53,16 @@ class Job(NamedTuple):
     memory: int = 0
 
 
-def size_on_disk(spec, seed=0, dataset=""):
+def size_on_disk(spec: Spec, seed: int = 0, dataset: str = "") -> Size:
     """`Size` of a data set, counted."""
     split = datasets.index(spec, seed, dataset)["split"]
     return Size(list(unique_slugs(datasets.tasks(spec))), int((split == "train").sum()), int((split == "test").sum()))
 
 
-def official_size(spec):
+def official_size(spec: Spec) -> Size:
     """`Size` of an official data set that is not on disk; with some of its tasks in proportion, so not exact."""
     kind = datasets.kind_of(spec)
+    assert kind.published_size is not None  # as it is published, for else it could not be absent
     n_tasks, support, test = kind.published_size(spec)
     chosen = n_tasks if spec["tasks"] == "all" else len(set(spec["tasks"]))
     if kind.anomalies == "defects":
@@ -68,7 +70,7 @@ def official_size(spec):
     return Size([None] * chosen, round(support * chosen / n_tasks), test)
 
 
-def n_anomalies(spec):
+def n_anomalies(spec: Spec) -> int:
     """Synthetic anomalies of a task and source."""
     return (spec["support"]["seeds"] // 2) ** 2
 
@@ -202,13 +204,13 @@ def _reading(study, dataset):
     return datasets.kind_of(study.datasets[dataset]).reading
 
 
-def to_do(planned, is_done):
+def to_do(planned: Iterable[Job], is_done: Callable[[str], bool]) -> list[Job]:
     """Those of the jobs that are left; is_done: function of an output's path. The target rule comes with any other."""
     left = [job for job in planned if job.output is None or not is_done(job.output)]
     return left if any(job.stage != ALL for job in left) else []
 
 
-def device_seconds(job, speed, device, threads, workers="auto"):
+def device_seconds(job: Job, speed: float, device: str, threads: int, workers: int | Literal["auto"] = "auto") -> float:
     """Seconds that a job with a network holds its device: the start, then the network and the reading of images.
 
     The two go on at the same time where a job that reads leaves threads for it; see `share_threads`, also for `workers`.

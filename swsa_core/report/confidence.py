@@ -1,6 +1,9 @@
 """Figures of the synthetic AUROC with its interval: who wins, and how surely."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -9,7 +12,9 @@ from swsa_core.report.style import ACCENT, REFERENCE, WIDTH, limits, looks, styl
 from swsa_core.report.tables import MOST_TASKS
 
 
-def intervals_of(auroc, confidence, dataset, source, protocol):
+def intervals_of(
+    auroc: pd.DataFrame, confidence: pd.DataFrame, dataset: str, source: str, protocol: str
+) -> pd.DataFrame:
     """Synthetic AUROC with p_best, low, high of each task × candidate of a data set, a source and a protocol."""
     keys = ["dataset", "task", "candidate", "validation", "protocol"]
     both = confidence.merge(auroc[auroc["n_anomalies"].astype(str) == "all"][[*keys, "auroc"]], on=keys)
@@ -17,7 +22,7 @@ def intervals_of(auroc, confidence, dataset, source, protocol):
     return both[chosen]
 
 
-def confidence_figure(intervals, picks, candidates, source):
+def confidence_figure(intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str], source: str) -> Figure:
     """Who wins and how surely: intervals of every candidate, one panel per task, or a summary if there are many tasks.
 
     intervals: of intervals_of; picks: of swsa_core.report.tables, rows of the same data set.
@@ -28,7 +33,7 @@ def confidence_figure(intervals, picks, candidates, source):
 
 
 @styled
-def confidence_tasks(intervals, picks, candidates):
+def confidence_tasks(intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str]) -> Figure:
     """Synthetic AUROC of each candidate with its interval, one panel per task; the pick is filled and shows its P(best)."""
     tasks = list(picks["task"])
     n_rows = -(-len(tasks) // 4)
@@ -64,7 +69,7 @@ def confidence_tasks(intervals, picks, candidates):
 
 
 @styled
-def confidence_summary(intervals, picks, candidates):
+def confidence_summary(intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str]) -> Figure:
     """For many tasks: how many tasks each candidate wins and how surely, and its synthetic AUROC over the tasks."""
     names = candidates[::-1]
     place, style = np.arange(len(names)), looks(candidates)

@@ -2,9 +2,10 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,16 @@ from PIL import Image
 N_SEEDS, N_HARDEST = 10, 8
 CROSS_WIDTH = 480, 960  # pixels: a narrower sheet of all pairs is enlarged, a wider one made smaller
 OUTLINE = (213, 94, 0)  # vermillion of Okabe and Ito
+
+
+class Recommended(Protocol):
+    """What is read of a recommended row of `swsa_core.report.tables.picks`."""
+
+    dataset: str
+    task: str
+    source: str
+    candidate: str
+    protocol: str
 
 
 @dataclass(frozen=True)
@@ -22,16 +33,28 @@ class Sheet:
     task: str
     source: str
     candidate: str
-    seeds: list  # of (H, W, 3) uint8
+    seeds: list[np.ndarray]  # of (H, W, 3) uint8
     n_seeds: int  # of the task, shown or not
-    anomalies: list  # of (H, W, 3) uint8, the hardest first
+    anomalies: list[np.ndarray]  # of (H, W, 3) uint8, the hardest first
     n_anomalies: int
-    parents: list  # a list of (H, W, 3) uint8 for each anomaly, all of one length: 0, 1, or 2 for style and content
+    parents: list[
+        list[np.ndarray]
+    ]  # a list of (H, W, 3) uint8 for each anomaly, all of one length: 0, 1, or 2 for style and content
     # (len(anomalies), 6 or 8) int: width, height, x, y, to_x, to_y, of a scar to_width, to_height
     boxes: np.ndarray | None
 
 
-def collect(pick, seed_ids, read, scores, anomaly, parents=None, boxes=None, n_seeds=N_SEEDS, n_hardest=N_HARDEST):
+def collect(
+    pick: Recommended,
+    seed_ids: Sequence[str],
+    read: Callable[[str], np.ndarray],
+    scores: np.ndarray,
+    anomaly: Callable[[int], np.ndarray],
+    parents: np.ndarray | None = None,
+    boxes: np.ndarray | None = None,
+    n_seeds: int = N_SEEDS,
+    n_hardest: int = N_HARDEST,
+) -> Sheet:
     """The contact sheet of one task: its first seed images and the anomalies with the lowest scores, the lowest first.
 
     pick: recommended row of tables.picks (dataset, task, source, candidate).
@@ -54,18 +77,19 @@ def collect(pick, seed_ids, read, scores, anomaly, parents=None, boxes=None, n_s
     )
 
 
-def pictures(sheet, i):
+def pictures(sheet: Sheet, i: int) -> list[np.ndarray]:
     """[parents..., anomaly] of anomaly `i` of a sheet, with the patch outlined on both where boxes are known."""
-    images = [*sheet.parents[i], sheet.anomalies[i]]
+    parents, anomaly = sheet.parents[i], sheet.anomalies[i]
     if sheet.boxes is None:
-        return images
+        return [*parents, anomaly]
     width, height, x, y, to_x, to_y, *to_size = map(int, sheet.boxes[i])
-    first, *rest, last = images if len(images) > 1 else (None, *images)
-    taken = [] if first is None else [outlined(first, (x, y, width, height))]
-    return [*taken, *rest, outlined(last, (to_x, to_y, *(to_size or (width, height))))]
+    taken = [outlined(image, (x, y, width, height)) for image in parents[:1]]
+    return [*taken, *parents[1:], outlined(anomaly, (to_x, to_y, *(to_size or (width, height))))]
 
 
-def cross_sheet(styles, contents, anomalies, gap=4):
+def cross_sheet(
+    styles: Sequence[np.ndarray], contents: Sequence[np.ndarray], anomalies: np.ndarray, gap: int = 4
+) -> np.ndarray:
     """Contact sheet of all pairs as in Figure 2: style images on top, content images at the left, (h, w, 3) uint8.
 
     styles: n, contents: m images (H, W, 3) uint8; anomalies: (n, m, H, W, 3) uint8.
@@ -102,7 +126,8 @@ def sheet_of_all(seeds: dict[str, np.ndarray], images: Sequence[np.ndarray], par
             return cross_sheet([seeds[i] for i in firsts], [seeds[i] for i in seconds], whole)
     if parents.shape[1] == 1:
         rows = [
-            [seeds[i], *(images[k] for k in np.flatnonzero(parents[:, 0] == i))] for i in dict.fromkeys(parents[:, 0])
+            [seeds[i], *(images[int(k)] for k in np.flatnonzero(parents[:, 0] == i))]
+            for i in dict.fromkeys(parents[:, 0])
         ]
     else:
         rows = [[*images[start : start + 10]] for start in range(0, n, 10)]
@@ -121,7 +146,7 @@ def _grid(rows: list[list[np.ndarray]], apart: bool, gap: int = 4) -> np.ndarray
     return sheet
 
 
-def outlined(image, box, side=96):
+def outlined(image: np.ndarray, box: tuple[int, ...], side: int = 96) -> np.ndarray:
     """`image` enlarged to at least `side` pixels, with an outline just around `box` (x, y, width, height)."""
     picture = np.array(enlarged(image, side))
     factor = len(picture) // len(image)
@@ -137,7 +162,7 @@ def outlined(image, box, side=96):
     return picture
 
 
-def thumbnail(image, side=160):
+def thumbnail(image: np.ndarray, side: int = 160) -> np.ndarray:
     """The central square of an image at `side` pixels; a smaller one is enlarged by a whole factor, without blurring."""
     short = min(image.shape[:2])
     top, left = ((length - short) // 2 for length in image.shape[:2])
@@ -147,19 +172,19 @@ def thumbnail(image, side=160):
     return np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.LANCZOS))
 
 
-def enlarged(image, side):
+def enlarged(image: np.ndarray, side: int) -> np.ndarray:
     """`image` with each pixel repeated, as often as its shorter side needs to reach `side` pixels."""
     factor = max(1, -(-side // min(image.shape[:2])))
     return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def data_uri(image):
+def data_uri(image: np.ndarray) -> str:
     """An image (H, W, 3) uint8 as a data URI of a small square picture: PNG if it was enlarged, otherwise WebP."""
     picture = thumbnail(image)
     return _uri(picture, exact=min(image.shape[:2]) < len(picture))
 
 
-def cross_uri(sheet):
+def cross_uri(sheet: np.ndarray) -> str:
     """A sheet of all pairs (h, w, 3) uint8 as a data URI of the whole sheet, in a width that suits a page."""
     least, most = CROSS_WIDTH
     height, width = sheet.shape[:2]

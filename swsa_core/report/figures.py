@@ -1,22 +1,33 @@
 """Figures of a study, drawn by matplotlib from tables and images; each function returns a Figure."""
 
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from swsa_core.basics.wording import decimals, shortened
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.report.confidence import confidence_figure, intervals_of
-from swsa_core.report.contact_sheets import pictures, thumbnail
+from swsa_core.report.contact_sheets import Sheet, pictures, thumbnail
 from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, limits, looks, styled
 from swsa_core.strategies import find
 from swsa_core.strategies.wording import words
 
 
-def study(auroc, ranking, confidence, table1, picks, candidates, protocols):
+def study(
+    auroc: pd.DataFrame,
+    ranking: pd.DataFrame,
+    confidence: pd.DataFrame,
+    table1: pd.DataFrame,
+    picks: pd.DataFrame,
+    candidates: Sequence[str],
+    protocols: Iterable[str],
+) -> dict[tuple[str, str], Figure]:
     """Every figure of a study as {(data set, "kind" or "kind.variant"): Figure}.
 
     Kinds: strategies, real_vs_synthetic (one variant per protocol), confidence (one variant per source); a data set without
@@ -52,7 +63,7 @@ def study(auroc, ranking, confidence, table1, picks, candidates, protocols):
 
 
 @styled
-def real_vs_synthetic(ranking, candidates, protocol):
+def real_vs_synthetic(ranking: pd.DataFrame, candidates: Sequence[str], protocol: str) -> Figure:
     """Real against synthetic AUROC, mean over tasks: one marker per candidate, one panel per source × setting (Figure 3).
 
     ranking: of swsa_core.report.tables, rows of one data set.
@@ -99,7 +110,7 @@ def real_vs_synthetic(ranking, candidates, protocol):
 
 
 @styled
-def strategies(table1):
+def strategies(table1: pd.DataFrame) -> Figure:
     """Pick rate (bars) and mean real AUROC of the picks (points) of each strategy × protocol, one row of panels per setting.
 
     table1: of swsa_core.report.tables, rows of one data set.
@@ -108,7 +119,9 @@ def strategies(table1):
     settings = list(dict.fromkeys(table1["setting"]))
     n_bars = table1.groupby("setting").size().max()
     figure = Figure(figsize=(WIDTH, len(settings) * (0.95 + 0.27 * n_bars)))
-    figure.get_layout_engine().set(h_pad=0.12, hspace=0, wspace=0.05)  # h_pad in inches, the others shares
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)  # by `style.STYLE`
+    engine.set(h_pad=0.12, hspace=0, wspace=0.05)  # h_pad in inches, the others shares
     axes = figure.subplots(len(settings), 2, squeeze=False, width_ratios=[1, 1.1])
     for (left, right), setting in zip(axes, settings, strict=True):
         rows = table1[table1["setting"] == setting].iloc[::-1]
@@ -143,7 +156,7 @@ def strategies(table1):
 
 
 @styled
-def contact_sheet(sheet, side=96):
+def contact_sheet(sheet: Sheet, side: int = 96) -> Figure:
     """The seed images of a task above its hardest synthetic anomalies, each under the images that it was made from.
 
     sheet: a swsa_core.report.contact_sheets.Sheet. The outlines show where CutPaste took the patch and where it put it.

@@ -6,8 +6,12 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -16,8 +20,9 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.basics import wording
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.report import style as figure_style
-from swsa_core.report.contact_sheets import cross_uri, data_uri, pictures
+from swsa_core.report.contact_sheets import Sheet, cross_uri, data_uri, pictures
 from swsa_core.report.prompts import prompt_parts
+from swsa_core.report.read import Skipped
 from swsa_core.report.tables import MOST_TASKS
 from swsa_core.strategies import STRATEGIES, find
 from swsa_core.strategies.wording import words
@@ -34,21 +39,21 @@ PAPER_TABLES = {
 
 
 def render(
-    config,
-    picks,
-    table1,
-    pick_counts,
-    candidates,
-    sheets,
-    svgs,
-    skipped,
-    costs,
-    versions,
-    auroc=None,
-    class_names=None,
-    crosses=None,
-    paper_tables=(),
-):
+    config: dict[str, Any],
+    picks: pd.DataFrame,
+    table1: pd.DataFrame,
+    pick_counts: pd.DataFrame,
+    candidates: pd.DataFrame,
+    sheets: Sequence[Sheet],
+    svgs: Mapping[tuple[str, str], str],
+    skipped: Sequence[Skipped],
+    costs: pd.DataFrame,
+    versions: Mapping[str, str],
+    auroc: pd.DataFrame | None = None,
+    class_names: Mapping[str, Mapping[str, str]] | None = None,
+    crosses: Mapping[tuple[str, str], Mapping[str, np.ndarray]] | None = None,
+    paper_tables: Iterable[str] = (),
+) -> str:
     """The page as text.
 
     config: the validated dict; picks, table1, pick_counts, costs: of tables.picks, table1, pick_counts, stage_costs;
@@ -86,7 +91,7 @@ def render(
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
     prompts = []
     if auroc is not None:
-        prompts = prompt_parts(config, auroc, picks[picks["selection"] == "prompt"], class_names)
+        prompts = prompt_parts(config, auroc, picks[picks["selection"] == "prompt"], class_names or {})
         of_prompts = table1[(table1["selection"] == "prompt") & (table1["setting"] != "")]
         for part in prompts:
             part["table1"] = _table1_rows(of_prompts[of_prompts["dataset"] == part["name"]])
@@ -116,7 +121,7 @@ def render(
     )
 
 
-def warnings(picks, skipped):
+def warnings(picks: pd.DataFrame, skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
     """What a reader must know before trusting the recommendations: a list of {"title", "text", "tasks"}."""
     rows = picks[picks["recommended"]]
     told = []
@@ -145,7 +150,7 @@ def warnings(picks, skipped):
     return told
 
 
-def breakable(name):
+def breakable(name: str) -> Markup:
     """A name, escaped; where it is long, a narrow column may break it after its punctuation.
 
     >>> breakable("<b>_c"), breakable("torchvision:resnet50")
@@ -158,12 +163,14 @@ def breakable(name):
     )
 
 
-def inline(svg, prefix, label):
+def inline(svg: str, prefix: str, label: str) -> Markup:
     """An SVG document as an element of a page: no prolog, ids that no other figure has, a label for screen readers."""
     element = compact(svg[svg.index("<svg") :])
     element = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", element)
     # Shrinks with the window until its 10-point letters would be too small, then scrolls.
-    least = 0.7 * float(re.search(r'width="([\d.]+)pt"', element)[1])
+    width = re.search(r'width="([\d.]+)pt"', element)
+    assert width is not None  # as matplotlib writes it
+    least = 0.7 * float(width[1])
     attributes = f'role="img" aria-label="{escape(label)}" style="min-width: {least:.0f}pt"'
     return Markup(element.replace("<svg ", f"<svg {attributes} ", 1))
 

@@ -1,5 +1,8 @@
 """The report's part on prompts: which one to deploy with the CLIP model, and how all of them do on each task."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from swsa_core.candidates import family_of
@@ -9,7 +12,9 @@ from swsa_core.datasets import kind_of
 from swsa_core.strategies import combinations
 
 
-def prompt_parts(config, auroc, picks, class_names):
+def prompt_parts(
+    config: dict[str, Any], auroc: pd.DataFrame, picks: pd.DataFrame, class_names: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
     """What the template shows of each data set: a list of {"name", "note", "source", "protocol", "settings", "tasks"}.
 
     config: the validated dict; auroc, picks: the rows of selection "prompt" of all data sets; class_names: {data set:

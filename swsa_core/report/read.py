@@ -1,10 +1,12 @@
 """What tables, figures and report share: the tables of all data sets, and the images behind a recommendation."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from swsa_core.anomalies import SOURCES
@@ -13,12 +15,15 @@ from swsa_core.basics.names import unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.detectors import score_knn
+from swsa_core.detectors.scores import Scores
 from swsa_core.embedding.image_stream import RowReader
 from swsa_core.evaluation.protocols import compare
 from swsa_core.files import layout, store
 from swsa_core.files.images import prepared, read_image
 from swsa_core.files.reading import file_of
+from swsa_core.files.support import Support, Unreadable
 from swsa_core.report import contact_sheets
+from swsa_core.report.contact_sheets import Recommended, Sheet
 from swsa_core.report.tables import shown, stack
 
 TEXT = (
@@ -27,12 +32,30 @@ TEXT = (
 )  # fmt: skip
 
 
+class ReadSupport(Support):
+    """A support set with the name of its file, the slug of its task."""
+
+    slug: str
+
+
+class Skipped(Unreadable):
+    """An image that a study went on without; task: "" where it is not a support image."""
+
+    dataset: str
+    task: str
+    stage: str
+
+
+Supports = dict[tuple[str, str], ReadSupport]
+"""{(data set, task): support set}."""
+
+
 def read_tables(name: str, paths: Iterable[str]) -> pd.DataFrame:
     """One table of the result `name` of all data sets."""
     return stack({layout.dataset_of(name, path): store.read_table(path, text=TEXT) for path in paths})
 
 
-def read_supports(paths):
+def read_supports(paths: Iterable[Path | str]) -> Supports:
     """{(data set, task): support set}, with the file's name as `slug`."""
     supports = {}
     for path in paths:
@@ -41,7 +64,9 @@ def read_supports(paths):
     return supports
 
 
-def read_sheets(picks, supports, score_files, settings):
+def read_sheets(
+    picks: pd.DataFrame, supports: Supports, score_files: Iterable[str], settings: Mapping[str, Any]
+) -> list[Sheet]:
     """Contact sheets of the recommended picks that are shown: their seed images and hardest anomalies.
 
     settings: the config, of which `results` and `preparation` are read.
@@ -57,7 +82,9 @@ def read_sheets(picks, supports, score_files, settings):
     ]
 
 
-def read_crosses(picks, supports, config):
+def read_crosses(
+    picks: pd.DataFrame, supports: Supports, config: Mapping[str, Any]
+) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """{(data set, task): {source: sheet (h, w, 3) uint8 of all anomalies that it generated}}, for the tasks that are shown.
 
     A study that was begun before a source had such sheets lacks them.
@@ -71,7 +98,7 @@ def read_crosses(picks, supports, config):
     return found
 
 
-def read_sheet(pick, support, scores, settings):
+def read_sheet(pick: Recommended, support: ReadSupport, scores: Scores, settings: Mapping[str, Any]) -> Sheet:
     show = partial(_show, support["paths"], settings["preparation"])
     hardness = compare(scores, pick.task, pick.source, pick.protocol).scores
     place = partial(layout.at, settings["results"])
@@ -93,15 +120,15 @@ def _show(paths, preparation, key):
     return prepared(paths[key], preparation)
 
 
-def read_skipped(supports, score_files, paths):
+def read_skipped(supports: Supports, score_files: Iterable[str], paths: Mapping[tuple[str, str], str]) -> list[Skipped]:
     """Images that could not be read: support images by task, others as the embedding left them out, each once.
 
     paths: {(data set, image id): path}.
     """
-    skipped = {}
+    skipped: dict[tuple[str, str], Skipped] = {}
     for (dataset, task), support in supports.items():
         for image in support["skipped"]:
-            skipped[dataset, image["image_id"]] = {"dataset": dataset, "task": task, "stage": "split_support"} | image
+            skipped[dataset, image["image_id"]] = Skipped(dataset=dataset, task=task, stage="split_support", **image)
     for file in score_files:
         dataset = layout.dataset_of("scores", file)
         for image in json.loads(score_knn.read(file).attributes["skipped"]):
@@ -112,7 +139,7 @@ def read_skipped(supports, score_files, paths):
     return list(skipped.values())
 
 
-def read_benchmarks(folder, config, supports):
+def read_benchmarks(folder: Path, config: Mapping[str, Any], supports: Supports) -> pd.DataFrame:
     """Snakemake's run times and memory of the jobs of this config, with a column stage, in the order of the stages.
 
     Files of jobs that another config had are passed over.

@@ -4,10 +4,15 @@ A candidate keeps its colour and marker in every figure; the shape of the marker
 """
 
 import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
+from numpy.typing import ArrayLike
 
 from swsa_core.files.machine import writing
 from swsa_core.files.store import write_text
@@ -20,10 +25,10 @@ COLOURS = (
 # As many markers as have no common divisor with the colours: no pair comes twice among the first 132 candidates.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
 INK, FAINT, ACCENT = "#1f2933", "#8a94a0", "#0072B2"
-REFERENCE = {"color": FAINT, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
+REFERENCE: dict[str, Any] = {"color": FAINT, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 WIDTH = 9.6  # inches; the report shows a figure at its own size, so 10 points stay 10 points
 
-STYLE = {
+STYLE: dict[Any, Any] = {  # the keys are texts; matplotlib's types list every single one
     "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "sans-serif"],
     "font.size": 10,
@@ -53,28 +58,28 @@ STYLE = {
 styled = matplotlib.rc_context(STYLE)
 
 
-def looks(candidates):
+def looks(candidates: Iterable[str]) -> dict[str, tuple[str, str]]:
     """{candidate: (colour, marker)}, the same in every figure for candidates in the order of the config."""
     return {
         name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(dict.fromkeys(candidates))
     }
 
 
-def swatch(colour, marker):
+def swatch(colour: str, marker: str) -> str:
     """A candidate's marker as a small SVG element, for tables and text."""
     style = MarkerStyle(marker)
     path = style.get_path().transformed(style.get_transform())
     # Curves become polygons; SVG's y axis points down.
-    loops = [" ".join(f"{x:.3f},{-y:.3f}" for x, y in loop) for loop in path.to_polygons(closed_only=False)]
+    loops = [" ".join(f"{x:.3f},{-y:.3f}" for x, y in np.asarray(loop)) for loop in path.to_polygons(closed_only=False)]
     d = " ".join(f"M{loop}Z" for loop in loops)
     return f'<svg class="swatch" viewBox="-.6 -.6 1.2 1.2" aria-hidden="true"><path d="{d}" fill="{colour}"/></svg>'
 
 
-def limits(set_limits, values):
+def limits(set_limits: Callable[[float, float], object], values: ArrayLike) -> None:
     """Axis limits around AUROCs: at least 0.05 wide, with some room on both sides."""
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    low, high = (values.min(), values.max()) if values.size else (0.5, 1)
+    every = np.asarray(values, float)
+    known = every[np.isfinite(every)]
+    low, high = (known.min(), known.max()) if known.size else (0.5, 1)
     if high - low < 0.05:
         high = min((low + high) / 2 + 0.025, 1)  # no AUROC beyond 1
         low = high - 0.05
@@ -82,7 +87,7 @@ def limits(set_limits, values):
 
 
 @styled
-def svg(figure):
+def svg(figure: Figure) -> str:
     """The figure as SVG text, the same in every run."""
     settle(figure)
     text = io.StringIO()
@@ -91,14 +96,14 @@ def svg(figure):
 
 
 @styled
-def save(figure, stem):
+def save(figure: Figure, stem: Path | str) -> None:
     """Write `stem`.svg and `stem`.png."""
     write_text(f"{stem}.svg", svg(figure))
     with writing(f"{stem}.png"):
         figure.savefig(f"{stem}.png")
 
 
-def settle(figure):
+def settle(figure: Figure) -> None:
     """Fix the places of the axes: each further drawing would shift them by fractions of a pixel."""
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()

@@ -3,6 +3,8 @@
 Every function takes and returns DataFrames. Text columns hold "" where there is nothing, never NaN.
 """
 
+from collections.abc import Iterable, Mapping
+
 import pandas as pd
 
 from swsa_core.files.table import Table
@@ -33,14 +35,14 @@ RANKING = Table(
 STAGE_COSTS = ["stage", "jobs", "seconds", "longest", "peak_mb"]
 
 
-def stack(frames, column="dataset"):
+def stack(frames: Mapping[str, pd.DataFrame], column: str = "dataset") -> pd.DataFrame:
     """One table of the tables {name: DataFrame}, with the name in the first column, `column`."""
     return pd.concat([frame.assign(**{column: name}) for name, frame in frames.items()], ignore_index=True).pipe(
         lambda table: table[[column, *table.columns.drop(column)]]
     )
 
 
-def table1(selection):
+def table1(selection: pd.DataFrame) -> pd.DataFrame:
     """How often a strategy picks the best candidate, and the mean real AUROC of its picks (Table 1).
 
     selection: rows of selection.csv of all data sets, with a column dataset.
@@ -63,7 +65,9 @@ def table1(selection):
     return table.assign(pick_rate=table["picks"] / table["n_tasks"]).reset_index()[TABLE1.columns]
 
 
-def picks(selection, auroc, protocols, strategies):
+def picks(
+    selection: pd.DataFrame, auroc: pd.DataFrame, protocols: Iterable[str], strategies: Iterable[str]
+) -> pd.DataFrame:
     """The model, and the prompt, that each source picks for each task, and which of them is the recommendation.
 
     selection, auroc: rows of selection.csv and auroc.csv of all data sets, with a column dataset.
@@ -90,7 +94,7 @@ def picks(selection, auroc, protocols, strategies):
     return rows.merge(counts[[*keys, "n_normal", "n_anomalous"]], on=keys, how="left", validate="m:1")[PICKS.columns]
 
 
-def shown(picks):
+def shown(picks: pd.DataFrame) -> pd.DataFrame:
     """The recommended models in `picks` whose tasks get a contact sheet: all of a data set, the first where it has many."""
     of_models = picks[picks["recommended"] & (picks["selection"] == "model")]
     by_dataset = of_models.groupby("dataset")
@@ -98,7 +102,7 @@ def shown(picks):
     return of_models[~many | (by_dataset.cumcount() < SHEETS_OF_MANY)]
 
 
-def pick_counts(selection):
+def pick_counts(selection: pd.DataFrame) -> pd.DataFrame:
     """The number of tasks in which each strategy picks each candidate: one row per fact, most frequent first in each group."""
     keys = ["dataset", "selection", "setting", "strategy", "protocol"]
     rows = selection[selection["candidate"] != ""]
@@ -111,7 +115,7 @@ def pick_counts(selection):
     )
 
 
-def ranking(auroc):
+def ranking(auroc: pd.DataFrame) -> pd.DataFrame:
     """AUROC of each candidate, and of the prompt ensemble, averaged over tasks: what Figure 3 shows and Table 2 ranks.
 
     auroc: rows of auroc.csv of all data sets, with a column dataset.
@@ -122,7 +126,7 @@ def ranking(auroc):
     return rows.groupby(keys, sort=False).agg(auroc=("auroc", exact_mean), n_tasks=("task", "nunique")).reset_index()
 
 
-def stage_costs(benchmarks):
+def stage_costs(benchmarks: pd.DataFrame) -> pd.DataFrame:
     """Jobs, seconds of all jobs and of the longest, and peak memory in MB of each stage, in order of appearance.
 
     benchmarks: Snakemake's benchmark rows with a column stage; s in seconds, max_rss in MB ("-" or NA for jobs too

@@ -1,12 +1,13 @@
 """One pick for all tasks of a data set: whether choosing for each task is worth anything shows in the difference to it."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from swsa_core.strategies.evidence import Case, Evidence, Pick, means
 from swsa_core.strategies.strategy import SUPPORT, Strategy
 
 
-def quality(synthetic: np.ndarray) -> np.ndarray:
+def quality(synthetic: ArrayLike) -> np.ndarray:
     """Mean of a candidate's synthetic AUROCs over the tasks of a data set, (c,): one pick for all of them.
 
     synthetic: (tasks, c) synthetic AUROCs of one source. NaN where a candidate has none at all.

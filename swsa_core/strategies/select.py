@@ -51,7 +51,7 @@ def select(
     row with the setting "", and the real figures are NaN. Raises ValueError for an unknown strategy.
     """
     evidence = gather(auroc, confidence, candidates, quality)
-    named = [(name, find(name), split(name)[1]) for name in strategies]
+    named = [(name, find(name), (split(name) or ("", ""))[1]) for name in strategies]
     rows = []
     for task in evidence.tasks:
         for (name, strategy, source), setting in product(named, evidence.settings[task]):

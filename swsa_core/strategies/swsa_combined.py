@@ -1,12 +1,13 @@
 """SWSA with all sources at once, by rank aggregation."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from swsa_core.strategies.evidence import Case, Evidence, Pick, means
 from swsa_core.strategies.strategy import SUPPORT, Strategy
 
 
-def quality(synthetic: np.ndarray) -> np.ndarray:
+def quality(synthetic: ArrayLike) -> np.ndarray:
     """Minus the mean rank of a candidate over the sources, (c,): Borda's rank aggregation (Goswami et al. 2023, §4).
 
     synthetic: (sources, c) synthetic AUROCs of one task; rank 1 the highest, ties share a rank. An undefined AUROC gives

@@ -7,11 +7,13 @@ are named by their `kind` in a config. τ in Table 2 is cut off after three digi
 
 from pathlib import Path
 
+import pandas as pd
+
 from swsa_core.files import store
 
 TEXT = ["selection", "setting", "strategy", "source", "kind", "group", "n_anomalies"]
 
 
-def printed(name):
+def printed(name: str) -> pd.DataFrame:
     """The numbers of one table, "table1", "table2", "table3" or "mvtec_prompts"; NaN where the paper has a dash."""
     return store.read_table(Path(__file__).with_name(f"{name}.csv"), text=TEXT)
