@@ -10,14 +10,15 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
 from swsa_core.basics.errors import InputError
 
 HIDDEN = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES that hide every GPU
-_CLAIMS = {}  # {index: lock} of the GPUs that this process uses, held until it ends
+_CLAIMS: dict[int, IO] = {}  # {index: lock} of the GPUs that this process uses, held until it ends
 
 
 def uses_gpu(device: str, available: bool | None = None) -> bool:
@@ -87,9 +88,11 @@ def torch_cuda() -> str | None:
     None for a build without CUDA; "" where there is no torch to look at, as jobs may have an environment of their own.
     """
     spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return ""
     try:
         text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
-    except (AttributeError, TypeError, OSError):
+    except OSError:
         return ""
     found = re.search(r"^cuda\b[^=\n]*=\s*(?:None|['\"]([\d.]+)['\"])", text, re.M)
     return found[1] if found else ""
@@ -187,7 +190,7 @@ def _open_for_all(path):
     return path.open()
 
 
-def find_dtype(precision: str, device: str):
+def find_dtype(precision: str, device: str) -> Any:
     """torch dtype of the config's `precision`: "auto" is bfloat16 on a GPU and float32 on a CPU."""
     import torch
 
@@ -204,7 +207,7 @@ def inference(function: Callable) -> Callable:
 
 
 @contextmanager
-def exact_float32():
+def exact_float32() -> Iterator[None]:
     """Within the block a GPU computes float32 convolutions and matrix products in float32, by deterministic algorithms.
 
     By itself it would use TF32 in convolutions, and in products where TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=1 is set, as in NVIDIA's
@@ -213,7 +216,7 @@ def exact_float32():
     """
     import torch
 
-    backends = torch.backends
+    backends: Any = torch.backends  # whose types lack cuda.matmul
     before = torch.get_float32_matmul_precision()
     of_products = [(module, module.fp32_precision) for module in (backends.cuda.matmul, backends.mkldnn.matmul)]
     torch.set_float32_matmul_precision("highest")

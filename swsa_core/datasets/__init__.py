@@ -96,7 +96,7 @@ def remarks(spec: Spec, image_ids: Collection[str]) -> list[str]:
         said.append(
             "values from {:g} to {:g} of samples of more than 8 bits are read as 0 to 255".format(*spec["value_range"])
         )
-    aside = Counter()
+    aside: Counter[str] = Counter()
     for path in filter(os.path.isdir, inputs(spec)):
         aside.update(listing.left_aside(path, choice_of(spec)))
     if aside:

@@ -81,14 +81,15 @@ def squared_distances(queries: ArrayLike, bank: ArrayLike) -> np.ndarray:
     rounding makes distances that are equal in exact arithmetic tie, whatever the order in which a BLAS sums.
     """
     centre = np.asarray(bank, dtype=np.float64).mean(axis=0)
-    queries, bank = np.subtract(queries, centre), np.subtract(bank, centre)
-    norms = squared_norms(queries)[:, None] + squared_norms(bank)  # (n, m)
-    distances = norms - 2 * (queries @ bank.T)
+    centred: np.ndarray = np.subtract(queries, centre)
+    rows: np.ndarray = np.subtract(bank, centre)
+    norms = squared_norms(centred)[:, None] + squared_norms(rows)  # (n, m)
+    distances = norms - 2 * (centred @ rows.T)
     close_queries, close_rows = np.nonzero(distances < 1e-4 * norms)
-    pairs = max(1, 2**21 // queries.shape[1])
+    pairs = max(1, 2**21 // centred.shape[1])
     for start in range(0, len(close_queries), pairs):
         one, other = close_queries[start : start + pairs], close_rows[start : start + pairs]
-        distances[one, other] = squared_norms(queries[one] - bank[other])
+        distances[one, other] = squared_norms(centred[one] - rows[other])
     return _rounded(distances)
 
 
@@ -110,7 +111,7 @@ def l2_normalized(features: ArrayLike) -> np.ndarray:
     return features / np.where(norms > 0, norms, 1)
 
 
-def _matrix(features, name):
+def _matrix(features: ArrayLike, name: str) -> np.ndarray:
     features = np.asarray(features)
     if features.ndim != 2 or features.size == 0:
         raise ValueError(f"{name} must be a (n, d) array that is not empty, received shape {features.shape}")

@@ -23,7 +23,7 @@ Attributes: model, n_parameters (of the image tower), feature_size, weights_sha2
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from os import PathLike
+from pathlib import Path
 
 import numpy as np
 
@@ -31,10 +31,11 @@ from swsa_core.candidates.prompts import ENSEMBLE, prompt_names
 from swsa_core.detectors.clip import anomaly_logit, ensemble
 from swsa_core.detectors.scores import Anomalies, Features, Scores, anomaly_rows, banks_of, features_of, support_rows
 from swsa_core.files import store
+from swsa_core.files.support import Support
 
 
 def score_dataset(
-    supports: Sequence[Mapping],
+    supports: Sequence[Support],
     images: Features,
     test_ids: Sequence[str],
     prepared: Features,
@@ -58,11 +59,11 @@ def score_dataset(
     for source, made in anomalies.items():
         rows, parts[source] = anomaly_rows(source, made.tasks, made.parents, banks)
         scores[source] = _score_own(made.features[rows], parts[source]["task"], texts, logit_scale)  # (n, P + 1)
-    test_ids = np.array(test_ids, dtype=object)
+    image_ids = np.array(test_ids, dtype=object)
     return {
         name: Scores(
             tasks=list(banks),
-            test={"image_id": test_ids, "scores": test[:, :, p]},
+            test={"image_id": image_ids, "scores": test[:, :, p]},
             support=support | {"scores": support_scores[:, p]},
             anomalies={source: part | {"scores": scores[source][:, p]} for source, part in parts.items()},
             attributes={"candidate": name, "normal": normal, "anomalous": anomalous},
@@ -89,7 +90,7 @@ def _score_own(features, task, texts, logit_scale):
     return scores
 
 
-def write(path: str | PathLike, scores: Mapping[str, Scores], attributes: Mapping) -> None:
+def write(path: Path | str, scores: Mapping[str, Scores], attributes: Mapping) -> None:
     """Write {prompt name: `Scores`} to an HDF5 file; attributes: those in the layout above."""
     every = list(scores.values())
     first = every[0]
@@ -104,11 +105,12 @@ def write(path: str | PathLike, scores: Mapping[str, Scores], attributes: Mappin
     store.write(path, arrays, attributes)
 
 
-def read(path: str | PathLike, sources: Iterable[str] = ()) -> dict[str, Scores]:
+def read(path: Path | str, sources: Iterable[str] = ()) -> dict[str, Scores]:
     """{prompt name: `Scores`} from an HDF5 file, the ensemble last; anomalies in the order of `sources`, else by name."""
     arrays, attributes = store.read(path)
     prompts = [arrays.pop(f"prompts/{key}") for key in ("name", "normal", "anomalous")]
-    tasks, parts = arrays.pop("tasks").tolist(), {"test": {}, "support": {}}
+    tasks = arrays.pop("tasks").tolist()
+    parts: dict[str, dict[str, np.ndarray]] = {"test": {}, "support": {}}
     for name, values in arrays.items():
         part, _, column = name.rpartition("/")
         parts.setdefault(part, {})[column] = values

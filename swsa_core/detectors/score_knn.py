@@ -23,7 +23,7 @@ Layout of results/{dataset}/scores/{candidate}.h5, T tasks in the order of `task
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import PathLike
+from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -41,12 +41,13 @@ from swsa_core.detectors.scores import (
     support_rows,
 )
 from swsa_core.files import store
+from swsa_core.files.support import Support
 
 BLOCK = 10**7  # float32 products of test images and bank rows at a time: 40 MB
 
 
 def score_dataset(
-    supports: Sequence[Mapping],
+    supports: Sequence[Support],
     images: Features,
     test_ids: Sequence[str],
     prepared: Features,
@@ -95,7 +96,7 @@ def score_dataset(
 def score_all(
     queries: np.ndarray,
     bank: np.ndarray,
-    sizes: Sequence[int],
+    sizes: np.ndarray | Sequence[int],
     k: int,
     threads: int = 1,
     distance: str = "squared_l2",
@@ -198,7 +199,7 @@ def _joined(parts, k):
     return {"neighbours": neighbours, "distances": distances}
 
 
-def write(path: str | PathLike, scores: Scores, attributes: Mapping) -> None:
+def write(path: Path | str, scores: Scores, attributes: Mapping) -> None:
     """Write `Scores` to an HDF5 file; attributes: candidate, model, n_parameters, feature_size, k, …"""
     parts = {"test": scores.test, "support": scores.support}
     parts |= {f"anomalies/{source}": part for source, part in scores.anomalies.items()}
@@ -206,10 +207,10 @@ def write(path: str | PathLike, scores: Scores, attributes: Mapping) -> None:
     store.write(path, {"tasks": np.array(scores.tasks, dtype=object), **arrays}, {**scores.attributes, **attributes})
 
 
-def read(path: str | PathLike, sources: Iterable[str] = ()) -> Scores:
+def read(path: Path | str, sources: Iterable[str] = ()) -> Scores:
     """`Scores` from an HDF5 file, whose anomalies are in the order of `sources`; by name where that is empty."""
     arrays, attributes = store.read(path)
-    parts = {"test": {}, "support": {}}
+    parts: dict[str, dict[str, np.ndarray]] = {"test": {}, "support": {}}
     for name, values in arrays.items():
         part, _, column = name.rpartition("/")
         parts.setdefault(part, {})[column] = values

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from swsa_core.basics.errors import InputError
+from swsa_core.files.support import Support
 
 MOST_PARENTS = 2  # so many rows can be left out of the bank for one score
 
@@ -19,7 +20,7 @@ class Features(NamedTuple):
     """Embedded images."""
 
     features: np.ndarray  # (n, d)
-    image_ids: np.ndarray  # (n,)
+    image_ids: np.ndarray | Sequence[str]  # (n,)
 
 
 class Anomalies(NamedTuple):
@@ -46,12 +47,12 @@ class Scores:
         return {name: values[mine] for name, values in part.items()}
 
 
-def banks_of(supports: Iterable[Mapping]) -> dict[str, list[str]]:
+def banks_of(supports: Iterable[Support]) -> dict[str, list[str]]:
     """{task: image ids of its bank}, seeds, then held-out images (Eq. 3)."""
     return {support["task"]: [*support["seed_ids"], *support["held_out_ids"]] for support in supports}
 
 
-def support_rows(supports: Iterable[Mapping]) -> dict[str, np.ndarray]:
+def support_rows(supports: Iterable[Support]) -> dict[str, np.ndarray]:
     """The columns image_id, task and held_out of the support images, task after task."""
     banks = banks_of(supports)
     held_out = [[row >= len(support["seed_ids"]) for row in range(len(banks[support["task"]]))] for support in supports]
@@ -91,7 +92,7 @@ def anomaly_rows(
     return np.concatenate(order), {"task": np.concatenate(tasks), "parents": np.concatenate(found)}
 
 
-def features_of(embedding: Features, wanted: Sequence[str], name: str) -> np.ndarray:
+def features_of(embedding: Features, wanted: np.ndarray | Sequence[str], name: str) -> np.ndarray:
     """The features (n, d) of the images `wanted`, in that order; name: of the file that `embedding` is from, for errors."""
     rows = pd.Index(embedding.image_ids).get_indexer(wanted)
     if (rows < 0).any():

@@ -1,12 +1,13 @@
 """The real anomalies that are hardest for a candidate: those of its closest out-class (or defect type)."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from swsa_core.datasets import real_validation
+from swsa_core.datasets.kind import Spec
 from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.evaluate import real_wins
 
@@ -19,7 +20,7 @@ class Closest(NamedTuple):
 
 
 def closest_in_table(
-    auroc: pd.DataFrame, index: pd.DataFrame, spec: Mapping, candidate: str, embedded: Container[str]
+    auroc: pd.DataFrame, index: pd.DataFrame, spec: Spec, candidate: str, embedded: Container[str]
 ) -> dict[str, Closest]:
     """{task: the group that the table names in its row of one-vs-closest}, for all tasks with real anomalies.
 
@@ -37,7 +38,7 @@ def closest_in_table(
     }
 
 
-def closest_of_scores(scores: Scores, index: pd.DataFrame, spec: Mapping, task: str) -> Closest:
+def closest_of_scores(scores: Scores, index: pd.DataFrame, spec: Spec, task: str) -> Closest:
     """The group with the lowest AUROC against one task, by the candidate's own scores, whatever other candidates there are.
 
     index: the table of images.csv; spec: the data set's config.

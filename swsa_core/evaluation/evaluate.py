@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import real_validation
+from swsa_core.datasets.kind import Spec
 from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.protocols import Comparison, compare
 from swsa_core.files.reading import file_of
@@ -51,7 +52,7 @@ class RealWins(NamedTuple):
 def evaluate(
     scores: Mapping[str, Scores],
     index: pd.DataFrame,
-    spec: Mapping,
+    spec: Spec,
     *,
     protocols: Sequence[str],
     settings: Sequence[str],
@@ -130,7 +131,7 @@ def check_complete(scores: Mapping[str, Scores], index: pd.DataFrame, dataset: s
 def real_wins(
     scores: Mapping[str, Scores],
     index: pd.DataFrame,
-    spec: Mapping,
+    spec: Spec,
     combinations: Mapping[str, Callable] | None = None,
 ) -> Iterator[RealWins | None]:
     """For each task, the won pairs of its real test images; None for a task without labels.

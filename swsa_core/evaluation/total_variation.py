@@ -9,6 +9,7 @@ from swsa_core import metrics
 from swsa_core.basics.seeding import rng
 from swsa_core.detectors.scores import Anomalies, Features, features_of
 from swsa_core.evaluation.closest import Closest
+from swsa_core.files.support import Support
 
 COLUMNS = (
     ["task", "space", "closest", "source", "support", "total_variation", "ceiling", "n_support", "n_real", "n_synthetic"]
@@ -18,7 +19,7 @@ TEXT = ["task", "space", "closest", "source", "support"]  # of the columns
 
 
 def total_variation(
-    supports: Sequence[Mapping],
+    supports: Sequence[Support],
     images: Features,
     anomalies: Mapping[str, Anomalies],
     real: Mapping[str, Closest],

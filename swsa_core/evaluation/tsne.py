@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from swsa_core.detectors.scores import Anomalies, Features, banks_of, features_of
+from swsa_core.files.support import Support
 
 COLUMNS = ["task", "closest", "group", "image_id", "x", "y"]
 TEXT = COLUMNS[:4]  # of the columns
@@ -19,7 +20,7 @@ PERPLEXITY = 30
 
 
 def groups_of(
-    support: Mapping,
+    support: Support,
     images: Features,
     prepared: Features,
     anomalies: Mapping[str, Anomalies],

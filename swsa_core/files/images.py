@@ -64,7 +64,7 @@ def prepare(image: np.ndarray, size: int) -> np.ndarray:
 def prepared(path: str | Path, preparation: dict | str) -> np.ndarray:
     """The image at `path` as (H, W, 3) uint8 under the config's `preparation`: {"size", "crop"}, or "original"."""
     image = read_image(path)
-    return image if preparation == "original" else prepare(image, preparation["size"])
+    return image if isinstance(preparation, str) else prepare(image, preparation["size"])
 
 
 def significant_bits(path: str | Path) -> int:

@@ -5,7 +5,7 @@ reads it as the others do.
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MAX_PIXELS = 300_000_000  # of a file that is opened, where its data set does not say otherwise
 
@@ -31,10 +31,12 @@ def address(path: object, reading: Reading = PLAIN) -> str:
     >>> address("a.png"), address("a.png", Reading(bits=10, max_pixels=400_000_000))
     ('a.png', 'read:bits=10;max_pixels=400000000:a.png')
     """
-    options = {name: value for name, value in reading._asdict().items() if value != getattr(PLAIN, name)}
+    options: dict[str, Any] = {
+        name: value for name, value in reading._asdict().items() if value != getattr(PLAIN, name)
+    }
     if not options:
         return str(path)
-    if "value_range" in options:
+    if reading.value_range is not None:
         options["value_range"] = ",".join(repr(float(value)) for value in reading.value_range)
     return f"read:{';'.join(f'{name}={value}' for name, value in options.items())}:{path}"
 
@@ -45,7 +47,7 @@ def parse(address: object) -> tuple[str, Reading]:
     if not found:
         return str(address), PLAIN
     options = dict(option.split("=") for option in found[1].split(";"))
-    values = {name: int(value) for name, value in options.items() if name != "value_range"}
+    values: dict[str, Any] = {name: int(value) for name, value in options.items() if name != "value_range"}
     if "value_range" in options:
         values["value_range"] = tuple(map(float, options["value_range"].split(",")))
     return found[2], Reading(**values)

@@ -63,31 +63,7 @@ def render(
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
     all anomalies that a source generated; paper_tables: names of the paper's tables that lie beside the page, with its figures.
     """
-    looks = figure_style.looks(candidates["candidate"])
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "words": words,
-        "titled": lambda name: words(name)[0].upper() + words(name)[1:],
-        "auroc": lambda value: wording.decimals(value, 3),
-        "share": lambda value: wording.decimals(value, 2),
-        "chance": wording.chance,
-        "count": wording.count,
-        "large": wording.three_digits,
-        "duration": wording.measured_time,
-        "memory": wording.megabytes,
-        "plural": wording.plural,
-        "image": data_uri,
-        "cross": cross_uri,
-        "breakable": breakable,
-        "swatch": lambda name: Markup(figure_style.swatch(*looks[name])) if name in looks else "",
-    }
-    page = environment.get_template("report.html.jinja")
+    page = _environment(candidates["candidate"]).get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
     prompts = []
     if auroc is not None:
@@ -119,6 +95,35 @@ def render(
         ensemble=ENSEMBLE,
         paper_tables={name: PAPER_TABLES[name] for name in paper_tables},
     )
+
+
+def _environment(candidates):
+    """What the page's templates are filled in with: the filters by which they write names, numbers and images."""
+    looks = figure_style.looks(candidates)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "words": words,
+        "titled": lambda name: words(name)[0].upper() + words(name)[1:],
+        "auroc": lambda value: wording.decimals(value, 3),
+        "share": lambda value: wording.decimals(value, 2),
+        "chance": wording.chance,
+        "count": wording.count,
+        "large": wording.three_digits,
+        "duration": wording.measured_time,
+        "memory": wording.megabytes,
+        "plural": wording.plural,
+        "image": data_uri,
+        "cross": cross_uri,
+        "breakable": breakable,
+        "swatch": lambda name: Markup(figure_style.swatch(*looks[name])) if name in looks else "",
+    }
+    return environment
 
 
 def warnings(picks: pd.DataFrame, skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
@@ -175,7 +180,7 @@ def inline(svg: str, prefix: str, label: str) -> Markup:
     return Markup(element.replace("<svg ", f"<svg {attributes} ", 1))
 
 
-def compact(svg):
+def compact(svg: str) -> str:
     """An SVG element that looks the same in fewer characters: without metadata, comments, ids of groups and indentation,
     coordinates to a hundredth of a point.
 
