@@ -4,7 +4,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from swsa_core import __version__
-from swsa_core.files import store
+from swsa_core.candidates import FAMILIES
+from swsa_core.files import layout, store
 from swsa_core.report import page as report
 from swsa_core.report import tables
 from swsa_core.report.read import (
@@ -17,7 +18,10 @@ from swsa_core.report.read import (
 )
 from workflow_scripts.job import job
 
-LIBRARIES = ["snakemake", "torch", "torchvision", "timm", "open_clip_torch", "numpy", "scipy", "scikit-learn"]
+OF_FAMILIES = [
+    package for name, one in FAMILIES.items() for package in one.packages({"name": name, "model": f"{name}:"})
+]
+LIBRARIES = list(dict.fromkeys(["snakemake", *OF_FAMILIES, "numpy", "scipy", "scikit-learn"]))
 
 
 def read_versions() -> dict[str, str]:
@@ -58,7 +62,7 @@ with job(snakemake) as mine:
             given.scores,
             dict(zip(zip(images.dataset, images.image_id, strict=True), images.path, strict=True)),
         ),
-        costs=tables.stage_costs(read_benchmarks(Path(config["results"]) / "benchmarks", config, supports)),
+        costs=tables.stage_costs(read_benchmarks(Path(layout.at(config["results"], "benchmarks")), config, supports)),
         versions=read_versions(),
     )
     store.write_text(snakemake.output[0], page)

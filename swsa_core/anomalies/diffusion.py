@@ -20,7 +20,7 @@ from swsa_core.basics.section import LeftOutIfNull, Section, inconsistent, plain
 from swsa_core.basics.seeding import rng
 from swsa_core.files.diffusion_flags import adm_arguments, diffusers_weights, read_diffusers_config
 from swsa_core.files.downloads import PLACE, PUBLISHED
-from swsa_core.files.weights import MINI_WEIGHTS
+from swsa_core.files.weights import BUNDLED, MINI_WEIGHTS
 
 
 class Diffusion(Section):
@@ -99,24 +99,24 @@ def find_model(source):
     model that is not supported.
     """
     model, flags = source["model"], source["flags"]
-    if flags is not None and (model in PUBLISHED or model.startswith("mini:") or Path(model).is_dir()):
+    if flags is not None and (model in PUBLISHED or model.startswith(BUNDLED) or Path(model).is_dir()):
         raise InputError(
             f"sources.diffusion.flags: {model!r} brings its own, they are for the checkpoint of another guided-diffusion "
             "model: remove them"
         )
     if model in PUBLISHED:
         return DiffusionModel(PLACE.format(name=model), None, adm_arguments()["image_size"])
-    if model.startswith("mini:"):
-        record = MINI_WEIGHTS / f"{model.removeprefix('mini:')}.json"
-        known = sorted(f"mini:{path.stem}" for path in MINI_WEIGHTS.glob("adm_*.json"))
-        if f"mini:{record.stem}" not in known:
+    if model.startswith(BUNDLED):
+        record = MINI_WEIGHTS / f"{model.removeprefix(BUNDLED)}.json"
+        known = sorted(f"{BUNDLED}{path.stem}" for path in MINI_WEIGHTS.glob("adm_*.json"))
+        if f"{BUNDLED}{record.stem}" not in known:
             raise InputError(f"sources.diffusion.model: {model!r} is not in models/mini, {did_you_mean(model, known)}")
         flags = json.loads(record.read_text())["config"]
         return DiffusionModel(str(record.with_suffix(".safetensors")), flags, flags["image_size"])
     if not Path(model).exists():
         raise InputError(
             f"sources.diffusion.model: {model!r} is neither a file or directory nor a known model, "
-            f"{did_you_mean(model, [*PUBLISHED, 'mini:adm_32'])}"
+            f"{did_you_mean(model, [*PUBLISHED, f'{BUNDLED}adm_32'])}"
         )
     if Path(model).is_dir():
         return DiffusionModel(model, None, _diffusers_side(model))

@@ -14,6 +14,7 @@ from swsa_core.files.machine import fault
 
 PREFIXES = ("visual.", "backbone.")  # of the names of an image tower in a CLIP model, of the network in a training's
 MINI_WEIGHTS = Path(__file__).parents[2] / "models" / "mini"  # the bundled models
+BUNDLED = "mini:"  # how a config names them, candidates and diffusion models alike
 # Where checkpoints keep state dicts: those of trainings, their moving averages, and both networks of DINO.
 WRAPPERS = (
     *("state_dict", "model_state_dict", "model", "ema", "model_ema", "state_dict_ema", "ema_state_dict"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
+from swsa_core.files.weights import BUNDLED
 
 # As CLIP's tokenizer splits lower-case text: contractions, letters, single digits, the rest.
 PARTS = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|[^\s\w]+|_+")
@@ -28,7 +29,7 @@ def check_words(text: str, parts: Iterable[str], class_name: str = "", key: str 
         advice = did_you_mean(unknown[0], words())  # without a near match it would list all words
         where = f" in {key}, the class name in prompts" if key and unknown[0] in _parts(class_name) else ""
         raise InputError(
-            f"mini:clip does not know the word {unknown[0]!r} of {text!r}: "
+            f"{BUNDLED}clip does not know the word {unknown[0]!r} of {text!r}: "
             f"{f'{advice} ' if advice.startswith('did you mean') else ''}use one of the {len(words())} words of "
             f"swsa_core/mini/clip_words.txt{where}, or an open_clip model"
         )

@@ -3,7 +3,6 @@
 import ast
 import importlib.util
 import inspect
-import re
 from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal
 
 import layouts
 import pytest
+from literals import elsewhere
 
 from swsa_core import datasets
 from swsa_core.basics.errors import InputError
@@ -137,16 +137,9 @@ def test_a_kind_imports_its_heavy_libraries_inside_functions(name):
 
 def test_no_code_but_its_own_names_a_kind():
     """ "classes" is the word for a kind of anomalies too."""
-    named = re.compile("|".join(rf"""["']{name}["']""" for name in KINDS if name != "classes"))
-    own = {LIBRARY / "datasets" / f"{name}.py" for name in (*KINDS, "__init__")}
-    code = {*LIBRARY.rglob("*.py"), *ROOT.glob("rules/*.smk"), *ROOT.glob("workflow_scripts/*.py"), ROOT / "Snakefile"}
-    lines = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in sorted(code - own)
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if named.search(line)
-    ]
-    assert not lines, lines
+    named = set(KINDS) - {"classes"}
+    found = [f"{place}: {text!r}" for _, place, text in elsewhere("datasets", KINDS) if text in named]
+    assert not found, found
 
 
 # A new kind

@@ -1,6 +1,5 @@
 """The registry: every entry has every fact, names are found, and a new entry is all that a new strategy needs."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from literals import elsewhere
 
 from swsa_core import strategies
 from swsa_core.basics.errors import InputError
@@ -230,17 +230,10 @@ def test_the_registry_is_light():
 def test_no_name_of_a_strategy_outside_its_module():
     """Strings alone: words of comments and docstrings, and attributes, may be the same."""
     per_source = [name for name, one in EVERY if one.per_source]
-    plain = {name for name, one in EVERY if not one.per_source} - {
-        "random"
-    }  # numpy has one of that name, and it is an English word
-    for path in (ROOT / "swsa_core").rglob("*.py"):
-        if path.parent.name == "strategies" and path.stem in ("__init__", *STRATEGIES):
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                begun = any(node.value.startswith(f"{name}_") for name in per_source)
-                named = node.value in plain or (begun and not node.value.startswith("swsa_core"))
-                place = path.relative_to(ROOT / "swsa_core").as_posix()
-                # The detector that scores images has its row's name, and a prompt picked best in the report is no strategy.
-                allowed = {"candidates/prompts.py": {ENSEMBLE}, "report/prompts.py": {"best"}}
-                assert not named or node.value in allowed.get(place, ()), f"{place}:{node.lineno}: {node.value!r}"
+    # numpy has a module "random", and it is an English word
+    plain = {name for name, one in EVERY if not one.per_source} - {"random"}
+    # The detector that scores images has its row's name, and a prompt picked best in the report is no strategy.
+    allowed = {"swsa_core/candidates/prompts.py": {ENSEMBLE}, "swsa_core/report/prompts.py": {"best"}}
+    for file, place, text in elsewhere("strategies", STRATEGIES):
+        begun = any(text.startswith(f"{name}_") for name in per_source) and not text.startswith("swsa_core")
+        assert not (begun or text in plain) or text in allowed.get(file, ()), f"{place}: {text!r}"
