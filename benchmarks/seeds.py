@@ -21,10 +21,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from swsa_core.config.config import validate  # noqa: E402
-from swsa_core.files import store  # noqa: E402
 from swsa_core.report import tables  # noqa: E402
 from swsa_core.strategies import compare as strategies  # noqa: E402
-from swsa_core.strategies.select import TEXT  # noqa: E402
+from swsa_core.strategies.select import SELECTION  # noqa: E402
 
 KEYS = ["selection", "dataset", "setting", "strategy", "protocol"]
 
@@ -35,7 +34,7 @@ def picks_of_seed(config, arguments, seed):
     command = ["snakemake", "--quiet", "--cores", str(arguments.cores), "--configfile", *arguments.configfile]
     command += ["--snakefile", str(ROOT / "Snakefile"), "--config", f"seed={seed}", f"results={config['results']}"]
     subprocess.run([sys.executable, "-m", *command, "--", *files.values()], check=True)
-    return tables.stack({name: store.read_table(path, text=["selection", *TEXT]) for name, path in files.items()})
+    return tables.stack({name: SELECTION.read(path) for name, path in files.items()})
 
 
 def over_seeds(picks):

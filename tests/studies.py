@@ -62,9 +62,9 @@ def study(datasets, candidates=CANDIDATES, sources=SOURCES, protocols=PROTOCOLS,
                 row = facts | NO_SOURCE | {"strategy": "random", "setting": setting, "candidate": ""}
                 selection.append(row | _reality(truth, truth.mean(), right))
     return {
-        "auroc": pd.DataFrame(auroc)[["dataset", "selection", *evaluate.COLUMNS]],
-        "confidence": pd.DataFrame(confidence)[["dataset", "selection", *confidence_stage.COLUMNS]],
-        "selection": pd.DataFrame(selection)[["dataset", "selection", *select.COLUMNS]],
+        "auroc": pd.DataFrame(auroc)[["dataset", "selection", *evaluate.AUROC.columns[1:]]],
+        "confidence": pd.DataFrame(confidence)[["dataset", "selection", *confidence_stage.CONFIDENCE.columns[1:]]],
+        "selection": pd.DataFrame(selection)[["dataset", "selection", *select.SELECTION.columns[1:]]],
         "candidates": _candidates(candidates),
         "strategies": ["largest_model", "random", *(f"swsa_{source}" for source in sources)],
         "protocols": protocols,

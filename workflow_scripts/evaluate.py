@@ -2,20 +2,18 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from swsa_core.candidates.prompts import ENSEMBLE
+from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_clip, score_knn
 from swsa_core.evaluation import confidence, consensus, evaluate
-from swsa_core.files import store
 from swsa_core.report.tables import stack
 from swsa_core.strategies import combinations, find
 from workflow_scripts.job import dataset_spec, job
-
-CANDIDATE_COLUMNS = ["candidate", "model", "n_parameters", "feature_size", "weights_sha256", "transform"]
 
 # Arrays are small here, and no digit depends on how a BLAS splits a sum.
 with job(snakemake) as mine, threadpool_limits(1):
     dataset, settings = snakemake.wildcards.dataset, mine.settings
     options, spec = settings["evaluation"], dataset_spec(settings)
-    index = store.read_table(snakemake.input.images, ["image_id"], text=["image_id", "path", "class", "split", "group"])
+    index = INDEX.read(snakemake.input.images)
     models = [score_knn.read(path, settings["source_order"]) for path in snakemake.input.models]
     selections = {"model": {one.attributes["candidate"]: one for one in models}}
     for path in snakemake.input.prompts:
@@ -45,10 +43,10 @@ with job(snakemake) as mine, threadpool_limits(1):
         )
         quality[selection] = consensus.qualities(candidates, index, spec, judges)
         described[selection] = pd.DataFrame(
-            [{name: one.attributes[name] for name in CANDIDATE_COLUMNS} for one in candidates.values()]
+            [{name: one.attributes[name] for name in evaluate.CANDIDATES.columns[1:]} for one in candidates.values()]
         )
     written = snakemake.output
-    store.write_table(written.auroc, stack(aurocs, "selection"), ["selection", *evaluate.COLUMNS])
-    store.write_table(written.confidence, stack(sureness, "selection"), ["selection", *confidence.COLUMNS])
-    store.write_table(written.quality, stack(quality, "selection"), ["selection", *consensus.COLUMNS])
-    store.write_table(written.candidates, stack(described, "selection"), ["selection", *CANDIDATE_COLUMNS])
+    evaluate.AUROC.write(written.auroc, stack(aurocs, "selection"))
+    confidence.CONFIDENCE.write(written.confidence, stack(sureness, "selection"))
+    consensus.QUALITY.write(written.quality, stack(quality, "selection"))
+    evaluate.CANDIDATES.write(written.candidates, stack(described, "selection"))

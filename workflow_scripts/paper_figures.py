@@ -32,7 +32,7 @@ with job(snakemake) as mine:
     drawn = paper_figures.study(
         tables.RANKING.read(given.ranking),
         [read_pairs(*files, settings) for files in zip(given.supports, given.pairs, strict=True)],
-        {layout.dataset_of("tsne", path): store.read_table(path, tsne.COLUMNS, text=tsne.TEXT) for path in given.tsne},
+        {layout.dataset_of("tsne", path): tsne.TSNE.read(path) for path in given.tsne},
         settings["candidate_order"],
         settings["protocols"],
         settings["space"],

@@ -1,28 +1,24 @@
 from pathlib import Path
 
-from swsa_core.evaluation import total_variation
 from swsa_core.files import layout, store
 from swsa_core.paper import tables as paper_tables
 from swsa_core.paper import typeset
 from swsa_core.report import tables
-from swsa_core.strategies import select
+from swsa_core.report.read import read_tables
 from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings
     kinds = settings["kinds"]
 
-    def stacked(name, paths, text):
-        return tables.stack({layout.dataset_of(name, path): store.read_table(path, text=text) for path in paths})
-
     table1, ranking = tables.TABLE1.read(given.table1), tables.RANKING.read(given.ranking)
     made = {"table1": paper_tables.table1(table1, kinds), "table2": paper_tables.table2(ranking, kinds)}
     if given.total_variation:
-        variation = stacked("total_variation", given.total_variation, total_variation.TEXT)
+        variation = read_tables("total_variation", given.total_variation)
         made["table3"] = paper_tables.table3(variation, kinds, settings["tsne_tasks"])
         made["table3_all_tasks"] = paper_tables.table3_all_tasks(variation, kinds)
     if given.selection:
-        selection = stacked("selection", given.selection, ["selection", *select.TEXT])
+        selection = read_tables("selection", given.selection)
         made["mvtec_prompts"] = paper_tables.mvtec_prompts(selection, kinds)
     for path in map(Path, snakemake.output.tables):
         name = layout.fields_of("paper_table", path)["table"]

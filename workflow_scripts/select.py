@@ -1,19 +1,15 @@
-from swsa_core.files import store
+from swsa_core.evaluation.confidence import CONFIDENCE
+from swsa_core.evaluation.consensus import QUALITY
+from swsa_core.evaluation.evaluate import AUROC, CANDIDATES
 from swsa_core.report.tables import stack
 from swsa_core.strategies import of_selection, select
 from workflow_scripts.job import job
 
-TEXT = (
-    ["selection", "task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest", "model"]
-    + ["weights_sha256", "transform", "strategy"]
-)  # fmt: skip
-
 with job(snakemake) as mine:
     settings = mine.settings
     given = snakemake.input
-    auroc, confidence, candidates, quality = (
-        store.read_table(path, text=TEXT) for path in (given.auroc, given.confidence, given.candidates, given.quality)
-    )
+    auroc, confidence = AUROC.read(given.auroc), CONFIDENCE.read(given.confidence)
+    candidates, quality = CANDIDATES.read(given.candidates), QUALITY.read(given.quality)
     picks = {
         selection: select.select(
             auroc[auroc["selection"] == selection],
@@ -25,4 +21,4 @@ with job(snakemake) as mine:
         )
         for selection, mine in candidates.groupby("selection", sort=False)
     }
-    store.write_table(snakemake.output[0], stack(picks, "selection"), ["selection", *select.COLUMNS])
+    select.SELECTION.write(snakemake.output[0], stack(picks, "selection"))

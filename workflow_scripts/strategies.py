@@ -8,5 +8,5 @@ with job(snakemake) as mine:
     table = strategies.strategies(
         read_tables("selection", snakemake.input.selection), settings["seed"], settings["bootstrap"]
     )
-    store.write_table(written.table, table, strategies.COLUMNS)
+    strategies.STRATEGIES_TABLE.write(written.table, table)
     store.write_text(written.markdown, strategies.markdown(table))

@@ -1,16 +1,16 @@
 import time
 
+from swsa_core.datasets import INDEX
 from swsa_core.evaluation import evaluate, total_variation
 from swsa_core.evaluation.closest import closest_in_table
-from swsa_core.files import store
 from workflow_scripts._score import read_embeddings
 from workflow_scripts.job import dataset_spec, job, progress
 
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings
     spec, space = dataset_spec(settings), settings["space"]
-    index = store.read_table(snakemake.input.images, text=["image_id", "path", "class", "split", "group"])
-    auroc = store.read_table(snakemake.input.auroc, evaluate.COLUMNS, text=evaluate.TEXT)
+    index = INDEX.read(snakemake.input.images)
+    auroc = evaluate.AUROC.read(snakemake.input.auroc)
     embeddings, _ = read_embeddings(snakemake.input)
     supports, images, anomalies = (embeddings[name] for name in ("supports", "images", "anomalies"))
     real = closest_in_table(auroc, index, spec, space, set(images.image_ids))
@@ -26,4 +26,4 @@ with job(snakemake) as mine:
         progress=progress(f"total variation {dataset}", "tasks"),
     )
     print(f"total variation of {len(real)} tasks: {time.perf_counter() - started:.1f} s")
-    store.write_table(snakemake.output[0], table, total_variation.COLUMNS)
+    total_variation.TOTAL_VARIATION.write(snakemake.output[0], table)

@@ -1,14 +1,14 @@
 from swsa_core.basics.seeding import rng
+from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_knn
 from swsa_core.evaluation import tsne
 from swsa_core.evaluation.closest import closest_of_scores
-from swsa_core.files import store
 from workflow_scripts._score import read_embeddings
 from workflow_scripts.job import dataset_spec, job
 
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings
-    index = store.read_table(snakemake.input.images, ["image_id"], text=["image_id", "path", "class", "split", "group"])
+    index = INDEX.read(snakemake.input.images)
     embeddings, _ = read_embeddings(snakemake.input)
     (support,) = embeddings["supports"]
     task = support["task"]
@@ -23,4 +23,4 @@ with job(snakemake) as mine:
         settings["preparation"] == "original",
     )
     projected = tsne.project(groups, task, closest, rng(settings["seed"], dataset, task, "tsne"))
-    store.write_table(snakemake.output[0], projected, tsne.COLUMNS)
+    tsne.TSNE.write(snakemake.output[0], projected)

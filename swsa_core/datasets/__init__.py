@@ -18,6 +18,7 @@ from swsa_core.basics.seeding import rng
 from swsa_core.datasets.kind import Kind, Spec
 from swsa_core.datasets.rows import NORMAL, choice_of
 from swsa_core.files import listing
+from swsa_core.files.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 KINDS: dict[str, Kind] = entries(
     "swsa_core.datasets", "KIND", "cub", "flowers", "mvtec_ad", "visa", "classes", "folder", "digits"
 )
-COLUMNS = ["image_id", "path", "class", "split", "group"]
+INDEX = Table("images", "image_id path class split group")
 
 
 def kind_of(spec: Spec) -> Kind:
@@ -76,7 +77,7 @@ def index(spec: Spec, seed: int = 0, dataset: str = "") -> "pd.DataFrame":
         for row in rows
         if row.split == "test" or row.label in chosen
     ]
-    return pd.DataFrame(records, columns=COLUMNS, dtype=str)
+    return pd.DataFrame(records, columns=INDEX.columns, dtype=str)
 
 
 def paths(spec: Spec, image_ids: Iterable[str]) -> dict[str, str]:

@@ -17,9 +17,11 @@ from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.evaluate import check_alike
 from swsa_core.evaluation.intervals import auroc_interval, most_draws
 from swsa_core.evaluation.protocols import Comparison, compare, once_each
+from swsa_core.files.table import Table
 
-COLUMNS = ["task", "candidate", "validation", "protocol", "p_best", "low", "high"]
-TEXT = ["task", "candidate", "validation", "protocol"]  # of the columns
+CONFIDENCE = Table(
+    "confidence", "selection task candidate validation protocol p_best low high", numbers="p_best low high"
+)
 
 
 def confidence(
@@ -31,7 +33,9 @@ def confidence(
     level: float = 0.95,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Table with `COLUMNS`: P(the candidate is the best) and the interval of each synthetic AUROC on all anomalies.
+    """P(the candidate is the best) and the interval of each synthetic AUROC on all anomalies.
+
+    Returns a table with the columns of `CONFIDENCE` but the selection.
 
     scores: {candidate: Scores} in the order of the config. p_best is the share of resamples in which the candidate
     has the highest AUROC; those that tie share a resample equally. low, high: of `auroc_interval`; NaN, as p_best, where
@@ -59,7 +63,7 @@ def confidence(
     # The products are small: a BLAS that splits one among threads spends most of its time waiting for them.
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         rows = [row for of_one in pool.map(of_task, first.tasks) for row in of_one]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=CONFIDENCE.columns[1:])
 
 
 def multiplicities(

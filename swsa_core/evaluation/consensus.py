@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from swsa_core.datasets import real_validation
+from swsa_core.files.table import Table
 
-COLUMNS = ["task", "candidate", "strategy", "quality"]
-TEXT = ["task", "candidate", "strategy"]  # of the columns
+QUALITY = Table("quality", "selection task candidate strategy quality", numbers="quality")
 
 
 def qualities(scores: dict, index: pd.DataFrame, spec: dict, functions: dict[str, Callable]) -> pd.DataFrame:
-    """Table with `COLUMNS`: the quality of every candidate for every task by each strategy.
+    """Table with the columns of `QUALITY` but the selection: the quality of every candidate for every task by each strategy.
 
     scores: {candidate: Scores} in the order of the config, of the same tasks and images; index: the table of images.csv;
     spec: the data set's config; functions: {strategy: function of the scores (n, c) of n test images by c candidates,
@@ -21,7 +21,7 @@ def qualities(scores: dict, index: pd.DataFrame, spec: dict, functions: dict[str
     without anomalous test images has no rows.
     """
     if not functions:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=QUALITY.columns[1:])
     first = next(iter(scores.values()))
     place = pd.Index(first.test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
     rows = []
@@ -33,4 +33,4 @@ def qualities(scores: dict, index: pd.DataFrame, spec: dict, functions: dict[str
         columns = np.stack([of.test["scores"][images, t] for of in scores.values()], axis=1)  # (images, candidates)
         for strategy, quality in functions.items():
             rows += [(task, name, strategy, value) for name, value in zip(scores, quality(columns), strict=True)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=QUALITY.columns[1:])

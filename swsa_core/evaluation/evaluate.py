@@ -15,21 +15,20 @@ from swsa_core.datasets.kind import Spec
 from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.protocols import Comparison, compare
 from swsa_core.files.reading import file_of
+from swsa_core.files.table import Table
 from swsa_core.metrics import exact_mean, pair_counts
 
-COLUMNS = [
-    "task",
-    "candidate",
-    "validation",
-    "protocol",
-    "setting",
-    "n_anomalies",
+# The selection, "model" or "prompt", is said when the tables of both are put together.
+AUROC = Table(
     "auroc",
-    "n_normal",
-    "n_anomalous",
-    "closest",
-]
-TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest"]  # of the columns
+    "selection task candidate validation protocol setting n_anomalies auroc n_normal n_anomalous closest",
+    numbers="auroc n_normal n_anomalous",
+)
+CANDIDATES = Table(
+    "candidates",
+    "selection candidate model n_parameters feature_size weights_sha256 transform",
+    numbers="n_parameters feature_size",
+)
 
 
 class RealWins(NamedTuple):
@@ -61,7 +60,7 @@ def evaluate(
     hardest_by: str = "candidate",
     combinations: Mapping[str, Callable] | None = None,
 ) -> pd.DataFrame:
-    """Table of AUROCs, one row per fact, with `COLUMNS`.
+    """Table of AUROCs, one row per fact, with the columns of `AUROC` but the selection.
 
     scores: {candidate: Scores} in the order of the config, for prompts with their ensemble; index: the table of
     images.csv; spec: the data set's config.
@@ -88,7 +87,7 @@ def evaluate(
                 comparisons = {name: compare(of, task, source, protocol) for name, of in scores.items()}
                 known = {"task": task, "validation": source, "protocol": protocol, "setting": "", "closest": ""}
                 rows += [known | row for row in _synthetic_rows(comparisons, hardest, hardest_by)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=AUROC.columns[1:])
 
 
 def check_alike(scores: Mapping[str, Scores]) -> None:

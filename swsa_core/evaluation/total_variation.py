@@ -10,12 +10,13 @@ from swsa_core.basics.seeding import rng
 from swsa_core.detectors.scores import Anomalies, Features, features_of
 from swsa_core.evaluation.closest import Closest
 from swsa_core.files.support import Support
+from swsa_core.files.table import Table
 
-COLUMNS = (
-    ["task", "space", "closest", "source", "support", "total_variation", "ceiling", "n_support", "n_real", "n_synthetic"]
-    + ["n_clusters"]
-)  # fmt: skip
-TEXT = ["task", "space", "closest", "source", "support"]  # of the columns
+TOTAL_VARIATION = Table(
+    "total_variation",
+    "task space closest source support total_variation ceiling n_support n_real n_synthetic n_clusters",
+    numbers="total_variation ceiling n_support n_real n_synthetic n_clusters",
+)
 
 
 def total_variation(
@@ -29,7 +30,9 @@ def total_variation(
     n_runs: int = 10,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Table of total variations with `COLUMNS`: D₁ = X_support ∪ X_out against D₂ = X_support ∪ synthetic anomalies.
+    """Total variation between D₁ = X_support ∪ X_out and D₂ = X_support ∪ synthetic anomalies.
+
+    Returns a table with the columns of `TOTAL_VARIATION`.
 
     supports, images, anomalies: as for `swsa_core.detectors.score_knn.score_dataset`; real: {task: its real anomalies}.
     space: name of the candidate whose features they are. progress: called with (tasks done, tasks).
@@ -55,7 +58,7 @@ def total_variation(
                 rows.append(known | found)
         if progress:
             progress(done, len(shown))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=TOTAL_VARIATION.columns)
 
 
 def _compare(support, real, synthetic, n_runs, seed):

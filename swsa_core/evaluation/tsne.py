@@ -11,9 +11,9 @@ import pandas as pd
 
 from swsa_core.detectors.scores import Anomalies, Features, banks_of, features_of
 from swsa_core.files.support import Support
+from swsa_core.files.table import Table
 
-COLUMNS = ["task", "closest", "group", "image_id", "x", "y"]
-TEXT = COLUMNS[:4]  # of the columns
+TSNE = Table("tsne", "task closest group image_id x y", numbers="x y")
 # Groups beside the sources of synthetic anomalies.
 NORMAL, PREPARED, REAL = "normal", "normal_prepared", "real"
 PERPLEXITY = 30
@@ -46,13 +46,15 @@ def groups_of(
 
 
 def project(groups: Mapping[str, Features], task: str, closest: str, rng: np.random.Generator) -> pd.DataFrame:
-    """Table with `COLUMNS`: the images of `groups` in the plane by t-SNE (van der Maaten & Hinton 2008)."""
-    from sklearn.manifold import TSNE  # seconds to import, and only this function needs it
+    """Table with the columns of `TSNE`: the images of `groups` in the plane by t-SNE (van der Maaten & Hinton 2008)."""
+    from sklearn import manifold  # seconds to import, and only this function needs it
 
     features = np.concatenate([group.features for group in groups.values()]).astype(np.float64)
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
     seed = int(rng.integers(2**31))
-    places = TSNE(perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(features)  # (n, 2)
+    places = manifold.TSNE(perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(
+        features
+    )  # (n, 2)
     return pd.DataFrame(
         {
             "task": task,
@@ -62,5 +64,5 @@ def project(groups: Mapping[str, Features], task: str, closest: str, rng: np.ran
             "x": places[:, 0].astype(np.float64),
             "y": places[:, 1].astype(np.float64),
         },
-        columns=COLUMNS,
+        columns=TSNE.columns,
     )

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from swsa_core.basics.errors import InputError
-from swsa_core.files import store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,21 @@ class Table:
         numbers = self.numbers.split()
         return [column for column in self.columns if column not in numbers]
 
-    def write(self, path: Path | str, frame: pd.DataFrame) -> None:
+    def write(self, path: Path | str, frame: "pd.DataFrame") -> None:
         """Write `frame` as CSV, its columns in the order of the table. Raises ValueError where it has others."""
+        from swsa_core.files import store  # imports pandas, which what the Snakefile reads does without
+
         if problem := self._problem(frame.columns):
             raise ValueError(f"{path} is not written as table {self.name}: {problem}")
         store.write_table(path, frame, self.columns)
 
-    def read(self, path: Path | str) -> pd.DataFrame:
+    def read(self, path: Path | str) -> "pd.DataFrame":
         """The table as it was written: floats bit for bit, text as str ("" where empty), columns in their order.
 
         Raises InputError that names the file where it cannot be read or has other columns.
         """
+        from swsa_core.files import store
+
         frame = store.read_table(path, text=self.text)
         if problem := self._problem(frame.columns):
             raise InputError(

@@ -14,10 +14,15 @@ from swsa_core.anomalies.made import read_origins
 from swsa_core.basics.names import unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates.section import clip_backbone
+from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_knn
 from swsa_core.detectors.scores import Scores
 from swsa_core.embedding.image_stream import RowReader
+from swsa_core.evaluation.confidence import CONFIDENCE
+from swsa_core.evaluation.evaluate import AUROC, CANDIDATES
 from swsa_core.evaluation.protocols import compare
+from swsa_core.evaluation.total_variation import TOTAL_VARIATION
+from swsa_core.evaluation.tsne import TSNE
 from swsa_core.files import layout, store
 from swsa_core.files.images import prepared, read_image
 from swsa_core.files.reading import file_of
@@ -25,11 +30,10 @@ from swsa_core.files.support import Support, Unreadable
 from swsa_core.report import contact_sheets
 from swsa_core.report.contact_sheets import Recommended, Sheet
 from swsa_core.report.tables import shown, stack
+from swsa_core.strategies.select import SELECTION
 
-TEXT = (
-    ["dataset", "task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest", "strategy", "source"]
-    + ["warning", "model", "weights_sha256", "transform", "selection"]
-)  # fmt: skip
+# Tables of one data set each, by the names of their paths.
+OF_DATASETS = {table.name: table for table in (INDEX, AUROC, CANDIDATES, CONFIDENCE, SELECTION, TOTAL_VARIATION, TSNE)}
 
 
 class ReadSupport(Support):
@@ -52,7 +56,7 @@ Supports = dict[tuple[str, str], ReadSupport]
 
 def read_tables(name: str, paths: Iterable[str]) -> pd.DataFrame:
     """One table of the result `name` of all data sets."""
-    return stack({layout.dataset_of(name, path): store.read_table(path, text=TEXT) for path in paths})
+    return stack({layout.dataset_of(name, path): OF_DATASETS[name].read(path) for path in paths})
 
 
 def read_supports(paths: Iterable[Path | str]) -> Supports:

@@ -5,16 +5,20 @@ import pandas as pd
 
 from swsa_core.basics.seeding import rng
 from swsa_core.basics.wording import with_interval
+from swsa_core.files.table import Table
 from swsa_core.strategies import find
 from swsa_core.strategies.evidence import means
 from swsa_core.strategies.wording import words
 
 LEVEL = 0.95  # of the intervals
 
-COLUMNS = (
-    ["selection", "dataset", "setting", "strategy", "protocol", "sees", "n_tasks"]  # selection: "model" or "prompt"
-    + ["pick_rate", "pick_rate_low", "pick_rate_high", "regret", "regret_low", "regret_high"]
-)  # fmt: skip
+# selection: "model" or "prompt"
+STRATEGIES_TABLE = Table(
+    "strategies",
+    "selection dataset setting strategy protocol sees n_tasks pick_rate pick_rate_low pick_rate_high regret regret_low "
+    "regret_high",
+    numbers="n_tasks pick_rate pick_rate_low pick_rate_high regret regret_low regret_high",
+)
 
 
 def bootstrap_over_tasks(
@@ -38,7 +42,9 @@ def bootstrap_over_tasks(
 
 
 def strategies(selection: pd.DataFrame, seed: int, resamples: int = 1000, level: float = LEVEL) -> pd.DataFrame:
-    """Table with `COLUMNS`: the share of right picks and the mean regret of each strategy, with intervals over tasks.
+    """The share of right picks and the mean regret of each strategy, with intervals over tasks.
+
+    Returns a table with the columns of `STRATEGIES_TABLE`.
 
     selection: rows of selection.csv of all data sets, with a column dataset; tasks without real labels are left out.
     Regret is the best candidate's real AUROC minus the pick's, negative where a combination beats every candidate; a task
@@ -64,9 +70,9 @@ def strategies(selection: pd.DataFrame, seed: int, resamples: int = 1000, level:
                 regret=means(regret),
                 regret_low=regret_low,
                 regret_high=regret_high,
-            )[COLUMNS]
+            )[STRATEGIES_TABLE.columns]
         )
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=STRATEGIES_TABLE.columns)
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -9,30 +9,18 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from swsa_core.files.table import Table
 from swsa_core.strategies import detectors, find, split
 from swsa_core.strategies.evidence import Case, Evidence, Pick, Sureness
 from swsa_core.strategies.strategy import Strategy
 
-COLUMNS = [
-    "task",
-    "strategy",
-    "source",
-    "protocol",
-    "setting",
-    "candidate",
-    "n_tied",
-    "synthetic_auroc",
-    "p_best",
-    "low",
-    "high",
-    "saturated",
-    "warning",
-    "real_auroc",
-    "best_auroc",
-    "right",
-    "regret",
-]
-TEXT = ["task", "strategy", "source", "protocol", "setting", "candidate", "warning"]  # of the columns
+# The selection, "model" or "prompt", is said when the tables of both are put together.
+SELECTION = Table(
+    "selection",
+    "selection task strategy source protocol setting candidate n_tied synthetic_auroc p_best low high saturated warning "
+    "real_auroc best_auroc right regret",
+    numbers="n_tied synthetic_auroc p_best low high saturated real_auroc best_auroc right regret",
+)
 
 
 def select(
@@ -43,7 +31,9 @@ def select(
     protocols: Iterable[str],
     quality: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Table of picks with `COLUMNS`: one row per task, strategy, setting, and protocol where the strategy depends on it.
+    """The picks: one row per task, strategy, setting, and protocol where the strategy depends on it.
+
+    Returns a table with the columns of `SELECTION` but the selection.
 
     auroc, confidence, candidates, quality: see `gather`; strategies: names of the config, of this selection.
     Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
@@ -58,7 +48,7 @@ def select(
             for protocol in protocols if strategy.per_protocol else [""]:
                 case = Case(task, name, source, protocol, setting)
                 rows.append(_row(strategy, case, strategy.pick(evidence, case), evidence))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=SELECTION.columns[1:])
 
 
 def gather(
@@ -113,7 +103,7 @@ def _by_candidate(table: pd.DataFrame, keys: list[str], column: str, names: list
 
 
 def _row(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> list:
-    """A pick and how good it is, in the order of `COLUMNS`."""
+    """A pick and how good it is, in the order of `SELECTION`."""
     source = case.source if strategy.recommends else ""
     return [
         *(case.task, case.strategy, source, case.protocol, case.setting, pick.candidate, pick.n_tied),

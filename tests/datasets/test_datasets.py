@@ -51,7 +51,7 @@ def counts(index, column="split"):
 
 def test_index_support_and_paths_agree(tiny):
     index, tasks = datasets.index(tiny), datasets.tasks(tiny)
-    assert list(index.columns) == datasets.COLUMNS and index["image_id"].is_unique and len(index)
+    assert list(index.columns) == datasets.INDEX.columns and index["image_id"].is_unique and len(index)
     for task in tasks:
         train = index[(index["class"] == task) & (index["split"] == "train")]
         assert train["image_id"].tolist() == datasets.support_images(tiny, task)

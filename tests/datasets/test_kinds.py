@@ -222,7 +222,7 @@ def test_tasks_index_and_names_of_a_new_kind(validate):
     spec = validate(CONFIG)["datasets"]["mine"]
     assert datasets.tasks(spec) == ["pale_red", "blue"] and datasets.inputs(spec, "blue") == ["x"]
     index = datasets.index(spec)
-    assert list(index.columns) == datasets.COLUMNS and len(index) == 12
+    assert list(index.columns) == datasets.INDEX.columns and len(index) == 12
     assert index["path"].tolist() == [below_root(spec, image_id) for image_id in index["image_id"]]
     assert datasets.support_sizes(spec) == {"pale_red": 4, "blue": 4}
     assert datasets.support_images(spec, "blue") == ["blue0.png", "blue1.png", "blue2.png", "blue3.png"]

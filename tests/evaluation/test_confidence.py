@@ -6,7 +6,7 @@ import pytest
 import scored
 
 from swsa_core.basics.seeding import rng
-from swsa_core.evaluation.confidence import COLUMNS, confidence, multiplicities, parents_drawn, resampled_aurocs
+from swsa_core.evaluation.confidence import CONFIDENCE, confidence, multiplicities, parents_drawn, resampled_aurocs
 from swsa_core.evaluation.intervals import auroc_interval, most_draws
 from swsa_core.evaluation.protocols import PROTOCOLS, Comparison, compare
 
@@ -62,7 +62,7 @@ def test_one_parent_of_all_anomalies_makes_them_one():
 def test_table_of_all_candidates():
     scores = {name: scored.study(seed).scores() for seed, name in enumerate("xyz")}
     table = confidence(scores, "birds", 3, list(PROTOCOLS), resamples=200)
-    assert table.columns.tolist() == COLUMNS
+    assert table.columns.tolist() == CONFIDENCE.columns[1:]
     assert len(table) == 2 * 3 * 3 * 3
     assert (table.low <= table.high).all()
     np.testing.assert_allclose(table.groupby(["task", "validation", "protocol"]).p_best.sum(), 1)

@@ -5,7 +5,7 @@ import pandas as pd
 import scored
 
 from swsa_core.datasets import real_validation
-from swsa_core.evaluation.consensus import COLUMNS, qualities
+from swsa_core.evaluation.consensus import QUALITY, qualities
 
 FUNCTIONS = {"mean": lambda scores: scores.mean(axis=0), "spread": lambda scores: np.ptp(scores, axis=0)}
 
@@ -14,7 +14,7 @@ def test_qualities_of_a_data_set():
     study = scored.study()
     scores = {name: scored.study(seed).scores() for seed, name in enumerate("xyz")}
     table = qualities(scores, study.index, scored.SPEC, FUNCTIONS)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == QUALITY.columns[1:]
     assert len(table) == 2 * 3 * len(FUNCTIONS)
     rows, _, _ = real_validation(study.index, scored.SPEC, "b")
     ids = study.index.image_id[rows].tolist()
@@ -47,4 +47,4 @@ def test_unreadable_and_repeated_images_count_once():
 def test_without_a_strategy_the_table_is_empty():
     study = scored.study()
     table = qualities({"x": study.scores()}, study.index, scored.SPEC, {})
-    assert list(table.columns) == COLUMNS and table.empty
+    assert list(table.columns) == QUALITY.columns[1:] and table.empty

@@ -233,7 +233,7 @@ def test_a_data_set_without_labels_has_synthetic_rows_only():
     study = scored.study(n_test=0)
     table = evaluate({"one": study.scores()}, study.index, scored.SPEC, protocols=["leave_one_out"], settings=SETTINGS)
     assert set(table.validation) == {"one", "two", "pool"}
-    assert table.columns.tolist() == stage.COLUMNS
+    assert table.columns.tolist() == stage.AUROC.columns[1:]
 
 
 def test_hardest_sizes_above_what_there_is_take_all():

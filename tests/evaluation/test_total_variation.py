@@ -9,7 +9,7 @@ from swsa_core.basics.seeding import rng
 from swsa_core.detectors.scores import Features
 from swsa_core.evaluation import evaluate
 from swsa_core.evaluation.closest import Closest, closest_in_table
-from swsa_core.evaluation.total_variation import COLUMNS, total_variation
+from swsa_core.evaluation.total_variation import TOTAL_VARIATION, total_variation
 from swsa_core.metrics import total_variation as of_two_sets
 
 SETTINGS = ["one_vs_closest", "one_vs_rest"]
@@ -38,7 +38,7 @@ def table(made, real):
 
 
 def test_there_is_a_row_for_each_task_source_and_support(made, table):
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == TOTAL_VARIATION.columns
     assert len(table) == 3 * 3 * 2 and not table.duplicated(["task", "source", "support"]).any()
     sizes = {support["task"]: len(support["seed_ids"] + support["held_out_ids"]) for support in made.supports}
     whole = table[table["support"] == "all"]
@@ -89,4 +89,4 @@ def test_where_nothing_is_held_out_seeds_and_support_are_the_same():
 
 def test_tasks_without_real_anomalies_have_no_rows(made):
     table = table_of(made, {})
-    assert list(table.columns) == COLUMNS and table.empty
+    assert list(table.columns) == TOTAL_VARIATION.columns and table.empty

@@ -41,7 +41,7 @@ def test_the_projection_is_decided_by_the_seed_and_keeps_clusters_apart(made):
     groups["pool"] = groups["pool"]._replace(features=groups["pool"].features + 100)
     first, second = (tsne.project(groups, "a", closest, rng(0, "set", "a", "tsne")) for _ in range(2))
     assert first.equals(second)
-    assert list(first.columns) == tsne.COLUMNS
+    assert list(first.columns) == tsne.TSNE.columns
     assert first.groupby("group", sort=False).size().to_dict() == {
         name: len(group.image_ids) for name, group in groups.items()
     }

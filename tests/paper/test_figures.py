@@ -45,7 +45,7 @@ def drawable(one):
 def projection(task="0", closest="6", groups=(tsne.REAL, tsne.PREPARED, tsne.NORMAL, "cutpaste", "diffusion")):
     places = np.random.default_rng(0).normal(size=(len(groups) * 5, 2))
     rows = [(task, closest, group, f"{group}/{i}") for group in groups for i in range(5)]
-    return pd.DataFrame(rows, columns=tsne.TEXT).assign(x=places[:, 0], y=places[:, 1])[tsne.COLUMNS]
+    return pd.DataFrame(rows, columns=tsne.TSNE.text).assign(x=places[:, 0], y=places[:, 1])[tsne.TSNE.columns]
 
 
 def drawn(datasets, **options):

@@ -209,7 +209,7 @@ def test_figures_can_be_opened_and_are_not_empty(results):
 
 
 def test_strategies_beyond_the_paper(results):
-    table = pd.read_csv(results / "tables" / "strategies.csv")[strategies.COLUMNS]
+    table = pd.read_csv(results / "tables" / "strategies.csv")[strategies.STRATEGIES_TABLE.columns]
     models = table[table.selection == "model"]
     beyond = {"swsa_combined", "rank_ensemble", "model_centrality", "hits", "hits_anomalous", "xie_beni"}
     assert set(models.strategy) == {"largest_model", "random", "best", *beyond} | {

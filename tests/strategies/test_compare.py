@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import bootstrap
 
 from swsa_core.basics.seeding import rng
-from swsa_core.strategies.compare import COLUMNS, bootstrap_over_tasks, markdown, strategies
+from swsa_core.strategies.compare import STRATEGIES_TABLE, bootstrap_over_tasks, markdown, strategies
 from swsa_core.strategies.strategy import LABELS, SUPPORT, TRANSDUCTIVE
 
 
@@ -60,7 +60,7 @@ def test_table_by_hand():
         ]),
         seed=0,
     )  # fmt: skip
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == STRATEGIES_TABLE.columns
     assert table.strategy.tolist() == ["hits", "best", "swsa_cutpaste", "rank_ensemble"]
     assert table.sees.tolist() == [TRANSDUCTIVE, LABELS, SUPPORT, TRANSDUCTIVE]
     assert table.n_tasks.tolist() == [4, 4, 4, 2]
@@ -85,7 +85,7 @@ def test_tables_of_other_data_sets_and_the_order_of_rows_change_nothing():
 
 def test_without_real_labels_the_table_is_empty():
     table = strategies(selection_table([np.nan] * 2, [np.nan] * 2, setting=""), seed=0)
-    assert list(table.columns) == COLUMNS and table.empty
+    assert list(table.columns) == STRATEGIES_TABLE.columns and table.empty
     assert "No task has labelled test images." in markdown(table)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from swsa_core.strategies import of_selection
-from swsa_core.strategies.select import COLUMNS, select
+from swsa_core.strategies.select import SELECTION, select
 
 CANDIDATES = pd.DataFrame({"candidate": ["big", "other", "small"], "n_parameters": [9, 9, 1]})
 STRATEGIES = ["largest_model", "random", "swsa_cutpaste", "best"]
@@ -39,7 +39,7 @@ def picks(synthetic, real, strategies=STRATEGIES):
 
 def test_each_strategy():
     table = picks([0.6, 0.7, 0.8], {"one_vs_rest": [0.7, 0.9, 0.8]})
-    assert table.reset_index().columns.size == len(COLUMNS)
+    assert table.reset_index().columns.size == len(SELECTION.columns[1:])
     assert table.candidate.to_dict() == {
         "largest_model": "big",
         "random": "",
