@@ -9,7 +9,7 @@ min_version("9.27")
 # Snakefile uses this one as a module.
 HERE = str(workflow.current_basedir)
 sys.path.insert(0, HERE)
-os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, [HERE, os.environ.get("PYTHONPATH")])))
+os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys(filter(None, [HERE, os.environ.get("PYTHONPATH")]))))
 
 
 # A complete config given with --configfile replaces the demo's: Snakemake would merge the two key by key.

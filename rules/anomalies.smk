@@ -35,11 +35,6 @@ for source in STUDY.generated:
             GENERATE
 
 
-def pool_paths(wildcards):
-    """What the listing of a pool depends on; a pool of drawn images has no files."""
-    return checked(STUDY.pool_inputs, wildcards.pool)
-
-
 rule index_pool:
     input:
         inputs_of(pool_paths),

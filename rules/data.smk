@@ -1,27 +1,7 @@
 """Data: official data sets and weights fetched, images indexed, support sets drawn."""
 
-from functools import cache
-
 from swsa_core.datasets import fetch
 from swsa_core.files.downloads import PUBLISHED, published_at
-
-
-@cache  # asked for twice, as input and for its times, and each time the data set would be listed
-def index_inputs(dataset):
-    return checked(STUDY.index_inputs, dataset)
-
-
-def index_paths(wildcards):
-    return index_inputs(wildcards.dataset)
-
-
-def support_paths(wildcards):
-    return checked(STUDY.support_inputs, wildcards.dataset, wildcards.task)
-
-
-def inputs_of(paths):
-    """Input function of those files that `paths` names which can be inputs."""
-    return lambda wildcards: nameable_ones(paths(wildcards))
 
 
 rule index_images:

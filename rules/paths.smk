@@ -1,7 +1,7 @@
 """Paths of results, inputs and logs; all of them are written once, in swsa_core/files/layout.py."""
 
 import re
-from functools import partial
+from functools import cache, partial
 
 from swsa_core.basics.names import SLUG
 from swsa_core.candidates import family_of
@@ -87,3 +87,26 @@ def weights_file(wildcards):
     """What a backbone is made of on disk: weights that the config names, or bundled ones. They are inputs, never outputs."""
     backbone = STUDY.backbones[wildcards.backbone]
     return nameable_ones(family_of(backbone).files(backbone))
+
+
+@cache  # asked for twice, as input and for its times, and each time the data set would be listed
+def index_inputs(dataset):
+    return checked(STUDY.index_inputs, dataset)
+
+
+def index_paths(wildcards):
+    return index_inputs(wildcards.dataset)
+
+
+def support_paths(wildcards):
+    return checked(STUDY.support_inputs, wildcards.dataset, wildcards.task)
+
+
+def inputs_of(paths):
+    """Input function of those files that `paths` names which can be inputs."""
+    return lambda wildcards: nameable_ones(paths(wildcards))
+
+
+def pool_paths(wildcards):
+    """What the listing of a pool depends on; a pool of drawn images has no files."""
+    return checked(STUDY.pool_inputs, wildcards.pool)

@@ -1,4 +1,4 @@
-"""What a rule tracks: its stage's version and the config values that it uses. Edit one of them, and it runs again."""
+"""What rules track, the version of their stage and the config values that they use. Edit one, and its jobs run again."""
 
 import os
 
