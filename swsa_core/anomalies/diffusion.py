@@ -5,12 +5,13 @@ The algorithm itself is `swsa_core.diffusion`; torch is imported by what runs it
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import Field, field_validator
 
 from swsa_core.anomalies.source import Network, Source, Stream, Task, Work
@@ -74,7 +75,7 @@ class DiffusionModel(NamedTuple):
     side: int
 
     @property
-    def files(self):
+    def files(self) -> list[str]:
         """Paths of all files that say what it computes."""
         path = Path(self.path)
         if path.is_dir():
@@ -83,7 +84,7 @@ class DiffusionModel(NamedTuple):
         return [self.path, str(path.with_suffix(".json"))] if path.parent == MINI_WEIGHTS else [self.path]
 
 
-def halves(seed_ids, seed, dataset, task):
+def halves(seed_ids: Sequence[str], seed: int, dataset: str, task: str) -> tuple[list[str], list[str]]:
     """The seed images in two random halves: (style ids, content ids), each in the order of `seed_ids`."""
     style = set(rng(seed, dataset, task, "halves").permutation(len(seed_ids))[: len(seed_ids) // 2].tolist())
     return (
@@ -92,7 +93,7 @@ def halves(seed_ids, seed, dataset, task):
     )
 
 
-def find_model(source):
+def find_model(source: dict[str, Any]) -> DiffusionModel:
     """The `DiffusionModel` of a diffusion source's `model` and `flags`.
 
     Raises InputError for a name or path that does not exist, for flags of a model that brings its own, and for a diffusers
@@ -164,12 +165,12 @@ def overflow(dataset: str, task: str, precision: str) -> InputError:
     )
 
 
-def to_network(images):
+def to_network(images: Sequence[np.ndarray]) -> np.ndarray:
     """List of (H, W, 3) uint8 images as (n, 3, H, W) float32 in [-1, 1]."""
     return (np.stack(images).astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
 
 
-def from_network(images):
+def from_network(images: ArrayLike) -> np.ndarray:
     """(n, 3, H, W) float images in [-1, 1], clipped here, as (n, H, W, 3) uint8."""
     return np.clip(np.rint((np.asarray(images) + 1) * 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
@@ -215,7 +216,7 @@ def _generate(task, section, ids, model, device, dtype, done) -> Iterator[np.nda
     unet = load_adm(model.path, model.flags, device, dtype)
     unet = compile_network(unet) if task.runtime["compile"] else unet
     images = torch.from_numpy(to_network([task.seeds[image_id] for image_id in style_ids + content_ids]))
-    size = BatchSize(None if batch_size == "auto" else batch_size)
+    size = BatchSize(0 if batch_size == "auto" else batch_size)
     what = f"diffusion {task.dataset} {task.name}"
     style, content = invert_halves(unet, images, n, section, size, _tell(task, f"{what}, inversion"))
     if done:

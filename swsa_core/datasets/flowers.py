@@ -57,7 +57,7 @@ def class_name(name: str) -> str:
     return name.rstrip("?")
 
 
-def names_by_label():
+def names_by_label() -> list[str]:
     """The 102 names; label n of imagelabels.mat is entry n - 1."""
     lines = (Path(__file__).parent / "flowers_names.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if not line.startswith("#")]

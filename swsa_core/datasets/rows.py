@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,7 +74,7 @@ def not_used(spec: dict[str, Any], directory: Path, image_ids: Collection[str]) 
     return found
 
 
-def on_disk(spec, rows, source):
+def on_disk(spec: dict[str, Any], rows: Iterable[Row], source: str) -> list[Row]:
     """The wanted rows whose image is on disk. Others are an InputError unless allow_missing; `source` names the images."""
     root, choice = Path(spec["root"]), choice_of(spec)
     rows = [row for row in rows if choice.takes(root / row.image_id)]
@@ -94,7 +94,7 @@ def on_disk(spec, rows, source):
     return [row for row in rows if row.image_id not in missing]
 
 
-def choose(spec, known):
+def choose(spec: dict[str, Any], known: Collection[str]) -> list[str]:
     """The tasks that spec["tasks"] names, in the order of `known`; all of `known` for "all"."""
     if spec["tasks"] == "all":
         return list(known)
@@ -104,7 +104,7 @@ def choose(spec, known):
     return [name for name in known if name in wanted]
 
 
-def with_support(spec, names, counts):
+def with_support(spec: dict[str, Any], names: list[str], counts: Mapping[str, int]) -> list[str]:
     """With allow_missing and `tasks: all`, the names with enough train images for the seeds; otherwise all names.
 
     counts: {name: train images on disk}. Raises InputError when none is left, or a task named in the config has none.
@@ -127,12 +127,12 @@ def with_support(spec, names, counts):
     )
 
 
-def spaced(name):
+def spaced(name: str) -> str:
     """A name with its underscores turned to spaces."""
     return name.replace("_", " ").strip()
 
 
-def product_name(name):
+def product_name(name: str) -> str:
     """A product's name for prompts (App. A): trailing numbers dropped, acronyms spelled out.
 
     >>> product_name("pcb3"), product_name("pipe_fryum"), product_name("macaroni1"), product_name("2024")

@@ -1,12 +1,17 @@
 """The support set of a task: seed images that anomalies are made from, and held-out normals (Step 1 of Sec. 3.1)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 
 
-def split_support(image_ids, seeds, seed, dataset, task):
+def split_support(
+    image_ids: Sequence[str], seeds: int, seed: int, dataset: str, task: str
+) -> tuple[list[str], list[str]]:
     """Draw `seeds` seed images; the others are held out.
 
     image_ids: ids of the task's readable normal training images. Returns (seed ids, held-out ids), each in the order
@@ -20,7 +25,7 @@ def split_support(image_ids, seeds, seed, dataset, task):
     )
 
 
-def check_seeds(n_support, seeds, dataset, task):
+def check_seeds(n_support: int, seeds: int, dataset: str, task: str) -> None:
     """Raise InputError when a task has fewer support images than seeds."""
     if n_support < seeds:
         raise InputError(
@@ -44,7 +49,7 @@ def check_depth(bits: int, dataset: str, task: str) -> None:
         )
 
 
-def check_bank(n_support, k, left_out, dataset, task):
+def check_bank(n_support: int, k: int, left_out: int, dataset: str, task: str) -> None:
     """Raise InputError when a bank of `n_support` images, less the `left_out` parents, holds fewer than k neighbours."""
     if n_support - left_out < k:
         where, remain = f"task {task!r} of data set {dataset!r}", max(n_support - left_out, 0)
@@ -57,7 +62,7 @@ def check_bank(n_support, k, left_out, dataset, task):
         raise InputError(f"knn.k is {k}, but {held}: lower knn.k or add images")
 
 
-def check_supports(config):
+def check_supports(config: dict[str, Any]) -> None:
     """Raise InputError when the images that are listed for some task cannot give its seeds or a bank of k neighbours.
 
     The bank lacks an anomaly's parents, or the normal image itself; of the protocol `paper` it lacks nothing.

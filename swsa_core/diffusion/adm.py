@@ -1,13 +1,14 @@
 """ADM (Dhariwal & Nichol 2021): guided-diffusion checkpoints as diffusers `UNet2DModel`s, parameter for parameter."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DModel
 
 from swsa_core.basics.errors import InputError
 from swsa_core.diffusion.checkpoints import check_tensors, first_names, kept_beside, read_diffusers, read_state
-from swsa_core.diffusion.hspace import GroupNorm
+from swsa_core.diffusion.hspace import GroupNorm, UNet
 from swsa_core.files.diffusion_flags import adm_arguments
 
 RESNET = {
@@ -24,7 +25,9 @@ FLOAT32_PARTS = ("norm", "time_emb", "conv_out")
 ATTENTION = {"group_norm": "norm", "to_q": "qkv", "to_k": "qkv", "to_v": "qkv", "to_out.0": "proj_out"}
 
 
-def load_adm(weights, config=None, device="cpu", dtype=torch.float32):
+def load_adm(
+    weights: Path | str, config: dict[str, Any] | None = None, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> UNet:
     """A pretrained unconditional pixel diffusion model as a diffusers `UNet2DModel` for inference.
 
     weights: a guided-diffusion checkpoint (torch file, or safetensors with the original keys), or the directory of a
@@ -56,7 +59,7 @@ def load_adm(weights, config=None, device="cpu", dtype=torch.float32):
     return unet.to(memory_format=layout).requires_grad_(False).eval()
 
 
-def in_precision(unet, dtype, device=None):
+def in_precision(unet: UNet, dtype: torch.dtype, device: str | None = None) -> UNet:
     """`unet` itself, on `device` where one is given, in `dtype`; in float16 but for `FLOAT32_PARTS`."""
     unet = torch.nn.Module.to(unet, device)  # diffusers' own `to` would warn
     for name, parameter in unet.named_parameters():
@@ -68,13 +71,13 @@ def in_precision(unet, dtype, device=None):
     return unet
 
 
-def part_dtype(name, dtype):
+def part_dtype(name: str, dtype: torch.dtype) -> torch.dtype:
     """dtype of the parameter `name` of a network in `dtype`."""
     kept = dtype == torch.float16 and any(part in name for part in FLOAT32_PARTS)
     return torch.float32 if kept else dtype
 
 
-def build_adm(config=None):
+def build_adm(config: dict[str, Any] | None = None) -> UNet:
     """The `UNet2DModel` of a guided-diffusion config (as in `load_adm`), random weights, on torch's default device."""
     arguments = adm_arguments(config)
     resnet, attention = arguments["resblock_updown"], arguments["attention"]
@@ -96,7 +99,7 @@ def build_adm(config=None):
     )
 
 
-def original_names(arguments):
+def original_names(arguments: dict[str, Any]) -> dict[str, str]:
     """{module of the UNet2DModel: module of guided-diffusion's UNetModel}, for a completed config."""
     names = {"time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2"}
     names |= {"conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2"}
@@ -129,7 +132,9 @@ def original_names(arguments):
     return names
 
 
-def convert(state, unet, arguments, source="the checkpoint"):
+def convert(
+    state: dict[str, torch.Tensor], unet: UNet, arguments: dict[str, Any], source: Path | str = "the checkpoint"
+) -> dict[str, torch.Tensor]:
     """State dict of `unet` (on any device, meta too) from guided-diffusion's `state`; strict in names and shapes.
 
     Raises InputError that names missing, unexpected and misshapen keys of `source`, and what is not a finite number.
@@ -165,7 +170,7 @@ def convert(state, unet, arguments, source="the checkpoint"):
     return converted
 
 
-def original_parameters(unet, arguments):
+def original_parameters(unet: UNet, arguments: dict[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
     """{parameter of the UNet2DModel: (key, shape) in guided-diffusion's state dict}; q, k and v share one key."""
     modules, parameters = original_names(arguments), {}
     for name, tensor in unet.state_dict().items():

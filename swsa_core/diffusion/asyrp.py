@@ -3,12 +3,20 @@
 import torch
 
 from swsa_core.basics.devices import inference
-from swsa_core.diffusion.batches import in_batches
-from swsa_core.diffusion.ddim import asymmetric_step, on_device, reverse_steps
+from swsa_core.diffusion.batches import BatchSize, in_batches
+from swsa_core.diffusion.ddim import Edit, asymmetric_step, on_device, reverse_steps
+from swsa_core.diffusion.hspace import UNet
 
 
 @inference
-def asyrp(unet, x_T, delta_h, alpha, steps, batch_size=None):
+def asyrp(
+    unet: UNet,
+    x_T: torch.Tensor,
+    delta_h: torch.Tensor | Edit,
+    alpha: float,
+    steps: int,
+    batch_size: int | BatchSize | None = None,
+) -> torch.Tensor:
     """Images (n, 3, H, W) float32, not clipped, generated from x_T (n, 3, H, W) with h + alpha * delta_h at every step.
 
     delta_h: (1 or n, C, h, w), the same at every step, or a callable (h, t) -> delta of h's shape, for any rows.

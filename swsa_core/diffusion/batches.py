@@ -1,13 +1,16 @@
 """Rows in batches that are as large as memory allows and the device can make use of."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import TypeVar
 
 import torch
 
 from swsa_core.basics.errors import InputError, is_out_of_memory
-from swsa_core.diffusion.hspace import largest_map
+from swsa_core.diffusion.hspace import UNet, largest_map
 
+T = TypeVar("T")
 INDEXED = 2**31 - 1  # elements of a tensor, at most: kernels that count in 32 bits refuse more, or write nonsense
 
 
@@ -15,10 +18,12 @@ INDEXED = 2**31 - 1  # elements of a tensor, at most: kernels that count in 32 b
 class BatchSize:
     """How many rows several calls take at once: the first call finds the number, which is halved when memory runs out."""
 
-    rows: int | None = None  # None: `automatic_batch_size` of the first call
+    rows: int = 0  # 0: `automatic_batch_size` of the first call
 
 
-def in_batches(run, unet, x, batch_size=None):
+def in_batches(
+    run: Callable[[slice], T], unet: UNet, x: torch.Tensor, batch_size: int | BatchSize | None = None
+) -> Iterator[T]:
     """Yield run(rows) for slices `rows` that cover the rows of x (n, 3, H, W) in order, in batches of even size.
 
     batch_size: rows at most, an int; None: `automatic_batch_size`; a `BatchSize`: that of earlier calls, for later ones.
@@ -45,19 +50,19 @@ def in_batches(run, unet, x, batch_size=None):
         start = rows.stop
 
 
-def decided(batch_size, unet, x):
+def decided(batch_size: int | BatchSize | None, unet: UNet, x: torch.Tensor) -> BatchSize:
     """The `batch_size` of `in_batches` as a `BatchSize` whose number is known, and within `most_rows`."""
-    size = batch_size if isinstance(batch_size, BatchSize) else BatchSize(batch_size)
+    size = batch_size if isinstance(batch_size, BatchSize) else BatchSize(batch_size or 0)
     size.rows = min(size.rows or automatic_batch_size(unet, x), most_rows(unet, *x.shape[-2:]))
     return size
 
 
-def most_rows(unet, height, width):
+def most_rows(unet: UNet, height: int, width: int) -> int:
     """Rows of `height` x `width` pixels whose feature maps have elements that 32 bits can count, at least 1."""
     return max(INDEXED // largest_map(unet, height, width), 1)
 
 
-def automatic_batch_size(unet, x):
+def automatic_batch_size(unet: UNet, x: torch.Tensor) -> int:
     """How many rows of x (n, 3, H, W) to take at once through a step with both decoder passes."""
     weight = unet.conv_in.weight  # (C0, 3, 3, 3)
     # The decoder's widest feature maps: twice C0 channels at full resolution, for both passes; in float32 where norms are.
@@ -71,13 +76,13 @@ def automatic_batch_size(unet, x):
     return max(2**24 // widest, 1)
 
 
-def free_memory(device):
+def free_memory(device: torch.device) -> int:
     """Bytes of a GPU that tensors can take: those that are free, and those that PyTorch holds without using them."""
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def counted(steps, rows, progress=None):
+def counted(steps: Sequence[T], rows: slice, progress: Callable[[float], None] | None = None) -> Iterator[T]:
     """Iterate over `steps`, a list, of the batch `rows`; after each, call `progress` with the rows done so far.
 
     An unfinished batch counts by its share of steps, so that the number may be a fraction.

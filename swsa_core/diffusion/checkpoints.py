@@ -6,16 +6,18 @@ import pickle
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-import diffusers
 import torch
 from diffusers import UNet2DModel
+from diffusers.utils import logging
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from swsa_core.basics.errors import InputError
-from swsa_core.diffusion.hspace import decode, encode
+from swsa_core.diffusion.hspace import UNet, decode, encode
 from swsa_core.files.diffusion_flags import diffusers_weights, read_diffusers_config
 from swsa_core.files.downloads import check_file, published_at
 
@@ -23,7 +25,7 @@ FORMAT = 1  # of the weights that are kept: one more with every change to what t
 TOLERANCE = 1e-3  # of the largest output, between the two orders in which a diffusers model's layers can be run
 
 
-def read_state(path):
+def read_state(path: Path) -> dict[str, torch.Tensor]:
     """{name: tensor} of a safetensors or torch file, memory-mapped where its format allows.
 
     Raises InputError for a damaged file and for one that holds anything but tensors.
@@ -47,7 +49,9 @@ def read_state(path):
     return state
 
 
-def kept_beside(path, arguments, shapes, convert):
+def kept_beside(
+    path: Path, arguments: dict[str, Any], shapes: dict[str, torch.Size], convert: Callable[[], dict[str, torch.Tensor]]
+) -> dict[str, torch.Tensor]:
     """convert(), a state dict; a torch file's is kept beside `path`, memory-mapped, until file, `arguments` or FORMAT change.
 
     shapes: {name: shape} that the state dict has. Before a file at the place of a published one is converted, its size and
@@ -57,8 +61,8 @@ def kept_beside(path, arguments, shapes, convert):
         return convert()
     kept = path.with_name(path.name + ".converted.safetensors")
     stat, published = path.stat(), published_at(path)
-    origin = {"size": stat.st_size, "time": stat.st_mtime_ns, "arguments": arguments, "file": published}
-    origin = json.dumps(origin | {"format": FORMAT}, sort_keys=True)
+    facts = {"size": stat.st_size, "time": stat.st_mtime_ns, "arguments": arguments, "file": published}
+    origin = json.dumps(facts | {"format": FORMAT}, sort_keys=True)
     if (state := _kept(kept, origin, shapes)) is not None:
         return state
     if published:
@@ -90,7 +94,7 @@ def _kept(path, origin, shapes):
     return state if {name: tensor.shape for name, tensor in state.items()} == shapes else None
 
 
-def check_tensors(state, source):
+def check_tensors(state: dict[str, torch.Tensor], source: Path | str) -> None:
     """Raise InputError that names a tensor of `state` which is sparse, without data, not of floating point or not finite."""
     for name, tensor in state.items():
         if tensor.layout != torch.strided or tensor.is_meta or not tensor.is_floating_point():
@@ -102,12 +106,12 @@ def check_tensors(state, source):
             )
 
 
-def read_diffusers(folder):
+def read_diffusers(folder: Path) -> UNet:
     """The `UNet2DModel` of a diffusers model or pipeline directory, float32, strict. Raises InputError for any other model."""
     root, _ = read_diffusers_config(folder)
     safe = ".safetensors" in diffusers_weights(root)[0].name
-    verbosity = diffusers.logging.get_verbosity()
-    diffusers.logging.set_verbosity_error()  # what it would warn of is refused below, by name
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # what it would warn of is refused below, by name
     try:
         unet, found = UNet2DModel.from_pretrained(
             root,
@@ -122,7 +126,7 @@ def read_diffusers(folder):
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{root} cannot be loaded as a diffusers model: {reason:.300}") from error
     finally:
-        diffusers.logging.set_verbosity(verbosity)
+        logging.set_verbosity(verbosity)
     mismatched = [
         f"{name} {tuple(given)} instead of {tuple(wanted)}" for name, given, wanted in found["mismatched_keys"]
     ]
@@ -155,7 +159,7 @@ def _check_halves(unet, root):
         )
 
 
-def first_names(names, n=3):
+def first_names(names: Iterable[object], n: int = 3) -> str:
     """The first of `names` in sorted order, for messages."""
     names = sorted(map(str, names))
     return ", ".join(names[:n]) + (", ..." if len(names) > n else "")

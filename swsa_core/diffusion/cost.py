@@ -25,9 +25,9 @@ def diffusion_cost(weights: str, flags: dict | None) -> DiffusionCost:
 
     unet, images = _unet(weights, flags)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        h, *rest = encode(unet, images, 500)
+        h, skips, embedding = encode(unet, images, 500)
         encoder = counter.get_total_flops()
-        decode(unet, h, *rest)
+        decode(unet, h, skips, embedding)
     return DiffusionCost(
         encoder,
         counter.get_total_flops() - encoder,

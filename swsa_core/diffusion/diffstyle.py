@@ -1,12 +1,15 @@
 """DiffStyle (Jeong et al. 2024, "InjectFusion"), the paper's Eq. 2: the content's h enters the style's generation."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 
 from swsa_core.basics.devices import inference
-from swsa_core.diffusion.batches import counted, in_batches
+from swsa_core.diffusion.batches import BatchSize, counted, in_batches
 from swsa_core.diffusion.ddim import (
+    Edit,
+    Inversion,
     asymmetric_step,
     ddim_step,
     finite,
@@ -14,15 +17,15 @@ from swsa_core.diffusion.ddim import (
     reconstruct,
     reverse_steps,
 )
-from swsa_core.diffusion.hspace import decode, encode
+from swsa_core.diffusion.hspace import UNet, decode, encode
 
 
-def lerp(h, content, gamma):
+def lerp(h: torch.Tensor, content: torch.Tensor, gamma: float) -> torch.Tensor:
     """(1 - gamma) h + gamma content; shapes broadcast."""
     return (1 - gamma) * h + gamma * content
 
 
-def slerp(h, content, gamma):
+def slerp(h: torch.Tensor, content: torch.Tensor, gamma: float) -> torch.Tensor:
     """Spherical interpolation from h to `content`, scaled to h's norm first; both (n, C, h, w), h may have one row.
 
     Where the two are parallel or opposite, angles define no path, and the interpolation is linear.
@@ -42,17 +45,17 @@ INTERPOLATIONS = {"linear": lerp, "slerp": slerp}
 
 @inference
 def diffstyle(
-    unet,
-    style,
-    content,
-    gamma=0.7,
-    interpolation="linear",
-    t_edit=0,
-    dt_lambda=1.0,
-    content_h="inversion",
-    batch_size=None,
-    progress=None,
-):
+    unet: UNet,
+    style: Inversion,
+    content: Inversion,
+    gamma: float = 0.7,
+    interpolation: str = "linear",
+    t_edit: int = 0,
+    dt_lambda: float = 1.0,
+    content_h: str = "inversion",
+    batch_size: int | BatchSize | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> torch.Tensor:
     """Eq. 2 for all pairs of two `Inversion`s: images (n_style, n_content, 3, H, W) float32, not clipped.
 
     A pair starts at its style's x_T. At every timestep t >= t_edit the h of its current x_t is mixed with its content's
@@ -90,7 +93,13 @@ def diffstyle(
     return finite(unet, images).unflatten(0, (n, m))
 
 
-def content_edit(content, mix, t_edit, t, rows):
+def content_edit(
+    content: Inversion,
+    mix: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    t_edit: int,
+    t: int,
+    rows: slice | torch.Tensor,
+) -> Edit | None:
     """`asymmetric_step`'s edit at timestep t towards the h of the contents `rows` (b rows); None below t_edit."""
     if t < t_edit:
         return None
@@ -98,7 +107,16 @@ def content_edit(content, mix, t_edit, t, rows):
     return lambda h, t: mix(h, target)
 
 
-def first_step(unet, x_T, t, t_next, edit_to, contents, dt_lambda=1.0, batch_size=None):
+def first_step(
+    unet: UNet,
+    x_T: torch.Tensor,
+    t: int,
+    t_next: int,
+    edit_to: Callable[[int, slice], Edit | None],
+    contents: torch.Tensor,
+    dt_lambda: float = 1.0,
+    batch_size: int | BatchSize | None = None,
+) -> torch.Tensor:
     """`asymmetric_step` of one style's x_T (1, 3, H, W) towards each of m `contents` (m, 3, H, W): (m, 3, H, W).
 
     The pairs share the encoding of x_T and its plain prediction, which is decoded in one batch with the first edits.
@@ -107,7 +125,7 @@ def first_step(unet, x_T, t, t_next, edit_to, contents, dt_lambda=1.0, batch_siz
     if edit_to(t, slice(None)) is None:
         x = ddim_step(x_T, decode(unet, h, skips, embedding), t, t_next, dt_lambda=dt_lambda)
         return x.expand(len(contents), -1, -1, -1)
-    plain = []
+    plain: list[torch.Tensor] = []
 
     def run(rows):
         edited = edit_to(t, rows)(h.float(), t).to(h.dtype)  # (b, C, h, w)
@@ -121,7 +139,12 @@ def first_step(unet, x_T, t, t_next, edit_to, contents, dt_lambda=1.0, batch_siz
     return torch.cat(list(in_batches(run, unet, contents, batch_size)))
 
 
-def with_reconstruction(unet, inversion, batch_size=None, progress=None):
+def with_reconstruction(
+    unet: UNet,
+    inversion: Inversion,
+    batch_size: int | BatchSize | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Inversion:
     """`inversion` with the h of its reconstruction, which has one for every timestep, 999 included."""
     _, h = reconstruct(unet, inversion.x_T, len(inversion.timesteps), batch_size, progress)
     return inversion._replace(h=h.flip(0))  # increasing t

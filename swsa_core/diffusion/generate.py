@@ -1,17 +1,30 @@
 """The anomalies of a task: its seed images are inverted, and all pairs of style and content that are missing are generated."""
 
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
+from typing import TYPE_CHECKING, Any
 
-from swsa_core.diffusion.batches import decided
-from swsa_core.diffusion.ddim import invert
+from swsa_core.diffusion.batches import BatchSize, decided
+from swsa_core.diffusion.ddim import Inversion, invert
 from swsa_core.diffusion.diffstyle import diffstyle, with_reconstruction
+from swsa_core.diffusion.hspace import UNet
 from swsa_core.files.downloads import PUBLISHED
 from swsa_core.files.provenance import file_sha256, library_versions
+
+if TYPE_CHECKING:
+    import torch
 
 PAIR_OPTIONS = ("gamma", "interpolation", "t_edit", "dt_lambda", "content_h")
 
 
-def invert_halves(unet, images, n_styles, source, batch_size=None, progress=None):
+def invert_halves(
+    unet: UNet,
+    images: "torch.Tensor",
+    n_styles: int,
+    source: dict[str, Any],
+    batch_size: int | BatchSize | None = None,
+    progress: Callable[[float, int], None] | None = None,
+) -> tuple[Inversion, Inversion]:
     """(styles, contents), two `Inversion`s of images (n, 3, H, W) in [-1, 1], the first `n_styles` being the styles.
 
     source: the section `sources.diffusion`; its `content_h` decides on the contents' h.
@@ -28,7 +41,15 @@ def invert_halves(unet, images, n_styles, source, batch_size=None, progress=None
     return style, with_reconstruction(unet, content, batch_size, tell(n)) if again else content
 
 
-def generate(unet, style, content, source, done=0, batch_size=None, progress=None):
+def generate(
+    unet: UNet,
+    style: Inversion,
+    content: Inversion,
+    source: dict[str, Any],
+    done: int = 0,
+    batch_size: int | BatchSize | None = None,
+    progress: Callable[[float, int], None] | None = None,
+) -> Iterator["torch.Tensor"]:
     """Yield the pairs of some whole styles with all contents, (k * n_contents, 3, H, W) float32, style by style.
 
     style, content: of `invert_halves`; source: the section `sources.diffusion`; done: styles that are not generated again.
@@ -47,7 +68,7 @@ def generate(unet, style, content, source, done=0, batch_size=None, progress=Non
         yield diffstyle(unet, style.pick(styles), content, **options, batch_size=size, progress=tell).flatten(0, 1)
 
 
-def style_groups(n_styles, at_most, done=0):
+def style_groups(n_styles: int, at_most: int, done: int = 0) -> list[slice]:
     """Slices of the styles from `done` on, `at_most` in each, of even size; their ends do not depend on `done`.
 
     >>> style_groups(10, 6), style_groups(10, 6, done=5)
@@ -60,7 +81,7 @@ def style_groups(n_styles, at_most, done=0):
     ]
 
 
-def made_by(model, files, dtype):
+def made_by(model: str, files: Sequence[str], dtype: "torch.dtype") -> dict[str, str]:
     """{name: str}: what a file of anomalies says about the network that made it.
 
     model: its name in the config; files: its files, of which the digest is that of the weights, comma-separated if several.

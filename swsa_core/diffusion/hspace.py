@@ -4,17 +4,20 @@ The bottleneck is "h-space" (Kwon et al. 2023): the output of the mid block, edi
 The functions run the model's own layers in the model's order, with fewer passes over memory than its `forward`.
 """
 
+from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any
 
 import torch
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 from torch.nn import functional as F
 
+UNet = Any  # a diffusers `UNet2DModel`, which type checkers see without its layers
 SHAPES = 64  # that `compile_network` compiles of each half, at most
 
 
-def encode(unet, x, t):
+def encode(unet: UNet, x: torch.Tensor, t: int) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
     """Encoder and mid block: (h, skips, embedding) of the images x (n, 3, H, W) at timestep t, an int.
 
     h: (n, C, h, w) in the precision of the network's convolutions; skips: the encoder's feature maps, n rows each;
@@ -29,7 +32,7 @@ def encode(unet, x, t):
     return h, skips, embedding
 
 
-def decode(unet, h, skips, embedding):
+def decode(unet: UNet, h: torch.Tensor, skips: Sequence[torch.Tensor], embedding: torch.Tensor) -> torch.Tensor:
     """Decoder: the predicted noise eps, (m, 3, H, W) float32, for bottlenecks h (m, C, h, w) and skips of n rows.
 
     m is a multiple of n: h holds blocks of n rows that share the skips, e.g. the plain h and then the edited h.
@@ -39,7 +42,7 @@ def decode(unet, h, skips, embedding):
     return decoder(unet, h, skips, embedding)[:, :3].float()
 
 
-def compile_network(unet):
+def compile_network(unet: UNet) -> UNet:
     """Let `encode` and `decode` run `unet` through `torch.compile`; returns `unet`.
 
     Every batch size is compiled anew, which takes minutes; PyTorch keeps the results for later processes in the
@@ -152,11 +155,11 @@ def _group_norm(x, groups, weight, bias, eps):
 class GroupNorm(torch.nn.GroupNorm):
     """`torch.nn.GroupNorm` that computes in the precision of its parameters, whatever that of its input."""
 
-    def forward(self, input):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         return _group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
 
-def largest_map(unet, height, width):
+def largest_map(unet: UNet, height: int, width: int) -> int:
     """Elements of the largest feature map of `decode` on `height` x `width` pixels, per row that has both decoder passes.
 
     The encoder's maps are no larger than those that the decoder joins them to.
