@@ -133,7 +133,7 @@ def test_null_removes_an_entry():
         (
             "datasets.d",
             {"kind": "folder", "root": "x", "normal_names": []},
-            r"^datasets\.d\.normal_names: received \[\]; list should have at least 1 item",
+            r"^datasets\.d\.normal_names: received \[\]; expected at least one entry",
         ),
         ("datasets.d.support", {"seeds": 7}, r"datasets\.d\.support\.seeds: received 7; expected a multiple of 2"),
         ("datasets.Tables", {"kind": "digits"}, r"datasets: .*'Tables' cannot name a data set: use lower-case letters"),
