@@ -54,5 +54,15 @@ def not_blank(text: str) -> str:
     return text.strip()
 
 
-AnyPath = Annotated[Path, AfterValidator(Path.expanduser)]
+def expanded(path: Path) -> Path:
+    """`path` with the home directory for a ~ at its beginning."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # of a user who is not there, or with no HOME
+        raise ValueError(
+            "expected a path whose ~ stands for a home directory that is there: write the whole path"
+        ) from None
+
+
+AnyPath = Annotated[Path, AfterValidator(expanded)]
 PlainPath = Annotated[AnyPath, AfterValidator(plain)]

@@ -7,6 +7,8 @@ descriptors and mini models start quickly.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from errno import EACCES, EPERM, EROFS
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,9 @@ from swsa_core.candidates.family import CandidateSpec, Description, Network
 from swsa_core.candidates.transforms import Transform
 from swsa_core.files.provenance import file_sha256, library_versions, parameters_sha256
 from swsa_core.files.weights import load_weights
+
+# What libraries raise for arguments of the right type and no sense.
+ONLY_BY_ARGS = (AttributeError, LookupError, AssertionError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,19 @@ def loading(candidate: CandidateSpec) -> Iterator[None]:
         raise InputError(
             f"{key}: {family} {model!r} needs a package that is not installed ({error}): install it, or take another model"
         ) from error
-    except TypeError as error:
-        raise InputError(f"{key}: {family} {model!r} does not take these `args` ({error})") from error
-    except (OSError, RuntimeError, ValueError) as error:
+    except (TypeError, *ONLY_BY_ARGS) as error:
+        if isinstance(error, ONLY_BY_ARGS) and not candidate.get("args"):
+            raise
         raise InputError(
-            f"{key}: {family} cannot load {model!r} ({error}); without a network, download its weights elsewhere and name "
-            "the file under `weights`"
+            f"{key}: {family} {model!r} does not take these `args` {candidate.get('args')} ({_one_line(error)})"
         ) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        remedy = "without a network, download its weights elsewhere and name the file under `weights`"
+        if getattr(error, "errno", None) in (EACCES, EPERM, EROFS):
+            remedy = "set XDG_CACHE_HOME to a directory that can be written, in which libraries keep what they download"
+        elif candidate.get("args"):
+            remedy = f"check `args`, or {remedy}"
+        raise InputError(f"{key}: {family} cannot load {model!r} ({_one_line(error)}); {remedy}") from error
 
 
 def load_backbone(candidate: CandidateSpec, device: str = "auto", precision: str = "auto") -> Backbone:
@@ -136,15 +147,17 @@ def _computing(candidate: CandidateSpec, device: str, precision: str) -> Backbon
         network = family.load(candidate)
         assert isinstance(network, Network)
         if network.weights:
-            load_weights(network.module, network.weights, network.head)
+            load_weights(network.module, network.weights, network.head, network.convert)
     transform = _override(network.transform, candidate)
     features = _features(network, transform, device, dtype)
     try:
         size = features(np.zeros((1, transform.crop, transform.crop, 3), np.uint8)).shape[1]
+    except InputError as error:
+        raise InputError(f"{_key(candidate)}: {error}") from None
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
         model = candidate["model"].partition(":")[2]
         raise InputError(
-            f"{_key(candidate)}: {model} cannot take images of {transform.crop} x {transform.crop} px ({error}); "
+            f"{_key(candidate)}: {model} cannot take images of {transform.crop} x {transform.crop} px ({_one_line(error)}); "
             "check `crop` and `args`"
         ) from error
     module, head = network.module, network.head
@@ -181,9 +194,31 @@ def _features(network: Network, transform: Transform, device: str, dtype: Any) -
         images = images.to(device, non_blocking=True).permute(0, 3, 1, 2)  # (n, 3, h, w), channels last in memory
         images = images.float().div(255).sub(mean).div(std)
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=half):
-            return forward(images).float().cpu().numpy()  # (n, d)
+            return _vectors(forward(images), len(batch)).float().cpu().numpy()  # (n, d)
 
     return features
+
+
+def _vectors(found: Any, n: int) -> Any:
+    """`found`, which a network returned for n images. Raises InputError unless it is n vectors of floating-point numbers."""
+    import torch
+
+    if not isinstance(found, torch.Tensor):
+        received = f"a {type(found).__name__}"
+    elif found.ndim != 2 or len(found) != n or not found.shape[1] or not found.is_floating_point():
+        received = f"{str(found.dtype).removeprefix('torch.')} numbers of shape {tuple(found.shape)}"
+    else:
+        return found
+    raise InputError(
+        f"the network returns {received} for {n} image{'s'[: n > 1]}, expected one vector of features for each: remove from "
+        "`args` what changes its output, such as global_pool"
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    """What an error of a library says, on one line and not too long."""
+    name = f"{type(error).__name__} " if isinstance(error, ONLY_BY_ARGS) else ""
+    return (name + shorten(str(error), 500, placeholder=" …")).strip()
 
 
 def _override(transform: Transform, candidate: CandidateSpec) -> Transform:

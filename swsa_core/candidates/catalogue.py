@@ -27,9 +27,12 @@ def catalogue(package: str, listed: Callable[[], Any]) -> Any:
     listed: function at the top of a module; it imports the library, and runs where nothing is kept of this version yet.
     """
     try:
-        path = folder() / f"{package}-{version(package)}.json"
+        name, place = f"{package}-{version(package)}.json", folder()
     except PackageNotFoundError:
         return None
+    if place is None:
+        return _run(listed)
+    path = place / name
     with suppress(OSError, ValueError):
         return json.loads(path.read_text(encoding="utf-8"))
     found = _run(listed)
@@ -39,10 +42,11 @@ def catalogue(package: str, listed: Callable[[], Any]) -> Any:
     return found
 
 
-def folder() -> Path:
-    """Where listings are kept: below $XDG_CACHE_HOME, or ~/.cache."""
+def folder() -> Path | None:
+    """Where listings are kept: below $XDG_CACHE_HOME, or ~/.cache; None for a user who has no home directory."""
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (given if given.is_absolute() else Path.home() / ".cache") / "swsa" / f"models-{LAYOUT}"
+    cache = given if given.is_absolute() else Path(os.path.expanduser("~/.cache"))
+    return cache / "swsa" / f"models-{LAYOUT}" if cache.is_absolute() else None
 
 
 def _run(listed: Callable[[], Any]) -> Any:

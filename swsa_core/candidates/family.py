@@ -43,6 +43,8 @@ class Network:
     transform: the library's own for these weights.
     weights: file still to be loaded, or None.
     head: beginnings of the names of parameters that have no part in the features.
+    convert: makes {name: tensor} of the module out of a file's, as the library does with its own weights; it is called where
+    the file does not fit as it is, and raises where it does not fit at all.
     """
 
     module: Any
@@ -50,6 +52,7 @@ class Network:
     transform: Transform
     weights: str | Path | None
     head: tuple[str, ...] = ()
+    convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -163,10 +166,19 @@ def args_of(candidate: CandidateSpec) -> dict[str, Any]:
 
 
 def check_weights(candidate: CandidateSpec) -> None:
-    """Raise InputError when a candidate's weights file is not there."""
+    """Raise InputError when a candidate's weights file is not there, or can hold no weights."""
     weights = candidate.get("weights")
-    if weights and not Path(weights).is_file():
-        raise InputError(f"the weights file {str(weights)!r} is not there")
+    if not weights:
+        return
+    path = Path(weights)
+    if path.is_dir():
+        raise InputError(f"the weights file {str(weights)!r} is a directory: name the file in it")
+    if not path.is_file():
+        raise InputError(
+            f"the weights file {str(weights)!r} is not there: correct the path `weights`, or copy the file there"
+        )
+    if not path.stat().st_size:
+        raise InputError(f"the weights file {str(weights)!r} is empty, it has 0 bytes: fetch it again")
 
 
 def given_files(candidate: CandidateSpec) -> list[str]:

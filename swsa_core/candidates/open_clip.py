@@ -126,6 +126,8 @@ def create(model: str, weights: str | None, args: dict[str, Any]) -> Any:
     """open_clip's module of both towers; a file of weights is still to be loaded."""
     import open_clip
 
+    if not args.pop("load_weights", True):
+        raise InputError("args.load_weights is false, so that the network would have random weights: remove it")
     tag, tags = args.pop("pretrained", None), tags_of(model)
     if ":" not in model:
         if model not in open_clip.list_models():

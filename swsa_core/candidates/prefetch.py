@@ -38,7 +38,7 @@ def cached() -> dict[Path, int]:
     import torch
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    folders = (torch.hub.get_dir(), HF_HUB_CACHE, Path.home() / ".cache" / "clip")
+    folders = (torch.hub.get_dir(), HF_HUB_CACHE, os.path.expanduser("~/.cache/clip"))
     found = (Path(folder, name) for top in folders for folder, _, names in os.walk(top) for name in names)
     sizes = {}
     for path in (path for path in found if not path.is_symlink()):

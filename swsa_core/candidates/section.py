@@ -45,7 +45,9 @@ class Candidate(Section):
     weights: PlainPath | None = None
     """Local file of weights, used instead of the download of the library."""
     args: dict[str, str | int | float | bool | None] = {}
-    """Arguments for the constructor of the model in its library."""
+    """Arguments for the constructor of the model in its library. Of a timm model, img_size sets the image size for which it is
+    made, to which the position embeddings of its weights are resampled (give `resize` and `crop` too), and dynamic_img_size
+    resamples them for whatever size `crop` asks for."""
     mean: Annotated[list[float], Field(min_length=3, max_length=3)] | None = None
     """Mean of red, green and blue, which is subtracted from pixels between 0 and 1. If this key or one of those below is left
     out, the value of the library is used."""

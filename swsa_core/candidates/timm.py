@@ -51,6 +51,11 @@ def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
         known = timm.list_models()
         raise InputError(f"timm has no model {model!r}: {did_you_mean(model.partition('.')[0], known)}")
     module: Any = timm.create_model(model, pretrained=not weights, **args)
+    if not hasattr(module, "forward_head"):
+        raise InputError(
+            f"{model} becomes a {type(module).__name__} by `args` {args}, a network without a head to cut off: remove the "
+            "argument that makes it one, such as features_only"
+        )
     classifiers = module.get_classifier()
     classifiers = classifiers if isinstance(classifiers, tuple) else (classifiers,)
     head = tuple(f"{name}." for name, part in module.named_modules() if any(part is each for each in classifiers))
@@ -73,7 +78,32 @@ def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
     def forward(images):
         return module.forward_head(module.forward_features(images), pre_logits=True)
 
-    return Network(module, forward, transform, weights, head)
+    def convert(given):
+        return _converted(model, args, given, module, head)
+
+    return Network(module, forward, transform, weights, head, convert)
+
+
+def _converted(
+    model: str, args: dict[str, Any], given: dict[str, Any], module: Any, head: tuple[str, ...]
+) -> dict[str, Any]:
+    """`given` as timm converts its own weights of a model: above all, position embeddings of another image size are resampled.
+
+    module: the model; of its head nothing is given. Raises what timm does where the weights do not fit it exactly.
+    """
+    import timm
+
+    # What the file need not have is taken from the module, so that timm can ask for all of it.
+    own = {
+        name: value
+        for name, value in module.state_dict().items()
+        if name.startswith(head) or name.endswith("num_batches_tracked")
+    }
+    overlay = {"state_dict": own | given, "num_classes": module.num_classes, "label_offset": 0, "source": ""}
+    converted = timm.create_model(
+        model, pretrained=True, pretrained_cfg_overlay=overlay, pretrained_strict=True, **args
+    )
+    return converted.state_dict()
 
 
 def load(candidate: CandidateSpec) -> Network:

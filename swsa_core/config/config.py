@@ -20,7 +20,7 @@ from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import PlainPath, Removable, Section, Several, inconsistent
 from swsa_core.candidates import prompts
 from swsa_core.candidates.section import Candidate, Clip, usable_templates
-from swsa_core.config.errors import sentences
+from swsa_core.config.errors import sentences, strange_keys
 from swsa_core.config.reference import markdown
 from swsa_core.config.sections import (
     KNN,
@@ -66,7 +66,7 @@ class Config(Section):
     """The data sets, each under a name of your own and with its `kind`."""
     support: Support = Support()
     """How many normal images of each task serve as seeds."""
-    sources: Annotated[Sources, Removable]
+    sources: Sources
     """The ways to make synthetic anomalies. A source that is left out is not used; the first one makes the recommendation."""
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     """The detectors to choose from. On a tie the one listed first is picked, so list the largest first."""
@@ -225,6 +225,8 @@ def validate(config: dict[str, Any]) -> dict[str, Any]:
             f"The config lacks {', '.join(missing)}; config/my_images.yaml shows a complete one. A file that changes a few "
             "keys comes after a complete one: --configfile <complete>.yaml <changes>.yaml"
         )
+    if wrong := strange_keys(config):
+        raise InputError(wrong)
     try:
         model = Config.model_validate(config, context={"templates": usable_templates})
     except ValidationError as error:

@@ -1,6 +1,7 @@
 """pydantic's validation errors as sentences about the user's config file."""
 
 from collections.abc import Iterable, Mapping
+from reprlib import Repr
 from typing import Any
 
 from pydantic import BaseModel
@@ -9,6 +10,38 @@ from swsa_core.basics.names import did_you_mean
 
 # Errors whose message says all, without the value received.
 _ABSOLUTE = ("extra_forbidden", "missing", "union_tag_not_found", "consistency")
+_YAML = {None: "null", True: "true", False: "false"}  # how a file writes them
+_SHORT = Repr()  # of values received, however long and deep they are
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring, _SHORT.maxother = 4, 10, 20, 200, 200
+
+
+def strange_keys(config: dict[str, Any]) -> str:
+    """Lines about the keys of a config that are no texts, at any depth."""
+    lines: list[str] = []
+    waiting: list[tuple[tuple, Any]] = [((), config)]
+    seen: set[int] = set()
+    while waiting:
+        path, value = waiting.pop()
+        if id(value) in seen or not isinstance(value, dict | list):
+            continue
+        seen.add(id(value))
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            waiting.append(((*path, key), inner))
+            if isinstance(value, dict) and not isinstance(key, str):
+                lines.append(f"{_dotted((*path, key))}: the key {_plain(key)} is not a text: write it in quotes")
+    return "\n".join(lines)
+
+
+def _dotted(path: tuple) -> str:
+    """A path of keys as the text `datasets.digits.kind`, on one line whatever the keys hold."""
+    return ".".join(map(_plain, path))
+
+
+def _plain(key: Any) -> str:
+    """One key as the file writes it; in quotes where it would break the line."""
+    text = _YAML[key] if key is None or isinstance(key, bool) else str(key)
+    text = text if len(text) <= 100 else text[:100] + "…"
+    return text if text.isprintable() else repr(text)
 
 
 def sentences(
@@ -23,16 +56,19 @@ def sentences(
     sections: {step of a location: the model whose keys are allowed there}, with "config" for the top.
     """
     lines: dict[str, list[str]] = {}
-    for mistake in mistakes:
-        key, received = _locate(config, mistake)
-        message = _message(mistake, received, kinds, sections)
-        subject = f"{key}: received {received!r}; " if mistake["type"] not in _ABSOLUTE else f"{key}: " if key else ""
+    located = [(mistake, *_locate(config, mistake)) for mistake in mistakes]
+    for mistake, path, received in located:
+        if any(len(other) > len(path) and other[: len(path)] == path for _, other, _ in located if path):
+            continue  # what another member of a union says of a section, whose mistake is in one of its keys
+        key, message = _dotted(path), _message(mistake, received, kinds, sections)
+        absolute = mistake["type"] in _ABSOLUTE
+        subject = f"{key}: " if absolute and key else "" if absolute else f"{key}: received {_SHORT.repr(received)}; "
         lines.setdefault(subject, []).append(message[0].lower() + message[1:] if subject else message)
     return "\n".join(subject + ", or ".join(messages) for subject, messages in lines.items())
 
 
 def _locate(config, mistake):
-    """(dotted key path, value received) of an error; pydantic's names of union members are no keys of the user's file."""
+    """(path of keys, value received) of an error; pydantic's names of union members are no keys of the user's file."""
     path, value = [], config
     for step in mistake["loc"]:
         if isinstance(value, dict | list) and (step in value if isinstance(value, dict) else isinstance(step, int)):
@@ -43,7 +79,7 @@ def _locate(config, mistake):
     elif mistake["type"].startswith("union_tag"):
         path.append("kind")
         value = value.get("kind") if isinstance(value, dict) else value
-    return ".".join(map(str, path)), value
+    return tuple(path), value
 
 
 def _message(mistake, received, kinds, sections):
@@ -51,6 +87,9 @@ def _message(mistake, received, kinds, sections):
         case "extra_forbidden":
             *steps, key = mistake["loc"]
             section = next((sections[step] for step in reversed(steps) if step in sections), sections["config"])
+            outer, _, inner = key.partition(".")
+            if inner and outer in section.model_fields:
+                return f"unknown key: write {inner} below {outer}, as `{outer}: {{{inner}: value}}`"
             return f"unknown key, {did_you_mean(key, section.model_fields)}"
         case "missing":
             return "this key is required and not there"
@@ -62,5 +101,17 @@ def _message(mistake, received, kinds, sections):
             return "expected keys below it, `name: value` each"
         case "list_type":
             return "expected a list, [one, another]"
+        case "too_short":
+            return f"expected at least {mistake['ctx']['min_length']} entries".replace("1 entries", "one entry")
+        case "string_type":
+            return "expected a text" + (", in quotes" if isinstance(received, int | float) else "")
+        case "path_type":
+            return "expected a path"
+        case "int_parsing" | "int_from_float" | "int_type":
+            return "expected a whole number"
+        case "float_parsing" | "float_type":
+            return "expected a number"
+        case "bool_parsing" | "bool_type":
+            return "expected true or false"
         case _:
             return mistake["msg"].removeprefix("Value error, ").replace("Input should be", "expected")

@@ -24,6 +24,7 @@ from swsa_core.files import store
 CHUNK = 256  # rows between two points of resuming, and the largest batch
 BATCH_SIZE = {"": CHUNK, "cpu": 32, "cuda": CHUNK}  # by `Backbone.device`
 REASON_BYTES = 500
+VISIBLE = 1.0  # mean difference of two prepared images, of 255, that no working network is blind to
 
 
 class Embedder(Protocol):
@@ -31,6 +32,10 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def weights_sha256(self) -> str: ...
     @property
     def device(self) -> str: ...
     @property
@@ -66,7 +71,7 @@ def embed(
     on_bad_image: "error", or "skip" to leave out images that cannot be read.
     progress: called with (images done, n) after each batch.
     Returns the images left out, [{"image_id", "reason"}], also in the file's attribute `skipped` as JSON.
-    Raises InputError for an unreadable image, features that are not finite, and memory too small for one image.
+    Raises InputError for an unreadable image, features that are not finite or all the same, and memory too small for one image.
     """
     path, runtime, n = Path(path), runtime or {}, len(constants["image_id"])
     if not n:
@@ -98,6 +103,9 @@ def embed(
             report = partial(_report, progress, rows.done, n) if progress else None
             features, reasons, size = _embed_chunk(backbone, images, count, size, report, log)
             _check_finite(features, constants, rows.done, path, backbone)
+            if rows.done == first:
+                readable = [first + row for row, reason in enumerate(reasons) if not reason]
+                _check_distinct(features[[row - first for row in readable]], readable, read, path, backbone)
             rows.append(features=features, reason=[_shortened(reason) for reason in reasons])
         skipped = _leave_out_unreadable(rows, path, constants["image_id"], log)
     seconds = time.perf_counter() - started
@@ -210,6 +218,23 @@ def _check_finite(features, constants, start, path, backbone):
         raise InputError(
             f"{path}: the features of image {constants['image_id'][start + bad[0]]!r} are not finite (backbone "
             f"{backbone.name}, {len(bad)} of {len(features)} images); check its weights, or use precision: float32"
+        )
+
+
+def _check_distinct(features, rows, read, path, backbone):
+    """Raise InputError where a network gives images that differ to the eye one and the same features.
+
+    features: those of the images `rows`. Only where all are equal, and some images are not, is any image read again.
+    """
+    if len(rows) < 2 or not backbone.device or not (features == features[0]).all():
+        return
+    prepared = (np.asarray(_prepare(read, backbone.transform, row)[0], np.float32) for row in rows)
+    first = next(prepared)
+    if any(np.abs(image - first).mean() >= VISIBLE for image in prepared):
+        raise InputError(
+            f"{path}: the candidate {backbone.name!r} ({backbone.model}) gives {len(rows)} different images the same features, "
+            f"so that it can tell nothing apart: its weights (SHA-256 {backbone.weights_sha256}) or its `args` make it "
+            "constant; check `weights` and `args`, or remove the candidate"
         )
 
 

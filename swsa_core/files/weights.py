@@ -5,6 +5,7 @@ import pickle
 import pickletools
 import re
 import zipfile
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,14 @@ WRAPPERS = (
 )
 MOST_GROWTH, SLACK = 8, 64_000_000  # of what the model needs: two moments of an optimiser, averages, float64
 
+Convert = Callable[[dict[str, Any]], dict[str, Any]]  # {name: tensor} of a file to {name: tensor} of a module
 
-def load_weights(module: Any, path: Path | str, head: tuple[str, ...] = ()) -> None:
+
+def load_weights(module: Any, path: Path | str, head: tuple[str, ...] = (), convert: Convert | None = None) -> None:
     """Load a state dict from safetensors or a torch file into `module`, exactly, except for the keys of the head.
 
+    convert: what the model's library does with weights of another image size or with other names; it is tried where the file
+    does not fit as it is, and raises where it does not help.
     Raises InputError that names the file where it cannot be read, does not fit, or holds what no training leaves.
     """
     wanted = {name: value for name, value in module.state_dict().items() if not name.startswith(head)}
@@ -35,6 +40,20 @@ def load_weights(module: Any, path: Path | str, head: tuple[str, ...] = ()) -> N
             part = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
             given = part or given
     given = {name: value for name, value in given.items() if not name.startswith(head)}
+    found = _misfits(given, wanted)
+    if found and convert and (converted := _converted(given, wanted, path, convert)):
+        given, found = {name: converted[name] for name in wanted}, []
+    if found:
+        raise InputError(
+            f"the weights file {str(path)!r} does not fit the model: of its {len(wanted)} entries it "
+            f"{'; it '.join(found)}; check `model`, `args` and `weights`"
+        )
+    _check_values(given, wanted, path)
+    module.load_state_dict(given, strict=False)
+
+
+def _misfits(given, wanted):
+    """What keeps the tensors `given` from being those `wanted`, as parts of a sentence."""
     problems = {
         "lacks": [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")],
         "has, unexpected,": [name for name in given if name not in wanted],
@@ -44,14 +63,19 @@ def load_weights(module: Any, path: Path | str, head: tuple[str, ...] = ()) -> N
             if name in given and given[name].shape != value.shape
         ],
     }
-    found = [f"{what} {len(names)} ({', '.join(names[:3])})" for what, names in problems.items() if names]
-    if found:
-        raise InputError(
-            f"the weights file {str(path)!r} does not fit the model: of its {len(wanted)} entries it "
-            f"{'; it '.join(found)}; check `model`, `args` and `weights`"
-        )
-    _check_values(given, wanted, path)
-    module.load_state_dict(given, strict=False)
+    return [f"{what} {len(names)} ({', '.join(names[:3])})" for what, names in problems.items() if names]
+
+
+def _converted(given, wanted, path, convert):
+    """`convert(given)`, or None where it cannot help; positions apart, no tensor may change its shape."""
+    shared = {name: value for name, value in given.items() if name in wanted}
+    if any(value.shape != wanted[name].shape and "pos" not in name for name, value in shared.items()):
+        return None
+    _check_values(shared, wanted, path)
+    try:
+        return convert(given)
+    except Exception:  # the weights of another network fail in many ways
+        return None
 
 
 def _check_values(given, wanted, path):

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from swsa_core.basics.speed import batch_of, materialise, mean_seconds
 from swsa_core.candidates import family_of
-from swsa_core.candidates.backbone import check_model, load_backbone
+from swsa_core.candidates.backbone import check_model, load_backbone, loading
 from swsa_core.candidates.family import CandidateSpec, Network
 from swsa_core.embedding.embed import BATCH_SIZE
 
@@ -53,7 +53,8 @@ def _backbone(candidate: CandidateSpec) -> tuple[Network, Any]:
 
     blank = family_of(candidate).blank
     assert blank is not None  # as it is no descriptor
-    network = blank(candidate)
+    with loading(candidate):
+        network = blank(candidate)
     network.module.eval().requires_grad_(False)
     crop = candidate["crop"] or network.transform.crop
     return network, torch.zeros(1, 3, crop, crop, device=next(network.module.parameters()).device)

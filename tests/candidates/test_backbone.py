@@ -254,6 +254,124 @@ def test_an_image_size_that_the_network_cannot_take(tmp_path):
         load_backbone(described | {"resize": 256, "crop": 240}, "cpu")
 
 
+# A small vision transformer, whose blocks and width do not matter here.
+SMALL_VIT = {"depth": 1, "embed_dim": 64, "num_heads": 2}
+
+
+@pytest.mark.parametrize("headless", [False, True])
+def test_position_embeddings_are_resampled_as_timm_does_it(headless, tmp_path):
+    """A local file of another image size gives what timm's own filter of checkpoints makes of it."""
+    import torch
+    from timm.models.vision_transformer import checkpoint_filter_fn
+
+    name, path = "timm:vit_small_patch14_dinov2", tmp_path / "vit.pt"
+    state = build(name, SMALL_VIT | {"img_size": 112, "num_classes": 5}).state_dict()
+    state["pos_embed"] = torch.randn(state["pos_embed"].shape)  # (1, 1 + 8 · 8, 64)
+    torch.save({key: value for key, value in state.items() if not headless or not key.startswith("head.")}, path)
+    args = SMALL_VIT | {"img_size": 56, "num_classes": 5}
+    backbone = load_backbone(candidate(name, weights=str(path), args=args, resize=56, crop=56), "cpu")
+    module = build(name, args).eval()
+    module.load_state_dict(checkpoint_filter_fn(dict(state), module))
+    assert module.pos_embed.shape == (1, 1 + 4 * 4, 64)
+    batch = batch_of(backbone, IMAGES)
+    mean, std = torch.tensor(backbone.transform.mean), torch.tensor(backbone.transform.std)
+    images = ((torch.from_numpy(batch) / 255 - mean) / std).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        expected = module.forward_head(module.forward_features(images), pre_logits=True).numpy()
+    np.testing.assert_allclose(backbone.features(batch), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_no_other_shape_is_changed_on_the_way(tmp_path):
+    """A file of another patch size, of another width or without one tensor is refused, as it was not trained for this."""
+    import torch
+
+    name, path = "timm:vit_small_patch14_dinov2", str(tmp_path / "vit.pt")
+    described = candidate(name, weights=path, args=SMALL_VIT | {"img_size": 56}, resize=56, crop=56)
+    for other in ({"patch_size": 7}, {"embed_dim": 32}):
+        torch.save(build(name, SMALL_VIT | {"img_size": 112} | other).state_dict(), path)
+        with pytest.raises(InputError, match=r"in another shape .*patch_embed\.proj\.weight"):
+            load_backbone(described, "cpu")
+    state = build(name, SMALL_VIT | {"img_size": 112}).state_dict()
+    del state["blocks.0.mlp.fc1.weight"]
+    torch.save(state, path)
+    with pytest.raises(
+        InputError, match=r"lacks 1 \(blocks\.0\.mlp\.fc1\.weight\); it has in another shape 1 \(pos_embed"
+    ):
+        load_backbone(described, "cpu")
+
+
+def test_a_vision_transformer_may_take_any_size(tmp_path):
+    import torch
+
+    args = SMALL_VIT | {"dynamic_img_size": True}
+    torch.save(build("timm:vit_small_patch14_dinov2", args).state_dict(), tmp_path / "vit.pt")
+    described = candidate("timm:vit_small_patch14_dinov2", weights=str(tmp_path / "vit.pt"), args=args)
+    assert load_backbone(described | {"resize": 70, "crop": 56}, "cpu").feature_size == 64
+
+
+@pytest.mark.parametrize(
+    ("model", "args", "message"),
+    [
+        ("timm:vit_tiny_patch16_224", {"global_pool": ""}, r"returns float32 numbers of shape \(1, 197, 192\).*`args`"),
+        ("timm:vit_tiny_patch16_224", {"global_pool": "x"}, r"does not take these `args` \{'global_pool': 'x'\}"),
+        ("timm:vit_tiny_patch16_224", {"features_only": True}, "FeatureGetterNet by `args` .*such as features_only"),
+        ("timm:vit_tiny_patch16_224", {"patch_size": 0}, r"these `args` \{'patch_size': 0\} \(ZeroDivisionError"),
+        ("timm:resnet10t", {"global_pool": ""}, r"shape \(1, 512, 6, 6\) for 1 image, expected one vector"),
+        ("timm:resnet10t", {"features_only": True}, "FeatureListNet by `args`"),
+        ("timm:resnet10t", {"output_stride": 3}, r"these `args` \{'output_stride': 3\} \(AssertionError\)"),
+        ("timm:resnet10t", {"block_args": "a"}, "does not take these `args`"),
+        ("torchvision:resnet18", {"num_classes": -1}, "`args`"),
+        ("open_clip:ViT-S-32-alt", {"load_weights": False}, r"args\.load_weights is false"),
+        ("mini:vit_s", {"depth": 3}, r"does not take these `args` \{'depth': 3\}"),
+    ],
+)
+def test_args_that_leave_no_vector_of_features(model, args, message, tmp_path):
+    """Each is one sentence that names the candidate and `args`."""
+    import torch
+
+    own = {}
+    if not model.startswith("mini"):
+        torch.save(build(model, {}).state_dict(), tmp_path / "w.pt")
+        own = {"weights": str(tmp_path / "w.pt")}
+    with pytest.raises(InputError, match=message) as raised:
+        load_backbone(candidate(model, args=args, **own), "cpu")
+    assert str(raised.value).startswith(f"candidates.{model.replace(':', '-')}: ") and "\n" not in str(raised.value)
+
+
+def test_a_network_returns_one_floating_vector_for_each_image():
+    import torch
+
+    from swsa_core.candidates.backbone import _vectors
+
+    assert _vectors(torch.ones(2, 3, dtype=torch.bfloat16), 2).shape == (2, 3)
+    for wrong in ([torch.ones(2, 3)], torch.ones(3), torch.ones(1, 3), torch.ones(2, 0), torch.ones(2, 3).long()):
+        with pytest.raises(InputError, match=r"the network returns .* for 2 images, expected one vector"):
+            _vectors(wrong, 2)
+
+
+@pytest.mark.parametrize("model", ["torchvision:resnet18", "timm:resnet10t", "open_clip:ViT-S-32-alt", "mini:vit_s"])
+def test_weights_that_can_be_none_are_told_before_any_job(model, tmp_path):
+    (tmp_path / "empty.pt").touch()
+    for path, message in {
+        tmp_path: "is a directory: name the file in it",
+        tmp_path / "absent.pt": "is not there",
+        tmp_path / "empty.pt": "is empty, it has 0 bytes",
+    }.items():
+        with pytest.raises(InputError, match=rf"^candidates\.{model.replace(':', '-')}: the weights file .*{message}"):
+            check_model(candidate(model, weights=str(path)))
+
+
+def test_a_cache_that_cannot_be_written_is_told(monkeypatch):
+    import torchvision
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied", "/nonexistent")
+
+    monkeypatch.setattr(torchvision.models._api.WeightsEnum, "get_state_dict", denied)
+    with pytest.raises(InputError, match=r"Permission denied: '/nonexistent'\); set XDG_CACHE_HOME to a directory"):
+        load_backbone(candidate("torchvision:resnet18"), "cpu")
+
+
 def test_a_gpu_that_is_not_there():
     import torch
 

@@ -85,6 +85,13 @@ def test_place_of_the_cache(given, below, monkeypatch):
     assert folder().is_relative_to(Path(below).expanduser())
 
 
+def test_a_user_without_a_home_keeps_no_listing(runs, monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # what it does where nothing says where home is
+    monkeypatch.chdir(tmp_path)
+    assert catalogue("timm", listed) == ["a name"] and folder() is None and not list(tmp_path.iterdir())
+
+
 def test_of_a_library_that_fails_nothing_is_known(cache):
     assert catalogue("timm", listed) is None  # this module cannot be imported by its name there
     assert not cache.exists()

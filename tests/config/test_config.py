@@ -133,7 +133,7 @@ def test_null_removes_an_entry():
         (
             "datasets.d",
             {"kind": "folder", "root": "x", "normal_names": []},
-            r"^datasets\.d\.normal_names: received \[\]; list should have at least 1 item",
+            r"^datasets\.d\.normal_names: received \[\]; expected at least one entry",
         ),
         ("datasets.d.support", {"seeds": 7}, r"datasets\.d\.support\.seeds: received 7; expected a multiple of 2"),
         ("datasets.Tables", {"kind": "digits"}, r"datasets: .*'Tables' cannot name a data set: use lower-case letters"),
@@ -226,11 +226,41 @@ def test_mistakes_are_told_in_a_sentence(path, value, sentence):
         ("sources", ["cutpaste"], r"^sources: received \['cutpaste'\]; expected keys below it, `name: value` each$"),
         ("candidates", "descriptor:hog", r"^candidates: received 'descriptor:hog'; expected a list, \[one, another\]$"),
         ("knn", 3, r"^knn: received 3; expected keys below it"),
+        ("datasets", "x", r"^datasets: received 'x'; expected keys below it, `name: value` each$"),
+        ("datasets", {"d": None}, r"^datasets: received \{'d': None\}; expected at least one entry$"),
+        ("seed", "abc", r"^seed: received 'abc'; expected a whole number$"),
+        ("results", 3, r"^results: received 3; expected a path$"),
+        ("results", "~nobody-here/x", r"^results: received '~nobody-here/x'; expected a path whose ~ stands for"),
+        ("figures", {"tsne": {"d": 3}}, r"^figures\.tsne\.d: received 3; expected a text, in quotes$"),
+        ("candidates", None, r"^candidates: received None; expected a list"),
+        ("preparation", {"size": 3}, r"^preparation\.size: received 3; expected greater than or equal to 16$"),
+        ("sources", {"perlin": None}, r"^sources\.perlin: unknown key, known: cutpaste, diffusion"),
+        ("sources", {"cutpast": None, "cutpaste": {}}, r"^sources\.cutpast: unknown key, did you mean 'cutpaste'\?$"),
+        ("knn.k", {"a": [{"b": {"c": {"d": [1] * 999}}}]}, r"^knn\.k: received .{,200}; expected a whole number$"),
     ],
 )
 def test_wrong_types_are_told_without_jargon(path, value, sentence):
     with pytest.raises(InputError, match=sentence):
         validate(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({1: "x"}, r"^1: the key 1 is not a text: write it in quotes$"),
+        ({"datasets": {None: {"kind": "digits"}}}, r"^datasets\.null: the key null is not a text"),
+        ({"datasets": {"d": {"kind": "digits", True: 3}}}, r"^datasets\.d\.true: the key true is not a text"),
+        (
+            {"candidates": [{"model": "descriptor:hog", "args": {1: 2}}]},
+            r"^candidates\.0\.args\.1: the key 1 is not a text",
+        ),
+        ({"knn": {"x\ny": 2}}, r"^knn\.'x\\ny': unknown key"),
+        ({"knn.k": 3}, r"^knn\.k: unknown key: write k below knn, as `knn: \{k: value\}`$"),
+    ],
+)
+def test_strange_keys_are_told_with_their_whole_path(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        validate(MINIMAL | change)
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_threads_are_limited_and_given_back(tmp_path):
 
     def features(batch):
         seen.append(torch.get_num_threads())
-        return np.zeros((len(batch), 3), np.float32)
+        return fake().features(batch)
 
     def read(row):
         return np.full((1, 1, 3), torch.get_num_threads(), np.uint8)
@@ -201,6 +201,42 @@ def test_threads_are_limited_and_given_back(tmp_path):
     assert set(seen) == {3} and torch.get_num_threads() == before
     arrays, *_ = run(tmp_path, n=3, read=read, threads=4, runtime={"workers": 2})
     assert (arrays["features"] == 1).all()
+
+
+def constant(batch):
+    return np.ones((len(batch), 3), np.float32)
+
+
+def test_a_network_that_tells_no_images_apart_is_refused(tmp_path):
+    for batch in (1, 64):
+        with pytest.raises(InputError, match=r"'fake' \(fake:mean\) gives 256 different images the same .*`weights`"):
+            run(tmp_path, backbone=fake(constant), runtime={"batch_size": batch})
+
+
+@pytest.mark.parametrize(
+    ("n", "read"),
+    [
+        (1, read_synthetic),
+        (3, lambda row: np.zeros((16, 16, 3), np.uint8)),
+        (
+            3,
+            lambda row: np.eye(16, dtype=np.uint8)[row, :, None, None].repeat(16, 1).repeat(3, 2),
+        ),  # one level, one row
+    ],
+)
+def test_images_that_hardly_differ_may_have_the_same_features(tmp_path, n, read):
+    arrays, *_ = run(tmp_path, n=n, read=read, backbone=fake(constant))
+    assert (arrays["features"] == 1).all()
+
+
+def test_unreadable_images_do_not_count_as_different(tmp_path):
+    def read(row):
+        if row:
+            raise InputError("damaged")
+        return read_synthetic(row)
+
+    arrays, *_ = run(tmp_path, n=3, read=read, backbone=fake(constant), on_bad_image="skip")
+    assert arrays["features"].tolist() == [[1, 1, 1]]
 
 
 def limited_memory(limit, error):

@@ -48,6 +48,15 @@ def make_classes(root, names, train=6, test=4):
                 draw(root / split / name / f"{i} [{label}].png", seed=1000 * label + 10 * i + len(split))
 
 
+def test_no_home_directory_is_needed_where_there_is_another_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/dev/null/nowhere")  # where not even root can make a directory
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    given = config(datasets={"digits": {"kind": "digits", "tasks": ["0", "1"]}})
+    assert "embed_images" in snakemake(tmp_path, given, "--dry-run", "--quiet", "rules")
+    monkeypatch.delenv("HOME")
+    snakemake(tmp_path, given, "--dry-run", "--quiet")
+
+
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory):
     """A finished run on classes with names that break careless code."""
