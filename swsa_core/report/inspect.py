@@ -54,7 +54,7 @@ class Group:
     @property
     def title(self) -> str:
         """The group in words, such as "bottle, test, broken_large"."""
-        return ", ".join(dict.fromkeys((self.label, self.split, self.name)))
+        return f"{self.label}, {self.split}" + (f", {self.name}" if self.name != self.label else "")
 
     @property
     def counted(self) -> int:

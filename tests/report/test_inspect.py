@@ -1,5 +1,6 @@
 """`snakemake inspect`: what stands out among images, what does not, and a page that shows it whatever the names are."""
 
+import os
 import re
 
 import layouts
@@ -184,12 +185,13 @@ def test_a_folder_with_a_mask_a_thumbnail_damage_and_other_files(tmp_path):
     (good / "damaged.png").write_bytes((good / "001.png").read_bytes()[:200])
     (good / "empty.png").touch()
     (good / "raw.cr2").touch()
+    os.mkfifo(good / "pipe.png")
     layouts.draw(tmp_path / "validation/good/1.png")
     spec, groups, remarks = looked_at("folder", tmp_path)
     told = "\n".join(lines(groups, remarks))
     assert "'train/good/mask.png': 1 colour, the others" in told
     assert "'train/good/small.png': 10 x 8 pixels, far smaller" in told
-    assert "is empty (0 bytes)" in told and "damaged.png' cannot be read" in told
+    assert "is empty (0 bytes)" in told and "pipe.png' is a named pipe" in told and "damaged.png' cannot be read" in told
     assert "files beside the images are not used: 1 .cr2" in told and "1 in validation/good" in told
     page = page_of(spec, groups, remarks)
     seen = Page(page).text
