@@ -1,4 +1,4 @@
-"""Tools beside the study: what it would cost, and the bundled small models trained anew."""
+"""Tools beside the study: what it would cost, what its images are read as, and the bundled small models trained anew."""
 
 from swsa_core.files.weights import MINI_WEIGHTS
 from swsa_core.mini import CLASSIFIERS, CLIP_MODELS, CLIP_TOWER, DIFFUSION_MODELS
@@ -20,6 +20,19 @@ rule plan:
         config=not_tracked(**STUDY.config),
     script:
         "../workflow_scripts/plan.py"
+
+
+# Without an output, like `plan`, so that it runs whenever it is asked for; its page lies beside the report.
+rule inspect:
+    log:
+        stage_log("inspect"),
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("inspect"),
+        config=not_tracked(**STUDY.config),
+    script:
+        "../workflow_scripts/inspect.py"
 
 
 rule train_mini:
@@ -49,4 +62,5 @@ rule mini_models:
 
 localrules:
     plan,
+    inspect,
     mini_models,

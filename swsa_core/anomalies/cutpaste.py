@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from swsa_core.anomalies.source import Images, Made, Source
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.section import Range, Section, inconsistent
+from swsa_core.files.images import colours_of
 
 Pasted = tuple[np.ndarray, tuple[int, ...]]
 """An anomaly (H, W, 3) uint8, and its box."""
@@ -228,9 +229,18 @@ def _first_that_shows(image, draw, wanted, settings):
             return paste, patch, box
     height, width = image.shape[:2]
     raise InputError(
-        f"none of {MAX_DRAWS} CutPaste draws changed {wanted} of a {width} x {height} image with {settings}: it is nearly of "
-        "one colour; remove it, or leave sources.cutpaste out"
+        f"none of {MAX_DRAWS} CutPaste draws changed {wanted} of a {width} x {height} image with {settings}: "
+        f"{_appearance(image)}; remove it, or leave sources.cutpaste out (`snakemake inspect` shows which images stand out)"
     )
+
+
+def _appearance(image):
+    """How an image looks in which no patch shows, as a part of a sentence."""
+    found = colours_of(image)
+    share = f"{found.share:.1%}".replace("100.0%", "100%" if found.number == 1 else "more than 99.9%")
+    counted = "one colour" if found.number == 1 else f"{found.number:,} colours, the commonest on {share} of its pixels"
+    doubt = ", and with so few it may be a mask or a label map, not an image of the product" if found.few else ""
+    return f"it is nearly of one colour (it has {counted}){doubt}"
 
 
 def _central(image):

@@ -31,4 +31,5 @@ STAGE_VERSIONS = {
     "report": 3,
     "mini_models": 1,
     "plan": 1,
+    "inspect": 1,
 }

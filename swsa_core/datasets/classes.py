@@ -6,7 +6,7 @@ from typing import Literal
 
 from swsa_core.basics.errors import InputError
 from swsa_core.datasets.kind import Kind, Spec
-from swsa_core.datasets.rows import Row, choice_of, choose, spaced, with_support
+from swsa_core.datasets.rows import Row, check_sensors, choice_of, choose, spaced, with_support
 from swsa_core.datasets.section import Dataset
 from swsa_core.files import listing
 
@@ -52,13 +52,14 @@ def inputs(spec: Spec, task: str | None = None) -> list[str]:
 def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the classes `names` (None: all), train first; images in the directory of their class and below."""
     root = listing.require(spec["root"], ["train"], LAYOUT)
-    return [
+    found = [
         Row(f"{split}/{name}/{image}", name, split, name)
         for split in ("train", "test")
         for name in _classes(spec, split)
         if names is None or name in names
         for image in listing.images_below(root / split / name, choice_of(spec))
     ]
+    return check_sensors(spec, found)
 
 
 def class_name(name: str) -> str:

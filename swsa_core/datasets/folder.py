@@ -20,6 +20,7 @@ from swsa_core.datasets.kind import Kind, Spec
 from swsa_core.datasets.rows import (
     NORMAL,
     Row,
+    check_sensors,
     choice_of,
     choose,
     groups_of_test,
@@ -77,6 +78,7 @@ def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
         for directory in _directories(spec, part)
         for image in listing.images(directory, choice_of(spec))
     ]
+    check_sensors(spec, found)
     normals = sum(row.split != "test" for row in found)
     if not normals:
         raise InputError(

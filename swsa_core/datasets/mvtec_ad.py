@@ -10,6 +10,7 @@ from swsa_core.datasets.kind import Kind, PublishedSize, Spec
 from swsa_core.datasets.rows import (
     NORMAL,
     Row,
+    check_sensors,
     choice_of,
     choose,
     groups_of_test,
@@ -62,12 +63,13 @@ def inputs(spec: Spec, task: str | None = None) -> list[str]:
 def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the products `names` (None: all tasks): train/good, then every directory of test/."""
     root = listing.require(spec["root"], [], LAYOUT)
-    return [
+    found = [
         Row(f"{folder.relative_to(root).as_posix()}/{image}", name, split, group)
         for name in (tasks(spec) if names is None else sorted(names))
         for split, folder, group in _groups(spec, name)
         for image in listing.images_below(folder, choice_of(spec))
     ]
+    return check_sensors(spec, found)
 
 
 def class_name(name: str) -> str:

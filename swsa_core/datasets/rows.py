@@ -14,6 +14,9 @@ from swsa_core.files.listing import Choice, directories, directories_below, imag
 NORMAL = "good"  # label of the normal group where the anomalies are defects
 TESTS = ("test", "test_public")  # directories of labelled test images; the second is that of MVTec-AD 2
 MASKS = "ground_truth"  # directory of images that show where the defects are
+# Directories in which MVTec 3D-AD and data sets like it keep what was taken of one scene: the image of the product, and
+# beside it coordinates, depths and masks.
+CAMERA, BESIDE_CAMERA = "rgb", ("depth", "gt", "xyz")
 
 
 class Row(NamedTuple):
@@ -58,6 +61,31 @@ def groups_of_test(directory: Path, spec: dict[str, Any]) -> list[tuple[str, str
             f"`normal_names`: rename it, or name it first in `normal_names`"
         )
     return [(f"{test.name}/{name}", NORMAL if name == normal else name) for name in names]
+
+
+def check_sensors(spec: dict[str, Any], rows: list[Row]) -> list[Row]:
+    """`rows`. Raises InputError where they hold coordinates, depths or masks of a scene beside its camera image.
+
+    They are known by directories such as xyz and gt beside one named rgb. Whoever sets `include` has chosen already.
+    """
+    folders = set() if spec["include"] else {os.path.dirname(row.image_id) for row in rows}
+    names = defaultdict(set)
+    for folder in folders:
+        steps = folder.split("/")
+        for depth, name in enumerate(steps):
+            if name.lower() in (CAMERA, *BESIDE_CAMERA):
+                names["/".join(steps[:depth])].add(name)
+    for parent in sorted(names):
+        camera = sorted(name for name in names[parent] if name.lower() == CAMERA)
+        others = sorted(names[parent].difference(camera))
+        if camera and others:
+            place = os.path.join(spec["root"], parent)
+            raise InputError(
+                f"{place!r} has the directories {camera[0]} and {' and '.join(others)} beside each other, as data sets of "
+                f"several sensors do: what lies in {' and '.join(others)} is no image of the product; set include: "
+                f"[{camera[0]}] to use the images in {camera[0]} alone, or name the files to use in `include`"
+            )
+    return rows
 
 
 def not_used(spec: dict[str, Any], directory: Path, image_ids: Collection[str]) -> dict[str, int]:

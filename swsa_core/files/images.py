@@ -6,22 +6,26 @@ most has this way before its path: `read:bits=10:<path>`; see `swsa_core.files.r
 """
 
 import errno
+import math
 import os
 import re
 import stat
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from swsa_core.basics.errors import InputError, is_out_of_memory
-from swsa_core.files.pixels import bits_in_use, decode
+from swsa_core.files.pixels import bits_in_use, decode, header_of
 from swsa_core.files.reading import parse
 
 MAX_BYTES = 2_000_000_000  # of an image file: as many as 300 million pixels of 16-bit colour take without compression
+FEW_COLOURS = 32  # of a mask or a label map; photographs, also grey ones, have more than a hundred
 # What is wrong with a path itself. Other errors (permission, a broken disk) are those of the machine and stay what they are.
 WRONG_PATH = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+EMPTY = "image {path!r} is empty (0 bytes): replace it or remove it"
 KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a named pipe",
@@ -29,6 +33,26 @@ KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+
+
+class Header(NamedTuple):
+    """What the beginning of an image file tells: its size in pixels as it is shown, and how its pixels are kept."""
+
+    width: int
+    height: int
+    mode: str
+
+
+class Colours(NamedTuple):
+    """The number of different colours of an image, and the share of its pixels that have the commonest one, 0 to 1."""
+
+    number: int
+    share: float
+
+    @property
+    def few(self) -> bool:
+        """Whether they are as few as in a mask or a label map."""
+        return self.number <= FEW_COLOURS
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -78,8 +102,39 @@ def significant_bits(path: str | Path) -> int:
     return _with_name(file, partial(bits_in_use, _read_bytes(Path(file)), reading.max_pixels))
 
 
+def header(path: str | Path) -> Header:
+    """Size and mode of the image at `path`, from the beginning of its file; the pixels are not decoded.
+
+    path and errors: as of `read_image`. A file that is damaged further on is not noticed.
+    """
+    if re.match(r"digits:|procedural:", str(path)):
+        height, width = read_image(path).shape[:2]
+        return Header(width, height, "L" if str(path).startswith("digits:") else "RGB")
+    file, reading = parse(path)
+    return _of_file(Path(file), partial(_header_of_file, max_pixels=reading.max_pixels))
+
+
+def colours_of(image: np.ndarray, most: int = 65_536) -> Colours:
+    """How many colours an image (H, W, 3) uint8 has, and the share of the commonest, among at most about `most` pixels.
+
+    The pixels stand in a grid over the whole image, so that none is a mixture of others: a label map keeps its few colours.
+    """
+    step = max(1, math.ceil(math.sqrt(image.shape[0] * image.shape[1] / most)))
+    red, green, blue = np.moveaxis(image[::step, ::step].astype(np.uint32), -1, 0)
+    _, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+    return Colours(len(counts), float(counts.max() / counts.sum()))
+
+
 def _read_bytes(path):
-    """Content of a regular file. Errors of the machine stay what they are: they must not pass as bad images."""
+    """Content of a regular file that is not empty."""
+    content = _of_file(path, Path.read_bytes)
+    if not content:
+        raise InputError(EMPTY.format(path=str(path)))
+    return content
+
+
+def _of_file(path, read):
+    """What `read` returns of a regular file. Errors of the machine stay what they are: they must not pass as bad images."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -90,15 +145,19 @@ def _read_bytes(path):
                 f"image {str(path)!r} has {found.st_size:,} bytes; expected at most {MAX_BYTES:,}: remove it, or save it "
                 "smaller or compressed"
             )
-        content = path.read_bytes()
+        return read(path)
     except OSError as error:
         if error.errno not in WRONG_PATH:
             raise
         reason = "it is a link that leads to itself" if error.errno == errno.ELOOP else os.strerror(error.errno)
         raise InputError(f"image {str(path)!r} cannot be opened: {reason}; replace it or remove it") from error
-    if not content:
-        raise InputError(f"image {str(path)!r} is empty (0 bytes): replace it or remove it")
-    return content
+
+
+def _header_of_file(path, max_pixels):
+    with path.open("rb") as stream:
+        if not stream.peek(1):
+            raise InputError(EMPTY.format(path=str(path)))
+        return Header(*_with_name(str(path), partial(header_of, stream, max_pixels)))
 
 
 def _with_name(file, function):

@@ -39,6 +39,7 @@ PATHS = {
     "figures": "figures",
     "paper_figures": "paper_figures",
     "report": "report.html",
+    "inspect": "inspect.html",
     "benchmarks": "benchmarks",
 }
 # Directories below `results` that are no data set.

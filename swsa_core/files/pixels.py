@@ -10,6 +10,7 @@ import warnings
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -47,6 +48,7 @@ LARGE = 178_956_970
 LINES = 256
 BITS_PER_SAMPLE = 258  # TIFF tag
 ORIENTATION = 0x0112  # EXIF tag
+EXIF_FIRST = ("JPEG", "MPO", "TIFF", "WEBP")  # formats whose EXIF data can be read without decoding the image
 # Pillow's names of 16-bit colour in a file, by byte order. Unpacked in the other order, it gives the low bytes.
 OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if struct.pack("=H", 1) == b"\1\0" else "L"}
 
@@ -81,9 +83,30 @@ def bits_in_use(content: bytes, max_pixels: int = MAX_PIXELS) -> int:
         return int(values.max()).bit_length()
 
 
+def header_of(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> tuple[int, int, str]:
+    """(width, height, mode) of an opened image file, of which little more than the beginning is read.
+
+    Width and height in pixels, turned as its EXIF data say; mode: Pillow's name ("RGB", "L"), or "palette", "16-bit",
+    "16-bit RGB" and "32-bit", which say more. Errors: as of `decode`.
+    """
+    with _opened(stream, max_pixels) as image:
+        width, height = image.size
+        if image.format in EXIF_FIRST and _orientation(image) >= 5:
+            width, height = height, width
+        if image.mode.startswith("P"):
+            return width, height, "palette"
+        if tiles := _tiles_of_low_bytes(image):
+            arguments = tiles[0].args
+            return width, height, f"16-bit {(arguments if isinstance(arguments, str) else arguments[0]).split(';')[0]}"
+        deep = "16-bit" if _is_sixteen_bit(image) else "32-bit" if image.mode in ("I", "F") else ""
+        return width, height, deep or image.mode
+
+
 @contextmanager
 def _opened(content, max_pixels):
     """The PIL image, not yet loaded, while Pillow refuses what has more than `max_pixels`, also within other formats.
+
+    content: the bytes of a file, or the file itself, opened.
 
     Pillow's limit is one of the whole process; it is put back behind the block.
     """
@@ -91,7 +114,8 @@ def _opened(content, max_pixels):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(content), formats=_formats()) as image:
+            stream = BytesIO(content) if isinstance(content, bytes) else content
+            with Image.open(stream, formats=_formats()) as image:
                 yield image
     except Image.DecompressionBombError as error:
         pixels = int(re.search(r"\d+", str(error))[0])
@@ -125,6 +149,14 @@ def _upright(image):
         return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
     except Exception:  # again errors of many kinds
         return image
+
+
+def _orientation(image):
+    """How the EXIF data turn an image, 1 to 8; 1 where they say nothing, or nothing that can be read."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # again errors of many kinds
+        return 1
 
 
 def _rgb(image):

@@ -178,9 +178,9 @@ def enlarged(image: np.ndarray, side: int) -> np.ndarray:
     return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def data_uri(image: np.ndarray) -> str:
+def data_uri(image: np.ndarray, side: int = 160) -> str:
     """An image (H, W, 3) uint8 as a data URI of a small square picture: PNG if it was enlarged, otherwise WebP."""
-    picture = thumbnail(image)
+    picture = thumbnail(image, side)
     return _uri(picture, exact=min(image.shape[:2]) < len(picture))
 
 

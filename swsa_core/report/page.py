@@ -63,7 +63,7 @@ def render(
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
     all anomalies that a source generated; paper_tables: names of the paper's tables that lie beside the page, with its figures.
     """
-    page = _environment(candidates["candidate"]).get_template("report.html.jinja")
+    page = environment(candidates["candidate"]).get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
     prompts = []
     if auroc is not None:
@@ -97,17 +97,17 @@ def render(
     )
 
 
-def _environment(candidates):
-    """What the page's templates are filled in with: the filters by which they write names, numbers and images."""
+def environment(candidates: Iterable[str] = ()) -> Environment:
+    """The templates of pages, which escape every value, with the filters by which they write names, numbers and images."""
     looks = figure_style.looks(candidates)
-    environment = Environment(
+    templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    templates.filters |= {
         "words": words,
         "titled": lambda name: words(name)[0].upper() + words(name)[1:],
         "auroc": lambda value: wording.decimals(value, 3),
@@ -123,7 +123,7 @@ def _environment(candidates):
         "breakable": breakable,
         "swatch": lambda name: Markup(figure_style.swatch(*looks[name])) if name in looks else "",
     }
-    return environment
+    return templates
 
 
 def warnings(picks: pd.DataFrame, skipped: Sequence[Skipped]) -> list[dict[str, Any]]:

@@ -217,5 +217,27 @@ def test_an_image_of_one_colour_is_refused(make, jitter):
 
 
 def test_image_of_one_colour_is_named():
-    with pytest.raises(InputError, match=r"'plain\.png'.*nearly of one colour; remove it"):
+    with pytest.raises(InputError, match=r"'plain\.png'.*nearly of one colour .*; remove it"):
         list(cutpaste_per_image({"plain.png": np.full((32, 32, 3), 7, np.uint8)}, 1, rng(0)))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        ({}, r"nearly of one colour \(it has one colour\), and with so few it may be a mask"),
+        ({(0, 0): 255}, r"it has 2 colours, the commonest on 99\.9% of its pixels\), and with so few it may be a mask"),
+    ],
+)
+def test_the_message_says_what_the_image_looks_like(pixels, said):
+    image = np.zeros((32, 32, 3), np.uint8)
+    for place, value in pixels.items():
+        image[place] = value
+    with pytest.raises(InputError, match=said):
+        cutpaste(image, rng(0))
+
+
+def test_a_noisy_wall_is_not_taken_for_a_mask():
+    image = np.full((100, 100, 3), 90, np.uint8)
+    image[0, :60, 0] = np.arange(60)
+    with pytest.raises(InputError, match=r"it has 61 colours, the commonest on 99\.4% of its pixels\); remove it"):
+        cutpaste(image, rng(0))

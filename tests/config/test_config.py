@@ -368,6 +368,15 @@ def test_links_in_the_documents_resolve():
             assert link.startswith("https://") or (document.parent / link).exists(), f"{document.name}: {link}"
 
 
+def test_the_tests_that_the_documents_name_exist():
+    import re
+
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (ROOT / "docs" / "reliability.md").read_text())
+    assert len(named) > 50
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text(), f"{file}::{test}"
+
+
 def test_strategies_beyond_the_paper_have_to_be_asked_for():
     assert "hits" not in validate(MINIMAL)["strategies"]
     asked = ["swsa_cutpaste", "swsa_combined", "fixed_best_cutpaste", "hits"]

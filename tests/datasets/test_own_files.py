@@ -235,3 +235,42 @@ def test_keys_that_came_later_change_nothing_at_their_defaults():
     for kind in datasets.KINDS.values():
         if "normal_names" in kind.section.model_fields:
             assert kind.section.model_fields["normal_names"].default == LATER["normal_names"]
+
+
+def several_sensors(root):
+    """A product as MVTec 3D-AD keeps it: directories of sensors below train/good, test/good and each defect type."""
+    for folder, sensors in {
+        "train/good": ("rgb", "xyz"),
+        "test/good": ("rgb", "xyz", "gt"),
+        "test/hole": ("rgb", "xyz", "gt"),
+    }.items():
+        for sensor in sensors:
+            for number in range(5):
+                layouts.touch(root / folder / sensor / f"{number:03d}.{'tiff' if sensor == 'xyz' else 'png'}")
+    return root
+
+
+@pytest.mark.parametrize("kind", ["mvtec_ad", "folder"])
+def test_coordinates_and_masks_beside_camera_images_are_not_taken(kind, tmp_path):
+    root = tmp_path if kind == "mvtec_ad" else tmp_path / "bagel"
+    several_sensors(tmp_path / "bagel")
+    tasks = {"tasks": ["bagel"]}
+    with pytest.raises(InputError, match=r"has the directories rgb and .*xyz beside each other.*include: \[rgb\]"):
+        found(kind, root, **tasks)
+    images = found(kind, root, include=["rgb"], **tasks)
+    assert len(images) == 15 and all("/rgb/" in image for image in images)
+    assert {group for _, group in images.values()} == {"good", "hole"}
+    assert found(kind, root, exclude=["xyz", "gt"], **tasks) == images
+
+
+def test_a_sensor_named_as_normal_directory_does_not_make_the_others_defects(tmp_path):
+    for sensor in ("rgb", "xyz"):
+        for number in range(5):
+            layouts.touch(tmp_path / sensor / f"{number}.png")
+    with pytest.raises(InputError, match=r"rgb and xyz beside each other"):
+        found("folder", tmp_path, normal="rgb", train=3)
+
+
+def test_one_sensor_alone_is_a_directory_like_any_other(tmp_path):
+    layouts.split_folder(tmp_path, defects={"gt": 2, "depth": 2}, make=layouts.touch)
+    assert {group for _, group in found("folder", tmp_path).values()} == {"good", "gt", "depth"}

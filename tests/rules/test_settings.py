@@ -19,9 +19,9 @@ from swsa_core.evaluation.evaluate import check_complete
 from workflow_scripts.job import Settings, dataset_spec
 
 SCRIPTS = sorted(path for path in (ROOT / "workflow_scripts").glob("*.py") if path.stem != "job")
-# These read the whole config, and what they make is no result: `plan` writes no file, and of a data set that is fetched the
-# user's keys say only from where and where to.
-WHOLE_CONFIG = {"plan", "fetch_dataset"}
+# These read the whole config, and what they make is no result: `plan` writes no file, `inspect` a page that is written anew
+# each time, and of a data set that is fetched the user's keys say only from where and where to.
+WHOLE_CONFIG = {"plan", "inspect", "fetch_dataset"}
 # Bad images: see the rule `evaluate`. The split of the real test images: Flowers' tables are read as one, for the support too.
 UNTRACKED = {"embed_images": {"on_bad_image"}, "split_support": {"on_bad_image", "real_split"}}
 
