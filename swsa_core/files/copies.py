@@ -2,7 +2,8 @@
 
 A copy in the bank lies at distance 0 of its original, which makes that normal look perfect. Copies are found by the digest of
 the decoded pixels; near copies (another JPEG quality, another format, a little noise) by thumbnails, and then by the images
-themselves at full size. Two sizes of one photograph are not found, nor is a photograph developed anew, brighter or darker.
+themselves at full size. Not found are two sizes of one photograph, one that was developed anew, brighter or darker, and, saved
+again with loss, a small photograph of little contrast: different products must never be joined.
 
 The limits were chosen on real photographs, all pairs of different ones against each photograph saved again:
 

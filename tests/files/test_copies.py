@@ -11,13 +11,13 @@ from swsa_core.files.copies import drawings_among, groups_of_copies, picture, sa
 from swsa_core.files.images import read_image
 
 
-def photograph(seed, side=128, noise=3.0):
+def photograph(seed, side=128, noise=1.0):
     """A product on a fixed stage, its surface of its own and placed anew, with the noise of a camera."""
     generator = np.random.default_rng(seed)
-    rough = Image.fromarray(generator.integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize((side, side), 3)
+    rough = Image.fromarray(generator.integers(0, 256, (20, 20, 3), dtype=np.uint8)).resize((side, side), 3)
     rows, columns = np.mgrid[:side, :side] - side / 2 - generator.normal(0, 2, (2, 1, 1))
     inside = np.exp(-(((rows**2 + columns**2) / (0.35 * side) ** 2) ** 4))[..., None]
-    pixels = inside * (80 + 0.4 * np.asarray(rough)) + (1 - inside) * 230 + generator.normal(0, noise, (side, side, 3))
+    pixels = inside * (50 + 0.6 * np.asarray(rough)) + (1 - inside) * 230 + generator.normal(0, noise, (side, side, 3))
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
