@@ -50,8 +50,14 @@ rule split_support:
             **of_dataset("support"),
             **LISTING,
         ),
-        # As in embed_images; and the official split of the real test images has no part in the support.
-        untracked=untracked(**of_dataset("on_bad_image", "real_split")),
+        # As in embed_images; the official split of the real test images has no part in the support; and how many images the
+        # banks need is only checked.
+        untracked=untracked(
+            **of_dataset("on_bad_image", "real_split"),
+            k="knn.k",
+            protocols="evaluation.protocols",
+            sources="source_order",
+        ),
     script:
         "../workflow_scripts/split_support.py"
 

@@ -1,9 +1,36 @@
 """Evaluation: AUROCs and their intervals on every validation set, and what each strategy picks."""
 
 
+def leaks_to_heed(wildcards):
+    """The leaks of a data set, where they are more than told of."""
+    dataset = wildcards.dataset
+    return [] if STUDY.datasets[dataset]["on_leak"] == LATER["on_leak"] else [at("leaks", dataset=dataset)]
+
+
+# By the features of the first candidate: close ones say which images to compare.
+rule leaks:
+    input:
+        images=at("images"),
+        supports=support_files,
+        features=at("image_features", backbone=next(iter(STUDY.candidates))),
+    output:
+        at("leaks"),
+    log:
+        stage_log("leaks", "dataset"),
+    benchmark:
+        stage_benchmark("leaks", "dataset")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("leaks", **LABELS),
+    script:
+        "../workflow_scripts/leaks.py"
+
+
 rule evaluate:
     input:
         images=at("images"),
+        leaks=leaks_to_heed,
         models=[at("scores", backbone=slug) for slug in STUDY.candidates],
         prompts=[at("scores", backbone=slug) for slug in STUDY.clip],
     output:
@@ -21,6 +48,7 @@ rule evaluate:
     params:
         **settings(
             "evaluate",
+            later=later_of_dataset("on_leak"),
             seed="seed",
             evaluation="evaluation",
             candidate_order="candidate_order",

@@ -41,6 +41,7 @@ rule figures:
 rule report:
     input:
         images=per_dataset("images"),
+        leaks=per_dataset("leaks"),
         auroc=per_dataset("auroc"),
         candidates=per_dataset("candidates"),
         table1=rules.tables.output.table1,

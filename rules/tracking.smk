@@ -5,7 +5,7 @@ import os
 from swsa_core.basics.devices import requested_gpus, threads_of
 from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable, stage_version
-from swsa_core.datasets.section import LATER
+from swsa_core.datasets.section import LATER, READING_KEYS
 
 
 def settings(stage, paths=None, later=None, **leaves):
@@ -48,10 +48,15 @@ def of_dataset(*keys):
     return {f"dataset.{key}": f"datasets.{{dataset}}.{key}" for key in keys}
 
 
+def later_of_dataset(*keys):
+    """Those of a rule's data set that came later, for the `later` of `settings`."""
+    return {f"dataset.{key}": (f"datasets.{{dataset}}.{key}", LATER[key]) for key in keys}
+
+
 # What the listing of a data set's training images depends on.
 LISTING = of_dataset("kind", "root", "allow_missing", "normal", "train")
 # What it depends on too, and how the images are read: keys that came later.
-READING = {f"dataset.{key}": (f"datasets.{{dataset}}.{key}", default) for key, default in LATER.items()}
+READING = later_of_dataset(*READING_KEYS)
 # What the labels of its real test images depend on.
 LABELS = of_dataset("kind", "groups", "min_group_size")
 

@@ -4,7 +4,7 @@ from threadpoolctl import threadpool_limits
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_clip, score_knn
-from swsa_core.evaluation import confidence, consensus, evaluate
+from swsa_core.evaluation import confidence, consensus, evaluate, leaks
 from swsa_core.report.tables import stack
 from swsa_core.strategies import combinations, find
 from workflow_scripts.job import dataset_spec, job
@@ -21,6 +21,12 @@ with job(snakemake) as mine, threadpool_limits(1):
     if spec["on_bad_image"] == "error":
         for scores in selections.values():
             evaluate.check_complete(scores, index, dataset)
+    dropped = {}
+    if snakemake.input.leaks:
+        found = leaks.LEAKS.read(snakemake.input.leaks[0])
+        if spec["on_leak"] == "error":
+            leaks.check_no_leaks(found, dataset)
+        dropped = leaks.left_out(found)
     listed = settings["qualities"] if "qualities" in settings else ()  # noqa: SIM401  `get` refuses what is not tracked
     judges = {name: find(name).quality for name in listed}
     aurocs, sureness, described, quality = {}, {}, {}, {}
@@ -31,6 +37,7 @@ with job(snakemake) as mine, threadpool_limits(1):
             spec,
             **{name: options[name] for name in ("protocols", "settings", "hardest", "closest", "hardest_by")},
             combinations=combinations(),
+            left_out=dropped,
         )
         candidates = {name: one for name, one in scores.items() if name != ENSEMBLE}
         sureness[selection] = confidence.confidence(
@@ -41,7 +48,7 @@ with job(snakemake) as mine, threadpool_limits(1):
             options["bootstrap"],
             threads=snakemake.threads,
         )
-        quality[selection] = consensus.qualities(candidates, index, spec, judges)
+        quality[selection] = consensus.qualities(candidates, index, spec, judges, dropped)
         described[selection] = pd.DataFrame(
             [{name: one.attributes[name] for name in evaluate.CANDIDATES.columns[1:]} for one in candidates.values()]
         )

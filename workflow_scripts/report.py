@@ -10,6 +10,7 @@ from swsa_core.report import page as report
 from swsa_core.report import tables
 from swsa_core.report.read import (
     read_benchmarks,
+    read_copies,
     read_crosses,
     read_sheets,
     read_skipped,
@@ -62,6 +63,8 @@ with job(snakemake) as mine:
             given.scores,
             dict(zip(zip(images.dataset, images.image_id, strict=True), images.path, strict=True)),
         ),
+        copies=read_copies(supports),
+        leaks=read_tables("leaks", given.leaks),
         costs=tables.stage_costs(read_benchmarks(Path(layout.at(config["results"], "benchmarks")), config, supports)),
         versions=read_versions(),
     )

@@ -1,7 +1,15 @@
 from swsa_core import datasets
 from swsa_core.basics.errors import InputError
-from swsa_core.datasets.support import check_depth, split_support
+from swsa_core.datasets.support import (
+    check_bank,
+    check_depth,
+    most_left_out,
+    split_support,
+    told_copies,
+    without_copies,
+)
 from swsa_core.files import store
+from swsa_core.files.copies import drawings_among, picture
 from swsa_core.files.images import read_image, significant_bits
 from swsa_core.files.reading import file_of
 from workflow_scripts.job import dataset_spec, job
@@ -9,14 +17,14 @@ from workflow_scripts.job import dataset_spec, job
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings
     task, spec = settings["task"], dataset_spec(settings)
-    paths, skipped, bits = {}, [], 0
+    paths, pictures, skipped, bits = {}, {}, [], 0
     scaled = spec["bit_depth"] is not None or spec["value_range"] is not None
     image_ids = datasets.support_images(spec, task, settings["seed"], dataset)
     for image_id, path in datasets.paths(spec, image_ids).items():
         try:
-            read_image(path)
+            seen = picture(read_image(path))
             bits = bits if scaled else max(bits, significant_bits(path))
-            paths[image_id] = path
+            paths[image_id], pictures[image_id] = path, seen
         except InputError as error:
             print(f"{task}: {error}")
             skipped.append({"image_id": image_id, "path": file_of(path), "reason": str(error)})
@@ -29,7 +37,18 @@ with job(snakemake) as mine:
     if skipped and not paths:
         raise InputError(f"task {task!r}: none of its {len(skipped)} images can be read, first {skipped[0]['reason']}")
     check_depth(bits, dataset, task)
-    seeds, held_out = split_support(list(paths), spec["support"]["seeds"], settings["seed"], dataset, task)
+    kept, copies = without_copies(pictures, lambda image_id: read_image(paths[image_id]))
+    if copies:
+        print(f"{task}: {len(paths) - len(kept)} of {len(paths)} images are left out as copies: {told_copies(copies)}")
+    if drawings := drawings_among(pictures):
+        print(
+            f"{task}: {len(drawings)} of {len(paths)} images have few colours, as masks do, and the others are photographs: "
+            f"if {drawings[0]!r} is no normal image, leave it out by datasets.{dataset}.exclude"
+        )
+    seeds, held_out = split_support(kept, spec["support"]["seeds"], settings["seed"], dataset, task, copies)
+    check_bank(
+        len(kept), settings["k"], most_left_out(settings["sources"], settings["protocols"]), dataset, task, copies
+    )
     store.write_json(
         snakemake.output[0],
         {
@@ -39,5 +58,6 @@ with job(snakemake) as mine:
             "held_out_ids": held_out,
             "paths": {image_id: paths[image_id] for image_id in seeds + held_out},
             "skipped": skipped,
-        },
+        }
+        | ({"copies": copies} if copies else {}),
     )

@@ -19,6 +19,7 @@ STAGE_VERSIONS = {
     "embed_pool": 1,
     "score_knn": 1,
     "score_clip": 1,
+    "leaks": 1,
     "evaluate": 4,
     "select": 2,
     "strategies": 1,

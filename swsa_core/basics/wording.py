@@ -23,13 +23,13 @@ def shortened(name: str, length: int) -> str:
     return name if len(name) <= length else name[: length - half - 1] + "…" + name[-half:]
 
 
-def plural(n: int, noun: str) -> str:
+def plural(n: int, noun: str, several: str = "") -> str:
     """A count and what is counted.
 
-    >>> plural(1, "task"), plural(1200, "task")
-    ('1 task', '1,200 tasks')
+    >>> plural(1, "task"), plural(1200, "task"), plural(2, "copy", "copies")
+    ('1 task', '1,200 tasks', '2 copies')
     """
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {several or noun + 's'}"
 
 
 def decimals(value: float | None, digits: int, undefined: str = "") -> str:

@@ -110,11 +110,14 @@ def remarks(spec: Spec, image_ids: Collection[str]) -> list[str]:
     return said
 
 
-def real_validation(index: "pd.DataFrame", spec: Spec, task: str) -> tuple[np.ndarray, np.ndarray, str]:
+def real_validation(
+    index: "pd.DataFrame", spec: Spec, task: str, left_out: Collection[str] = ()
+) -> tuple[np.ndarray, np.ndarray, str]:
     """The labelled test of a task: (rows, groups, normal), rows of `index` with the group label of each.
 
     rows: (n,) int, ascending; groups: (n,) str, out-classes or defect types; normal: the label of the normal group. A
-    row occurs once per defect type with `groups: atomic` of VisA. Groups of all sizes are there. Both arrays are empty
+    row occurs once per defect type with `groups: atomic` of VisA. Groups of all sizes are there. left_out: ids of images that
+    are not among them. Both arrays are empty
     where there are no normals or no anomalies.
     """
     among_classes = kind_of(spec).anomalies == "classes"
@@ -122,6 +125,8 @@ def real_validation(index: "pd.DataFrame", spec: Spec, task: str) -> tuple[np.nd
     wanted = index["split"].to_numpy(dtype=object) == "test"
     if not among_classes:
         wanted &= index["class"].to_numpy(dtype=object) == task
+    if left_out:
+        wanted &= ~index["image_id"].isin(left_out).to_numpy()
     rows = np.flatnonzero(wanted)
     groups = index["group"].to_numpy(dtype=object)[rows]
     if spec.get("groups") == "atomic":

@@ -62,6 +62,8 @@ class Dataset(Section):
     """Glob patterns, relative to `root`, of the files that are used. If left out, all image files are used."""
     exclude: list[Pattern] = []
     """Glob patterns, relative to `root`, of files and directories that are left out. Hidden ones always are."""
+    on_leak: Literal["warn", "drop", "error"] = "warn"
+    """What to do about a test image that is a copy of a training image: `warn`, `drop` it from the test, or stop (`error`)."""
 
     @model_validator(mode="after")
     def _check_depth(self):
@@ -84,10 +86,10 @@ class Licensed(Official):
     """Whether you accept the licence that `snakemake datasets` names."""
 
 
+# Keys that say how images are listed and read.
+READING_KEYS = ("bit_depth", "value_range", "max_pixels", "include", "exclude", "normal_names")
 # Keys that came when studies had been made already. Rules track them only where they are not at their default, so that
 # those studies do not run again.
-LATER = {
-    name: key.default
-    for name, key in Dataset.model_fields.items()
-    if name in ("bit_depth", "value_range", "max_pixels", "include", "exclude")
-} | {"normal_names": NORMAL_NAMES}
+LATER = {name: key.default for name, key in Dataset.model_fields.items() if name in (*READING_KEYS, "on_leak")} | {
+    "normal_names": NORMAL_NAMES
+}

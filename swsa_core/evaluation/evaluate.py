@@ -1,7 +1,7 @@
 """AUROC of every candidate on every validation set: the real test images and the synthetic anomalies (§3.1, §4.2)."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +59,7 @@ def evaluate(
     closest: str = "candidate",
     hardest_by: str = "candidate",
     combinations: Mapping[str, Callable] | None = None,
+    left_out: Mapping[str, Collection[str]] | None = None,
 ) -> pd.DataFrame:
     """Table of AUROCs, one row per fact, with the columns of `AUROC` but the selection.
 
@@ -70,6 +71,7 @@ def evaluate(
     candidate (hardest_by "candidate") or the lowest mean rank over the candidates ("mean_rank").
     combinations: {name: function of the scores (n, c) of real test images by the candidates to those (n,) of a detector
     that combines them}; such a detector has rows under its name, on real images only.
+    left_out: {task: ids of test images that are no part of its real validation}.
     A task without normal or without anomalous test images has no rows of validation "real", one without a group of
     min_group_size has those of one_vs_rest.
     """
@@ -79,7 +81,7 @@ def evaluate(
     names = [*scores, *combinations]
     single = [name in scores and name != ENSEMBLE for name in names]
     rows = []
-    for task, wins in zip(tasks, real_wins(scores, index, spec, combinations), strict=True):
+    for task, wins in zip(tasks, real_wins(scores, index, spec, combinations, left_out), strict=True):
         if wins is not None:
             rows += [{"task": task, **row} for row in _real_rows(names, single, wins, settings, closest)]
         for source in sources:
@@ -132,17 +134,18 @@ def real_wins(
     index: pd.DataFrame,
     spec: Spec,
     combinations: Mapping[str, Callable] | None = None,
+    left_out: Mapping[str, Collection[str]] | None = None,
 ) -> Iterator[RealWins | None]:
     """For each task, the won pairs of its real test images; None for a task without labels.
 
-    The groups are those of at least spec["min_group_size"] images; combinations: see `evaluate`. Test images without
+    The groups are those of at least spec["min_group_size"] images; combinations, left_out: see `evaluate`. Test images without
     scores, unreadable ones, are left out.
     """
     place = pd.Index(_first(scores).test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
     single = [name != ENSEMBLE for name in scores]
     known_codes, known_names = pd.factorize(index["group"], sort=True)
     for t, task in enumerate(_first(scores).tasks):
-        rows, groups, normal = real_validation(index, spec, task)
+        rows, groups, normal = real_validation(index, spec, task, (left_out or {}).get(task, ()))
         scored = place[rows] >= 0
         rows = rows[scored]
         if spec.get("groups") == "atomic":  # parts of the index's groups

@@ -20,6 +20,7 @@ PATHS = {
     "pool_features": "pools/{pool}/{backbone}.h5",
     # scores and what is made of them, per data set
     "scores": "{dataset}/scores/{backbone}.h5",
+    "leaks": "{dataset}/leaks.csv",
     "auroc": "{dataset}/auroc.csv",
     "confidence": "{dataset}/confidence.csv",
     "candidates": "{dataset}/candidates.csv",

@@ -1,6 +1,6 @@
 """The support set of a task, as its JSON file holds it: written by one stage and read by many."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class Unreadable(TypedDict):
@@ -11,10 +11,18 @@ class Unreadable(TypedDict):
     reason: str
 
 
+class Copies(TypedDict):
+    """An image that stays in the support set, and the ids of those that show the same picture and are left out."""
+
+    image_id: str
+    copies: list[str]
+
+
 class Support(TypedDict):
     """The normal training images of one task.
 
-    seed_ids, held_out_ids: image ids, the support set together. paths: {image id: path for `read_image`} of both.
+    seed_ids, held_out_ids: image ids, the support set together. paths: {image id: path for `read_image`} of both. copies:
+    only where there are any.
     """
 
     dataset: str
@@ -23,3 +31,4 @@ class Support(TypedDict):
     held_out_ids: list[str]
     paths: dict[str, str]
     skipped: list[Unreadable]
+    copies: NotRequired[list[Copies]]

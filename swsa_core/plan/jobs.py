@@ -173,7 +173,7 @@ def _scores(study, sizes, costs, place):
 
 
 def _evaluations(study, place):
-    for stage, table in (("evaluate", "auroc"), ("select", "selection")):
+    for stage, table in (("leaks", "leaks"), ("evaluate", "auroc"), ("select", "selection")):
         for dataset in study.datasets:
             yield Job(stage, place(table, dataset=dataset))
 

@@ -21,8 +21,9 @@ from swsa_core.basics import wording
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.report import style as figure_style
 from swsa_core.report.contact_sheets import Sheet, cross_uri, data_uri, pictures
+from swsa_core.report.copies import told_of_copies, told_of_leaks
 from swsa_core.report.prompts import prompt_parts
-from swsa_core.report.read import Skipped
+from swsa_core.report.read import Copied, Skipped
 from swsa_core.report.tables import MOST_TASKS
 from swsa_core.strategies import STRATEGIES, find
 from swsa_core.strategies.wording import words
@@ -53,6 +54,8 @@ def render(
     class_names: Mapping[str, Mapping[str, str]] | None = None,
     crosses: Mapping[tuple[str, str], Mapping[str, np.ndarray]] | None = None,
     paper_tables: Iterable[str] = (),
+    copies: Sequence[Copied] = (),
+    leaks: pd.DataFrame | None = None,
 ) -> str:
     """The page as text.
 
@@ -61,7 +64,8 @@ def render(
     figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
-    all anomalies that a source generated; paper_tables: names of the paper's tables that lie beside the page, with its figures.
+    all anomalies that a source generated; paper_tables: names of the paper's tables that lie beside the page, with its figures;
+    copies, leaks: of read.read_copies and read.read_leaks.
     """
     page = environment(candidates["candidate"]).get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
@@ -72,10 +76,12 @@ def render(
         for part in prompts:
             part["table1"] = _table1_rows(of_prompts[of_prompts["dataset"] == part["name"]])
             part["figures"] = _figures(part["name"], svgs, config, "prompt_")
-    told = warnings(picks, skipped)
+    alerts = told_of_copies(copies) + told_of_leaks(leaks, config)  # which say what the numbers are worth
+    told = alerts + warnings(picks, skipped)
     picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
     return page.render(
         datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs) for name in names],
+        alerts=alerts,
         warnings=told,
         skipped=skipped,
         candidates=candidates.to_dict("records"),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -20,20 +20,23 @@ from swsa_core.detectors.scores import Scores
 from swsa_core.embedding.image_stream import RowReader
 from swsa_core.evaluation.confidence import CONFIDENCE
 from swsa_core.evaluation.evaluate import AUROC, CANDIDATES
+from swsa_core.evaluation.leaks import LEAKS
 from swsa_core.evaluation.protocols import compare
 from swsa_core.evaluation.total_variation import TOTAL_VARIATION
 from swsa_core.evaluation.tsne import TSNE
 from swsa_core.files import layout, store
 from swsa_core.files.images import prepared, read_image
 from swsa_core.files.reading import file_of
-from swsa_core.files.support import Support, Unreadable
+from swsa_core.files.support import Copies, Support, Unreadable
 from swsa_core.report import contact_sheets
 from swsa_core.report.contact_sheets import Recommended, Sheet
 from swsa_core.report.tables import shown, stack
 from swsa_core.strategies.select import SELECTION
 
 # Tables of one data set each, by the names of their paths.
-OF_DATASETS = {table.name: table for table in (INDEX, AUROC, CANDIDATES, CONFIDENCE, SELECTION, TOTAL_VARIATION, TSNE)}
+OF_DATASETS = {
+    table.name: table for table in (INDEX, AUROC, CANDIDATES, CONFIDENCE, LEAKS, SELECTION, TOTAL_VARIATION, TSNE)
+}
 
 
 class ReadSupport(Support):
@@ -48,6 +51,14 @@ class Skipped(Unreadable):
     dataset: str
     task: str
     stage: str
+
+
+class Copied(TypedDict):
+    """The copies among the normal images of a task."""
+
+    dataset: str
+    task: str
+    copies: list[Copies]
 
 
 Supports = dict[tuple[str, str], ReadSupport]
@@ -141,6 +152,15 @@ def read_skipped(supports: Supports, score_files: Iterable[str], paths: Mapping[
                 key, {"dataset": dataset, "task": "", "stage": "embed_images", "path": file_of(paths[key])} | image
             )
     return list(skipped.values())
+
+
+def read_copies(supports: Supports) -> list[Copied]:
+    """The groups of copies among the normal images of each task where there are any."""
+    return [
+        {"dataset": dataset, "task": task, "copies": support["copies"]}
+        for (dataset, task), support in supports.items()
+        if support.get("copies")
+    ]
 
 
 def read_benchmarks(folder: Path, config: Mapping[str, Any], supports: Supports) -> pd.DataFrame:

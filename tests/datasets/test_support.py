@@ -17,7 +17,11 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import SLUG, slug, unique_slugs
 from swsa_core.basics.seeding import rng
 from swsa_core.datasets import cub
-from swsa_core.datasets.support import check_bank, check_supports, split_support
+from swsa_core.datasets.support import check_bank, check_supports, split_support, without_copies
+from swsa_core.detectors.score_knn import score_dataset
+from swsa_core.detectors.scores import Anomalies, Features
+from swsa_core.evaluation.protocols import compare
+from swsa_core.files.copies import picture
 
 IDS = [f"{i}.png" for i in range(30)]
 
@@ -46,6 +50,55 @@ def test_too_few_images_say_what_is_needed():
     check_bank(5, 3, 2, "birds", "wren")
     with pytest.raises(InputError, match=r"knn\.k is 3, .* only 2 of the 4 support images remain"):
         check_bank(4, 3, 2, "birds", "wren")
+
+
+def pictures_of(features):
+    """A `Picture` per image, whose pixels stand for its features."""
+    return {name: picture(np.frombuffer(row.tobytes(), np.uint8).reshape(8, -1, 3)) for name, row in features.items()}
+
+
+def synthetic_auroc(features, ids, protocol, draws):
+    """Of 100 anomalies from the normals' own law against the support that is made of `ids`, two parents each."""
+    seeds, held_out = split_support(ids, 20, 0, "d", "t")
+    supports = [{"task": "t", "seed_ids": seeds, "held_out_ids": held_out}]
+    bank = Features(np.stack([features[image_id] for image_id in ids]), np.array(ids, dtype=object))
+    parents = np.array([seeds[i] for i in draws.integers(0, len(seeds), 200)], dtype=object).reshape(100, 2)
+    made = Anomalies(draws.normal(size=(100, bank.features.shape[1])), np.full(100, "t", dtype=object), parents)
+    scores = score_dataset(supports, bank, [], bank, {"own": made})
+    scores.attributes["k"] = 3
+    return compare(scores, "t", "own", protocol).wins.mean()
+
+
+@pytest.mark.parametrize("protocol", ["leave_one_out", "paired"])
+def test_copies_leave_the_auroc_as_it_is_without_them(protocol):
+    """Anomalies that are further normals have AUROC 0.5. A copy in the bank makes its normal look perfect."""
+    biased, right, plain = [], [], []
+    for repeat in range(30):
+        draws = np.random.default_rng(repeat)
+        alone = {f"{i:02d}": draws.normal(size=48) for i in range(30)}
+        with_copies = alone | {f"{i:02d} copy": alone[f"{i:02d}"] for i in range(15)}
+        kept, found = without_copies(pictures_of(with_copies), None)
+        assert kept == list(alone)
+        assert found == [{"image_id": f"{i:02d}", "copies": [f"{i:02d} copy"]} for i in range(15)]
+        values = [
+            synthetic_auroc(with_copies, ids, protocol, np.random.default_rng([repeat, 1]))
+            for ids in (list(with_copies), kept, list(alone))
+        ]
+        for told, value in zip((biased, right, plain), values, strict=True):
+            told.append(value)
+    assert right == plain
+    assert np.mean(right) == pytest.approx(0.5, abs=0.04) and np.mean(biased) > 0.6
+
+
+def test_too_few_images_without_copies_name_them():
+    copies = [{"image_id": "0.png", "copies": ["1.png", "2.png", "3.png"]}, {"image_id": "7.png", "copies": ["8.png"]}]
+    told = r"without 4 copies \('1\.png' of '0\.png', '2\.png' of '0\.png', '3\.png' of '0\.png' and 1 other\)"
+    with pytest.raises(
+        InputError, match=rf"'birds' has 3 normal training images {told}, its support needs at least 20"
+    ):
+        split_support(IDS[:3], 20, 0, "birds", "wren", copies)
+    with pytest.raises(InputError, match=rf"knn\.k is 3, but .* only 2 of the 4 .* are left out {told}: lower"):
+        check_bank(4, 3, 2, "birds", "wren", copies)
 
 
 def config(spec, k=3, protocols=("paper", "leave_one_out"), sources=("cutpaste",)):

@@ -191,7 +191,9 @@ def test_a_folder_with_a_mask_a_thumbnail_damage_and_other_files(tmp_path):
     told = "\n".join(lines(groups, remarks))
     assert "'train/good/mask.png': 1 colour, the others" in told
     assert "'train/good/small.png': 10 x 8 pixels, far smaller" in told
-    assert "is empty (0 bytes)" in told and "pipe.png' is a named pipe" in told and "damaged.png' cannot be read" in told
+    assert (
+        "is empty (0 bytes)" in told and "pipe.png' is a named pipe" in told and "damaged.png' cannot be read" in told
+    )
     assert "files beside the images are not used: 1 .cr2" in told and "1 in validation/good" in told
     page = page_of(spec, groups, remarks)
     seen = Page(page).text

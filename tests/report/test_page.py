@@ -26,7 +26,7 @@ BENCHMARKS = pd.DataFrame(
 
 def rendered(
     datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
-    benchmarks=BENCHMARKS, paper_tables=(), **options,
+    benchmarks=BENCHMARKS, paper_tables=(), copies=(), leaks=None, **options,
 ):  # fmt: skip
     """The page of a made-up study; options: of studies.study."""
     made = study(datasets, candidates, **options)
@@ -38,7 +38,7 @@ def rendered(
     drawn = figures.study(*args, candidates, made["protocols"]) if draw else {}
     return report.render(
         config={
-            "datasets": {name: {} for name in datasets},
+            "datasets": {name: {"on_leak": "drop" if name == "strict" else "warn"} for name in datasets},
             "sources": {name: {} for name in options.get("sources", SOURCES)},
             "evaluation": {"protocols": made["protocols"]},
             "é": "<&>",
@@ -54,6 +54,8 @@ def rendered(
         versions={"torch": "2.15.0"},
         crosses=crosses,
         paper_tables=paper_tables,
+        copies=copies,
+        leaks=leaks,
     )
 
 
@@ -118,6 +120,25 @@ def test_names_are_text_and_never_markup():
     html = rendered({"mine": ([EVIL], False)}, names, skipped, draw=True, sources=["cutpaste"], protocols=["paper"])
     assert "<script" not in html and "{{ 7" in html
     assert Page(html).text.count(EVIL) >= 6
+
+
+def test_copies_and_leaks_are_told_of_at_the_top():
+    copies = [
+        {"dataset": "d", "task": "a", "copies": [{"image_id": "1.png", "copies": [f"1 ({i}).png" for i in range(5)]}]}
+    ]
+    rows = [("d", "b", "good", True, f"t{i}.png", "2.png") for i in range(5)]
+    rows += [("strict", "c", "scratch", False, "x.png", "3.png")]
+    leaks = pd.DataFrame(rows, columns=["dataset", "task", "group", "normal", "image_id", "training_id"])
+    tasks = {"d": (list("ab"), True), "strict": (["c"], True)}
+    text = Page(rendered(tasks, copies=copies, leaks=leaks, sources=["cutpaste"])).text
+    top = text[: text.index("Deploy") if "Deploy" in text else text.index("For a deploy")]
+    for title in ("Copies among the normal images: 5", "Test images that are copies of training images: 6"):
+        assert title in top and text.count(title) == 2
+    assert "d: a: 5 copies: '1 (0).png' of '1.png'" in text and "and 2 others" in text
+    assert "d: b: 5 images (normal): 't0.png' as '2.png'" in text and "and 2 more" in text
+    dropped = "strict: c: 1 image (group scratch, mislabelled or leaked), left out of the test: 'x.png' as '3.png'"
+    assert dropped in text
+    assert "copies" not in Page(rendered(tasks, leaks=leaks[:0], sources=["cutpaste"])).text
 
 
 def test_warnings_say_which_tasks():

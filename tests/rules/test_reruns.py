@@ -77,6 +77,8 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
         ("datasets.shapes.exclude", [], {}),
         ("datasets.shapes.exclude", ["old"], IMAGES),
         ("datasets.shapes.bit_depth", 10, IMAGES),
+        ("datasets.shapes.on_leak", "warn", {}),
+        ("datasets.shapes.on_leak", "drop", BELOW_SCORES),
         (
             "seed",
             1,

@@ -1,0 +1,46 @@
+"""What the report tells of copies: among the normal images, and of training images in the test."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from swsa_core.basics import wording
+from swsa_core.datasets.support import told_copies
+from swsa_core.report.read import Copied
+
+MOST_NAMED = 3
+
+
+def told_of_copies(copies: Sequence[Copied]) -> list[dict[str, Any]]:
+    """What a reader must know of copies among the normal images; as of `page.warnings`."""
+    if not copies:
+        return []
+    counts = [sum(len(group["copies"]) for group in of["copies"]) for of in copies]
+    text = (
+        "These normal images show the same picture as another one of their task. They are left out of the support: with a copy "
+        "in the bank, a normal image would look perfect and the synthetic AUROC would be too high."
+    )
+    tasks = [
+        f"{of['dataset']}: {of['task']}: {wording.plural(n, 'copy', 'copies')}: {told_copies(of['copies'])}"
+        for of, n in zip(copies, counts, strict=True)
+    ]
+    return [{"title": f"Copies among the normal images: {sum(counts):,}", "text": text, "tasks": tasks}]
+
+
+def told_of_leaks(leaks: pd.DataFrame | None, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a reader must know of test images that are copies of training images; as of `page.warnings`."""
+    if leaks is None or not len(leaks):
+        return []
+    tasks = []
+    for (dataset, task, normal, group), rows in leaks.groupby(["dataset", "task", "normal", "group"], sort=False):
+        dropped = ", left out of the test" if config["datasets"][dataset]["on_leak"] == "drop" else ""
+        named = ", ".join(f"{row.image_id!r} as {row.training_id!r}" for row in rows.head(MOST_NAMED).itertuples())
+        named += f" and {len(rows) - MOST_NAMED:,} more" if len(rows) > MOST_NAMED else ""
+        kind = "normal" if normal else f"group {group}, mislabelled or leaked"
+        tasks.append(f"{dataset}: {task}: {wording.plural(len(rows), 'image')} ({kind}){dropped}: {named}")
+    text = (
+        "These test images show the same picture as a training image of the task, so the real AUROC is not that of new images. "
+        "`on_leak: drop` tests without them."
+    )
+    return [{"title": f"Test images that are copies of training images: {len(leaks):,}", "text": text, "tasks": tasks}]
