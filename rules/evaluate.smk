@@ -1,12 +1,6 @@
 """Evaluation: AUROCs and their intervals on every validation set, and what each strategy picks."""
 
 
-def leaks_to_heed(wildcards):
-    """The leaks of a data set, where they are more than told of."""
-    dataset = wildcards.dataset
-    return [] if STUDY.datasets[dataset]["on_leak"] == LATER["on_leak"] else [at("leaks", dataset=dataset)]
-
-
 # By the features of the first candidate: close ones say which images to compare.
 rule leaks:
     input:

@@ -110,3 +110,9 @@ def inputs_of(paths):
 def pool_paths(wildcards):
     """What the listing of a pool depends on; a pool of drawn images has no files."""
     return checked(STUDY.pool_inputs, wildcards.pool)
+
+
+def leaks_to_heed(wildcards):
+    """The leaks of a data set, where they are more than told of."""
+    dataset = wildcards.dataset
+    return [] if STUDY.datasets[dataset]["on_leak"] == LATER["on_leak"] else [at("leaks", dataset=dataset)]
