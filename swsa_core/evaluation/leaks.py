@@ -3,8 +3,9 @@
 A normal test image that is in the bank scores as if it were perfect, and an anomalous one is leaked or mislabelled.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from swsa_core.basics.errors import InputError
 from swsa_core.datasets import real_validation
 from swsa_core.detectors.scores import Features, banks_of
+from swsa_core.files.support import Support
 from swsa_core.files.table import Table
 
 LEAKS = Table("leaks", "task group normal image_id training_id", numbers="normal")
@@ -23,11 +25,11 @@ BLOCK = 1024  # images that are compared with all others at a time
 def leaks(
     images: Features,
     index: pd.DataFrame,
-    supports: Sequence[Mapping],
-    spec: Mapping,
+    supports: Sequence[Support],
+    spec: dict[str, Any],
     same: Callable[[str, str], bool],
 ) -> pd.DataFrame:
-    """Table with the columns of `LEAKS`: each test image of a task's real validation that is a copy of one of its training images.
+    """Table with the columns of `LEAKS`: the test images of each task that are copies of one of its training images.
 
     images: features of the original files by one candidate; index: the table of images.csv; supports: of all tasks, with
     their copies; spec: the data set's config; same: (id of a test image, id of a training image) -> whether they show the
@@ -42,10 +44,11 @@ def leaks(
     if not test_ids or not train_ids:
         return pd.DataFrame(columns=LEAKS.columns)
     test, train = (images.features[place.get_indexer(ids)] for ids in (test_ids, train_ids))
-    close = {}
+    close: dict[str, list[str]] = {}
     for i, j in close_pairs(test, train):
         close.setdefault(train_ids[j], []).append(test_ids[i])
-    found, rows, groups = {}, [], index["group"].to_numpy(dtype=object)
+    found: dict[tuple[str, str], bool] = {}
+    rows, groups = [], index["group"].to_numpy(dtype=object)
     for task, ids in training.items():
         pairs = [(image_id, of) for of in ids for image_id in close.get(of, ())]
         if not pairs:
@@ -74,7 +77,7 @@ def close_pairs(test: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
     lengths = np.einsum("nd,nd->n", train, train).mean()
     usual = np.median(nearest) if len(train) > 1 else 0
     limit = max(CLOSE**2 * usual, NOISE**2 * lengths)
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for first, block in _blocks(test):
         rows, columns = np.nonzero(_squared(block, train) <= limit)
         pairs += zip((rows + first).tolist(), columns.tolist(), strict=True)

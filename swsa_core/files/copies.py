@@ -71,7 +71,7 @@ def groups_of_copies(pictures: Mapping[str, Picture], read: Callable[[str], np.n
         first, last = sorted((group[i], group[j]))
         group[:] = [first if number == last else number for number in group]
 
-    known = {}
+    known: dict[bytes, int] = {}
     for number, image_id in enumerate(ids):
         first = known.setdefault(pictures[image_id].digest, number)
         if first != number:
@@ -81,7 +81,7 @@ def groups_of_copies(pictures: Mapping[str, Picture], read: Callable[[str], np.n
         i, j = distinct[i], distinct[j]
         if group[i] != group[j] and same_at_full_size(read(ids[i]), read(ids[j])):
             join(i, j)
-    members = {}
+    members: dict[int, list[str]] = {}
     for number, first in enumerate(group):
         members.setdefault(first, []).append(ids[number])
     return [several for several in members.values() if len(several) > 1]
