@@ -158,7 +158,7 @@ def _named(kind):
 def _rows(spec, names, seed, dataset):
     kind = kind_of(spec)
     rows = kind.rows(spec, names)
-    if kind.draw_train and rows:
+    if kind.draw_train and rows and spec.get("train"):  # without a number to draw, a study has no seed for it either
         return kind.draw_train(spec, rows, rng(seed, dataset, rows[0].label, "train"))
     return rows
 
