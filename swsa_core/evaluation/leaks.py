@@ -5,7 +5,6 @@ A normal test image that is in the bank scores as if it were perfect, and an ano
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pandas as pd
