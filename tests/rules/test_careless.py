@@ -152,9 +152,7 @@ def test_a_leak_that_is_only_told_of_makes_the_test_too_easy_and_one_that_is_an_
 
 def test_masks_that_are_not_excluded_stand_out(studies):
     folder, _ = studies
-    output = snakemake(
-        folder / "careless", config(), "--forcerun", "split_support", "--", "results/parts/support/parts.json"
-    )
+    output = snakemake(folder / "careless", config(), "results/parts/support/parts.json")
     assert "parts: 36 of 75 images have few colours, as masks do" in output
     assert "if 'train/good/masks/00.png' is no normal image, leave it out by datasets.parts.exclude" in output
 
