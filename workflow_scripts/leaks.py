@@ -1,3 +1,5 @@
+from functools import lru_cache
+
 from swsa_core.datasets import INDEX
 from swsa_core.detectors.scores import Features
 from swsa_core.evaluation import leaks
@@ -10,12 +12,13 @@ with job(snakemake) as mine:
     index = INDEX.read(snakemake.input.images)
     embedded, _ = store.read(snakemake.input.features)
     path = dict(zip(index.image_id, index.path, strict=True))
+    read_training = lru_cache(1)(read_image)  # pairs come by training image
     found = leaks.leaks(
         Features(embedded["features"], embedded["image_id"]),
         index,
         [store.read_json(support) for support in snakemake.input.supports],
         dataset_spec(mine.settings),
-        lambda one, other: same_picture(read_image(path[one]), read_image(path[other])),
+        lambda one, other: same_picture(read_image(path[one]), read_training(path[other])),
     )
     for row in found.itertuples():
         print(f"{row.task}: test image {row.image_id!r} shows the same picture as training image {row.training_id!r}")

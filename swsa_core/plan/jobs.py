@@ -88,7 +88,7 @@ def jobs(
     yield from _anomalies(study, sizes, work, place)
     yield from _embeddings(study, sizes, costs, place)
     yield from _scores(study, sizes, costs, place)
-    yield from _evaluations(study, place)
+    yield from _evaluations(study, sizes, place)
     yield from _tables(study, place)
 
 
@@ -172,8 +172,11 @@ def _scores(study, sizes, costs, place):
             yield Job(stage, place("scores", dataset=dataset, backbone=slug), disk=disk, memory=memory)
 
 
-def _evaluations(study, place):
-    for stage, table in (("leaks", "leaks"), ("evaluate", "auroc"), ("select", "selection")):
+def _evaluations(study, sizes, place):
+    for dataset in study.datasets:  # each test image is read beside its nearest training image
+        seconds = 2 * _reading(study, dataset) * sizes[dataset].test if dataset in sizes else 0
+        yield Job("leaks", place("leaks", dataset=dataset), start=START + seconds)
+    for stage, table in (("evaluate", "auroc"), ("select", "selection")):
         for dataset in study.datasets:
             yield Job(stage, place(table, dataset=dataset))
 

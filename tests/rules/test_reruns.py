@@ -58,7 +58,7 @@ def edited(config, path, value):
 
 EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed_pool": 2}
 # What is made of the images of a data set: everything but the pool.
-IMAGES = {"index_images": 1, "split_support": 2, "cutpaste": 2}
+IMAGES = {"index_images": 1, "split_support": 2, "cutpaste": 2, "leaks": 1}
 IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}
 
 
@@ -82,7 +82,7 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
         (
             "seed",
             1,
-            {"split_support": 2, "cutpaste": 2, "index_pool": 1, "sample_procedural": 1}
+            {"split_support": 2, "cutpaste": 2, "leaks": 1, "index_pool": 1, "sample_procedural": 1}
             | {"embed_support": 2, "embed_anomalies": 2, "embed_pool": 2, "score_knn": 2, **BELOW_SCORES},
         ),
         ("knn.k", 3, {"score_knn": 2, **BELOW_SCORES}),
@@ -111,7 +111,7 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
             },
         ),
         ("candidates", CANDIDATES[:1], BELOW_SCORES),
-        ("candidates", CANDIDATES[::-1], BELOW_SCORES),
+        ("candidates", CANDIDATES[::-1], {"leaks": 1, **BELOW_SCORES}),
         ("evaluation.hardest", ["all", 2], BELOW_SCORES),
         ("evaluation.protocols", ["paired"], BELOW_SCORES),
         ("evaluation.bootstrap", 200, BELOW_SCORES),
@@ -124,7 +124,7 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
             48,
             {"cutpaste": 2, "embed_support": 2, "embed_anomalies": 2, "embed_pool": 2, "score_knn": 2, **BELOW_SCORES},
         ),
-        ("precision", "bfloat16", {**EMBED_ALL, "score_knn": 2, **BELOW_SCORES}),
+        ("precision", "bfloat16", {**EMBED_ALL, "leaks": 1, "score_knn": 2, **BELOW_SCORES}),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -203,7 +203,7 @@ def test_new_class_new_image_and_removed_image(copied):
     """A class or image that comes or goes computes that task's stages and those of the data set."""
     directory, config = copied
     embeddings = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2}
-    of_data_set = {"index_images": 1, **embeddings, "score_knn": 2, **BELOW_SCORES}
+    of_data_set = {"index_images": 1, **embeddings, "leaks": 1, "score_knn": 2, **BELOW_SCORES}
     image = directory / "shapes" / "train" / "circle" / "new.png"
     draw(image, seed=1)
     assert dry_run(directory, config) == {"split_support": 1, "cutpaste": 1, **of_data_set}
