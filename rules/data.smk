@@ -77,13 +77,12 @@ rule fetch_archive:
         "../workflow_scripts/fetch_archive.py"
 
 
-# The data set itself is no output: Snakemake would delete it before running the rule again. The mark goes with the run, so
-# that a data set that is removed later is fetched again.
+# The data set itself is no output: Snakemake would delete it before running the rule again.
 rule fetch_dataset:
     input:
         lambda wildcards: fetch.files(fetch.published(STUDY.config)[wildcards.key]),
     output:
-        temp(touch("resources/datasets/{key}.unpacked")),
+        touch("resources/datasets/{key}.unpacked"),
     log:
         "resources/datasets/{key}.log",
     wildcard_constraints:
@@ -97,9 +96,16 @@ rule fetch_dataset:
         "../workflow_scripts/fetch_dataset.py"
 
 
+# The marks go when all is done, so that a data set that is removed later is fetched again.
 rule datasets:
     input:
         lambda wildcards: [f"resources/datasets/{key}.unpacked" for key in checked(fetch.to_fetch, STUDY.config)],
+    log:
+        "resources/datasets/datasets.log",
+    conda:
+        "../envs/swsa.yaml"
+    shell:
+        "(for mark in {input}; do rm $mark; done) > {log} 2>&1"
 
 
 rule fetch_weights:

@@ -158,8 +158,8 @@ def _named(kind):
 def _rows(spec, names, seed, dataset):
     kind = kind_of(spec)
     rows = kind.rows(spec, names)
-    if kind.draw_train and rows and spec.get("train"):  # without a number to draw, a study has no seed for it either
-        return kind.draw_train(spec, rows, rng(seed, dataset, rows[0].label, "train"))
+    if kind.draw_train and rows:
+        return kind.draw_train(spec, rows, lambda: rng(seed, dataset, rows[0].label, "train"))
     return rows
 
 

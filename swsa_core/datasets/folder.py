@@ -7,7 +7,7 @@ Three layouts, images found in all sub-directories of the last two:
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -96,12 +96,12 @@ def support_sizes(spec: Spec, tasks: list[str]) -> dict[str, int]:
     return {task: spec["train"] or sum(row.split == "train" for row in rows(spec)) for task in tasks}
 
 
-def draw_train(spec: Spec, rows: list[Row], generator: Generator) -> list[Row]:
+def draw_train(spec: Spec, rows: list[Row], generator: Callable[[], Generator]) -> list[Row]:
     """The rows with spec["train"] of the undivided normals drawn for the support; the other normals are test images."""
     if spec["train"] is None:
         return rows
     undivided = [number for number, row in enumerate(rows) if row.split == UNDIVIDED]
-    drawn = set(generator.choice(undivided, spec["train"], replace=False).tolist())
+    drawn = set(generator().choice(undivided, spec["train"], replace=False).tolist())
     split = ["train" if number in drawn else "test" for number in range(len(rows))]
     return [row._replace(split=part) for row, part in zip(rows, split, strict=True)]
 

@@ -76,9 +76,9 @@ class Kind:
     """Config key that gives the name in prompts instead of `class_name`; None where there is no such key."""
     support_sizes: Callable[[Spec, list[str]], dict[str, int]] | None = None
     """support_sizes(spec, tasks): {task: its normal training images}; None where `rows` are to be counted."""
-    draw_train: Callable[[Spec, list[Row], Generator], list[Row]] | None = None
-    """draw_train(spec, rows, generator): `rows` with the training images drawn, for data sets of one task; None where the
-    files say which images those are."""
+    draw_train: Callable[[Spec, list[Row], Callable[[], Generator]], list[Row]] | None = None
+    """draw_train(spec, rows, generator): `rows` with the training images drawn by what `generator()` returns, for data sets of
+    one task; None where the files say which images those are."""
     path: Callable[[Spec, str], str] = below_root
     """path(spec, image_id): what `read_image` takes."""
 

@@ -342,7 +342,7 @@ def test_kill_and_rerun_give_identical_anomalies(tmp_path):
     settings = config(steps=30) | {"support": {"seeds": 8}}  # four styles and four contents
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     with running(killed, settings) as group:
-        [job] = [pid for pid, command in members(group).items() if ".diffusion.py" in command]
+        [job] = [pid for pid, command in members(group).items() if ".generate.py" in command]
         os.kill(job, signal.SIGKILL)
     first = finished_styles(killed)
     with running(killed, settings) as group:  # the same command again

@@ -165,7 +165,7 @@ def tiles_rows(spec, names=None):
 
 def draw_one(spec, rows, generator):
     """One of the training images is drawn, and the others are test images."""
-    drawn = f"blue{generator.integers(spec['size'] + 1)}.png"
+    drawn = f"blue{generator().integers(spec['size'] + 1)}.png"
     return [row if row.image_id == drawn else row._replace(split="test") for row in rows]
 
 
