@@ -32,10 +32,6 @@ include: "rules/report.smk"
 include: "rules/tools.smk"
 
 
-localrules:
-    all,
-
-
 rule all:
     default_target: True
     input:
@@ -44,6 +40,7 @@ rule all:
         rules.strategies.output,
         rules.figures.output,
         rules.paper.input if STUDY.in_paper else [],
+    localrule: True
 
 
 onsuccess:

@@ -69,6 +69,7 @@ rule fetch_archive:
         "resources/datasets/{archive}.log",
     wildcard_constraints:
         archive=one_of(fetch.published_files()),
+    localrule: True
     conda:
         "../envs/swsa.yaml"
     params:
@@ -87,6 +88,7 @@ rule fetch_dataset:
         "resources/datasets/{key}.log",
     wildcard_constraints:
         key=SLUG,
+    localrule: True
     conda:
         "../envs/swsa.yaml"
     params:
@@ -102,6 +104,7 @@ rule datasets:
         lambda wildcards: [f"resources/datasets/{key}.unpacked" for key in checked(fetch.to_fetch, STUDY.config)],
     log:
         "resources/datasets/datasets.log",
+    localrule: True
     conda:
         "../envs/swsa.yaml"
     shell:
@@ -115,6 +118,7 @@ rule fetch_weights:
         "resources/weights/{model}.log",
     wildcard_constraints:
         model=one_of(PUBLISHED),
+    localrule: True
     conda:
         "../envs/swsa.yaml"
     params:
@@ -129,17 +133,10 @@ rule weights:
         [path for source in STUDY.generated for path in network_files(source) if published_at(path)],
     log:
         stage_log("weights"),
+    localrule: True
     conda:
         "../envs/swsa.yaml"
     params:
         **settings("weights", candidates="candidates"),
     script:
         "../workflow_scripts/weights.py"
-
-
-localrules:
-    fetch_archive,
-    fetch_dataset,
-    datasets,
-    fetch_weights,
-    weights,

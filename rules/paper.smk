@@ -116,7 +116,4 @@ rule paper:
     input:
         rules.paper_tables.output,
         rules.paper_figures.output,
-
-
-localrules:
-    paper,
+    localrule: True

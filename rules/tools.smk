@@ -10,6 +10,7 @@ TOWER = str(MINI_WEIGHTS / f"{CLIP_TOWER}.safetensors")
 rule plan:
     log:
         stage_log("plan"),
+    localrule: True
     conda:
         "../envs/swsa.yaml"
     threads: network_threads
@@ -26,6 +27,7 @@ rule plan:
 rule inspect:
     log:
         stage_log("inspect"),
+    localrule: True
     conda:
         "../envs/swsa.yaml"
     params:
@@ -58,9 +60,4 @@ rule train_mini:
 rule mini_models:
     input:
         expand("resources/mini_models/{model}.safetensors", model=MINI_MODELS),
-
-
-localrules:
-    plan,
-    inspect,
-    mini_models,
+    localrule: True

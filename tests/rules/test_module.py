@@ -58,6 +58,7 @@ def test_rules_are_renamed_and_find_the_library_and_the_bundled_models(tmp_path)
     for rule in ("swsa_cutpaste", "swsa_sample_procedural", "swsa_embed_support", "swsa_report", "count"):
         assert rule in output
     assert f"{ROOT}/models/mini/resnet_s.safetensors" in output
+    assert "not present in the Snakefile" not in output  # of local rules, which are renamed too
 
 
 @pytest.mark.slow
