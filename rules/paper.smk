@@ -77,9 +77,9 @@ rule paper_figures:
     input:
         ranking=rules.tables.output.ranking,
         tsne=[at("tsne", dataset=dataset) for dataset in TSNE_TASKS],
-        supports=[at("support", dataset=dataset, task=task) for dataset, task, _ in STUDY.contact_tasks],
+        supports=[at("support", dataset=one.dataset, task=one.slug) for one in STUDY.contact_tasks],
         pairs=[
-            at("anomalies", dataset=dataset, task=task, source=source) for dataset, task, source in STUDY.contact_tasks
+            at("anomalies", dataset=one.dataset, task=one.slug, source=one.source) for one in STUDY.contact_tasks
         ],
     output:
         report(

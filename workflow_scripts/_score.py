@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from swsa_core.anomalies.pool import POOL_ROWS
+from swsa_core.datasets import INDEX
 from swsa_core.detectors.scores import Anomalies, Features
 from swsa_core.files import layout, store
 
@@ -13,7 +15,7 @@ SAME = ("model", "weights_sha256", "transform", "precision")  # in all embedding
 
 def read_embeddings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The first arguments of a `score_dataset`, as keywords, and the attributes of images.h5; given: the rule's input."""
-    index = store.read_table(given.images, ["image_id", "split"], text=["image_id", "split"])
+    index = INDEX.read(given.images)
     images, backbone = store.read(given.image_features)
     prepared, support_backbone = store.read(given.support_features)
     backbones = {given.image_features: backbone, given.support_features: support_backbone}
@@ -23,9 +25,8 @@ def read_embeddings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         source = layout.fields_of("anomaly_features", path)["source"]
         anomalies[source] = Anomalies(features["features"], features["task"], features["parents"])
     for path, rows in zip(given.pool_features, given.pool_rows, strict=True):
-        rows = store.read_table(rows, ["task", "row"], text=["task"])
         features, backbones[path] = store.read(path)
-        anomalies[layout.fields_of("pool_features", path)["pool"]] = _sampled(rows, features)
+        anomalies[layout.fields_of("pool_features", path)["pool"]] = _sampled(POOL_ROWS.read(rows), features)
     store.check_same(backbones, SAME)
     embedded = set(images["image_id"])  # without the images that cannot be read
     embeddings = {

@@ -1,11 +1,10 @@
+from swsa_core.datasets import INDEX
 from swsa_core.embedding.image_stream import FileReader
-from swsa_core.files import store
 from workflow_scripts._embed import embed_rows, told
 from workflow_scripts.job import job
 
 with job(snakemake) as mine:
-    columns, dataset = ["image_id", "path", "class"], snakemake.wildcards.dataset
-    images = store.read_table(snakemake.input.images, columns, text=columns)
+    dataset, images = snakemake.wildcards.dataset, INDEX.read(snakemake.input.images)
     on_bad_image = mine.settings["dataset.on_bad_image"]
     read = FileReader(images.path)
     if on_bad_image == "error":

@@ -1,9 +1,9 @@
 from swsa_core.anomalies import SOURCES
-from swsa_core.files import store
+from swsa_core.anomalies.pool import POOL_IMAGES
 from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     pool, settings = snakemake.wildcards.pool, mine.settings
     images = SOURCES[pool].pool.images(settings["section"], settings["seed"])
-    store.write_table(snakemake.output[0], images, ["image_id", "path"])
+    POOL_IMAGES.write(snakemake.output[0], images)
     print(f"{pool}: {len(images)} images")

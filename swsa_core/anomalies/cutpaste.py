@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from swsa_core.anomalies.source import Images, Made, Source
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.look import Look
 from swsa_core.basics.section import Range, Section, inconsistent
 from swsa_core.files.images import colours_of
 
@@ -266,7 +267,7 @@ SOURCE = Source(
     CutPaste,
     title="CutPaste",
     about="A part of a seed image pasted elsewhere (Li et al. 2021).",
-    look=("#009E73", "s"),
+    look=Look("#009E73", "s"),
     make=make,
     parents=1,
     seconds_per_pixel=1.7e-8,

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 
 from swsa_core.anomalies.source import Network, Source, Stream, Task, Work
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.look import Look
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import LeftOutIfNull, Section, inconsistent, plain
 from swsa_core.basics.seeding import rng
@@ -280,7 +281,7 @@ SOURCE = Source(
     Diffusion,
     title="diffusion",
     about="Pairs of seed images mixed by a diffusion model (DiffStyle).",
-    look=("#000000", "o"),
+    look=Look("#000000", "o"),
     stream=stream,
     network=Network(lambda section: find_model(section).files, work, speed),
     parents=2,

@@ -6,12 +6,16 @@ import pandas as pd
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
+from swsa_core.files.table import Table
+
+POOL_IMAGES = Table("pool_images", "image_id path")  # all images of a pool
+POOL_ROWS = Table("pool_rows", "task row", numbers="row")  # which of them each task samples
 
 
 def sample_pool(pool_size: int, n: int, tasks: Iterable[str], seed: int, dataset: str, source: str) -> pd.DataFrame:
     """`n` different rows of the pool for each task, uniformly at random (Sec. 4.2).
 
-    Returns a DataFrame with the columns task and row. Raises InputError when the pool has fewer than n rows.
+    Returns the table `POOL_ROWS`. Raises InputError when the pool has fewer than n rows.
     """
     if pool_size < n:
         raise InputError(

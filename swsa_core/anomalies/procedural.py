@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from swsa_core.anomalies.source import Pool, Source
+from swsa_core.basics.look import Look
 from swsa_core.basics.section import PositiveInt, Section
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ SOURCE = Source(
     Procedural,
     title="procedural",
     about="Procedurally drawn letters, as unrelated images without a download.",
-    look=("#56B4E9", "p"),
+    look=Look("#56B4E9", "p"),
     pool=Pool(inputs, pool),
     note="Procedural anomalies are drawn letters and digits, the kind of images that the bundled mini: models "
     "were trained on, so those models find them easy.",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from swsa_core.basics.look import Look
 from swsa_core.basics.section import Section
 from swsa_core.files.downloads import Publication
 
@@ -102,7 +103,7 @@ class Source:
     """A source of synthetic anomalies.
 
     section: of the config, below `sources`. about: that key's description. title: as written for people.
-    look: colour and marker in figures; colours of Okabe and Ito (2008), none of them a candidate's.
+    look: in figures; colours of Okabe and Ito (2008), none of them a candidate's.
     parents: support images that one anomaly is made from, at most two. pairs: whether each style image is mixed with each
     content image, as Figure 2 shows. fixed_size: whether its images have one side, which its model gives.
     seconds_per_pixel: of one core, for making a pixel. version: raised when its code changes what it computes.
@@ -114,7 +115,7 @@ class Source:
     section: type[Section]
     title: str
     about: str
-    look: tuple[str, str]
+    look: Look
     make: Callable[[Images, dict, np.random.Generator], Made] | None = None
     stream: Callable[[Task, dict], Stream] | None = None
     pool: Pool | None = None

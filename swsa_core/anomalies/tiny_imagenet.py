@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from swsa_core.anomalies.source import Pool, Source
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.look import Look
 from swsa_core.basics.section import AnyPath, PlainPath, PositiveInt, Section
 from swsa_core.basics.seeding import rng
 from swsa_core.files import listing
@@ -87,7 +88,7 @@ SOURCE = Source(
     TinyImageNet,
     title="Tiny-ImageNet",
     about="Unrelated photographs.",
-    look=("#CC79A7", "D"),
+    look=Look("#CC79A7", "D"),
     pool=Pool(inputs, pool),
     publication=PUBLICATION,
     in_paper=True,

@@ -7,7 +7,7 @@ read.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
@@ -27,6 +27,14 @@ from swsa_core.datasets.support import check_supports
 from swsa_core.strategies import judging_by_scores
 
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
+
+
+class ContactTask(NamedTuple):
+    """A task of Figure 2: its data set, its slug in paths, and the source whose anomalies are shown."""
+
+    dataset: str
+    slug: str
+    source: str
 
 
 @dataclass(frozen=True)
@@ -103,11 +111,11 @@ class Study:
         return {dataset: slugs[0] for dataset, slugs in (first | named).items()}
 
     @cached_property
-    def contact_tasks(self) -> list[tuple[str, str, str]]:
-        """(data set, slug of the task, source) of Figure 2, which shows what is made of pairs of images."""
+    def contact_tasks(self) -> list[ContactTask]:
+        """The tasks of Figure 2, which shows what is made of pairs of images."""
         source = next((source for source in self.sources if SOURCES[source].pairs), None)
         chosen = figure_tasks("contact_sheets", self.config["figures"]["contact_sheets"], self.tasks)
-        return [(dataset, slug, source) for dataset, slugs in chosen.items() for slug in slugs if source]
+        return [ContactTask(dataset, slug, source) for dataset, slugs in chosen.items() for slug in slugs if source]
 
     @cached_property
     def paper_tables(self) -> dict[str, list[str]]:
@@ -151,7 +159,7 @@ class Study:
             "train_seed": {
                 name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()
             },
-            "contact_tasks": [[dataset, slug] for dataset, slug, _ in self.contact_tasks],
+            "contact_tasks": [[one.dataset, one.slug] for one in self.contact_tasks],
             "paper_tables": list(self.paper_tables),
             "kinds": {name: spec["kind"] for name, spec in self.datasets.items()},
             "tsne_tasks": {name: self.tasks[name][slug] for name, slug in self.tsne_tasks.items()},

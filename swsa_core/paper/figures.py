@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from swsa_core.anomalies import SOURCES
+from swsa_core.basics.look import Look
 from swsa_core.basics.wording import shortened
 from swsa_core.evaluation.tsne import NORMAL, PREPARED, REAL
 from swsa_core.files.machine import writing
@@ -177,7 +178,9 @@ def real_vs_synthetic(ranking: pd.DataFrame, candidates: Sequence[str]) -> Figur
     if len(sources) == 1:
         figure.suptitle(f"synthetic anomalies: {words(sources[0])}", fontsize=10)
     else:
-        keys = [Line2D([], [], **_marker(SOURCES[source].look[0], "o", 8), label=words(source)) for source in sources]
+        keys = [
+            Line2D([], [], **_marker(SOURCES[source].look.colour, "o", 8), label=words(source)) for source in sources
+        ]
         figure.legend(handles=keys, loc="outside upper center", ncols=len(sources))
     colours = {name: colour if len(sources) == 1 else INK for name, (colour, _) in style.items()}
     keys = [Line2D([], [], **_marker(colours[name], marker, 8), label="-") for name, (_, marker) in style.items()]
@@ -192,14 +195,14 @@ def real_vs_synthetic(ranking: pd.DataFrame, candidates: Sequence[str]) -> Figur
 def _draw_comparison(ax, synthetic, real, style, by_candidate):
     """One panel of `real_vs_synthetic`.
 
-    synthetic: AUROC by source and candidate; real: by candidate; style: {candidate: (colour, marker)}; by_candidate:
+    synthetic: AUROC by source and candidate; real: by candidate; style: {candidate: Look}; by_candidate:
     whether colours tell the candidates apart, or the sources.
     """
     limits(ax.set_ylim, real)
     ax.axline((0.5, 0.5), slope=1, **REFERENCE)
     for (source, name), x in synthetic.items():
         colour, marker = style[name]
-        shown = _marker(colour, marker, 7.5) if by_candidate else _marker(SOURCES[source].look[0], marker, 7.5)
+        shown = _marker(colour, marker, 7.5) if by_candidate else _marker(SOURCES[source].look.colour, marker, 7.5)
         ax.plot(x, real[name], **shown, alpha=1 if by_candidate else 0.7)  # sources that saturate lie on each other
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     ax.yaxis.set_major_locator(MaxNLocator(5))
@@ -262,7 +265,7 @@ def _marker(colour, marker, size):
 
 def _group_look(group):
     """How the points of a group of swsa_core.evaluation.tsne are drawn."""
-    of_images = {NORMAL: (NORMAL_COLOUR, "^"), PREPARED: (NORMAL_COLOUR, "^"), REAL: (REAL_COLOUR, "v")}
+    of_images = {NORMAL: Look(NORMAL_COLOUR, "^"), PREPARED: Look(NORMAL_COLOUR, "^"), REAL: Look(REAL_COLOUR, "v")}
     colour, marker = of_images.get(group) or SOURCES[group].look
     look = {"color": colour, "marker": marker, "linestyle": "", "markersize": 5.5, "markeredgewidth": 0.5}
     if group == PREPARED:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
@@ -16,6 +16,7 @@ from swsa_core.detectors.scores import MOST_PARENTS
 from swsa_core.embedding.embed import share_threads
 from swsa_core.files import layout
 from swsa_core.files.downloads import published_at
+from swsa_core.plan.costs import Cost
 
 FLOAT32, FLOAT64 = 4, 8  # bytes
 ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flowers
@@ -76,7 +77,7 @@ def n_anomalies(spec: Spec) -> int:
 
 
 def jobs(
-    study: Study, sizes: dict[str, Size], costs: dict[str, Any], work: dict[tuple[str, int], Work]
+    study: Study, sizes: dict[str, Size], costs: dict[str, Cost], work: dict[tuple[str, int], Work]
 ) -> Iterator[Job]:
     """All `Job`s that Snakemake runs for the default target, in the order of the stages.
 

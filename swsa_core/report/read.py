@@ -11,6 +11,7 @@ import pandas as pd
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import read_origins
+from swsa_core.anomalies.pool import POOL_IMAGES, POOL_ROWS
 from swsa_core.basics.names import unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates.section import clip_backbone
@@ -118,9 +119,8 @@ def read_sheet(pick: Recommended, support: ReadSupport, scores: Scores, settings
     hardness = compare(scores, pick.task, pick.source, pick.protocol).scores
     place = partial(layout.at, settings["results"])
     if not SOURCES[pick.source].generated:
-        rows = place("pool_rows", dataset=pick.dataset, pool=pick.source)
-        rows = store.read_table(rows, ["task", "row"], text=["task"])
-        pool = store.read_table(place("pool_images", pool=pick.source), ["path"], text=["path"])
+        rows = POOL_ROWS.read(place("pool_rows", dataset=pick.dataset, pool=pick.source))
+        pool = POOL_IMAGES.read(place("pool_images", pool=pick.source))
         paths = pool.path[rows.row[rows.task == pick.task]].tolist()
         anomaly = partial(_show, paths, settings["preparation"])
         return contact_sheets.collect(pick, support["seed_ids"], show, hardness, anomaly)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 from numpy.typing import ArrayLike
 
+from swsa_core.basics.look import Look
 from swsa_core.files.machine import writing
 from swsa_core.files.store import write_text
 
@@ -58,10 +59,11 @@ STYLE: dict[Any, Any] = {  # the keys are texts; matplotlib's types list every s
 styled = matplotlib.rc_context(STYLE)
 
 
-def looks(candidates: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """{candidate: (colour, marker)}, the same in every figure for candidates in the order of the config."""
+def looks(candidates: Iterable[str]) -> dict[str, Look]:
+    """{candidate: its `Look`}, the same in every figure for candidates in the order of the config."""
     return {
-        name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(dict.fromkeys(candidates))
+        name: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        for i, name in enumerate(dict.fromkeys(candidates))
     }
 
 

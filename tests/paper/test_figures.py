@@ -102,7 +102,7 @@ def test_every_candidate_stands_at_its_place(sources):
         assert len(points) == len(sources) * len(CANDIDATES)
         for source in sources:
             for name, (colour, marker) in looks.items():
-                colour = colour if len(sources) == 1 else SOURCES[source].look[0]
+                colour = colour if len(sources) == 1 else SOURCES[source].look.colour
                 expected = mine[source, "", name], mine["real", setting, name]
                 assert points[colour.upper(), marker] == pytest.approx(expected)
 
