@@ -78,9 +78,7 @@ rule paper_figures:
         ranking=rules.tables.output.ranking,
         tsne=[at("tsne", dataset=dataset) for dataset in TSNE_TASKS],
         supports=[at("support", dataset=one.dataset, task=one.slug) for one in STUDY.contact_tasks],
-        pairs=[
-            at("anomalies", dataset=one.dataset, task=one.slug, source=one.source) for one in STUDY.contact_tasks
-        ],
+        pairs=[at("anomalies", dataset=one.dataset, task=one.slug, source=one.source) for one in STUDY.contact_tasks],
     output:
         report(
             directory(at("paper_figures")),

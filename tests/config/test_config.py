@@ -368,6 +368,25 @@ def test_links_in_the_documents_resolve():
             assert link.startswith("https://") or (document.parent / link).exists(), f"{document.name}: {link}"
 
 
+def test_the_modules_that_the_documents_run_can_be_run():
+    import re
+
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    for document in documents:
+        for name in re.findall(r"python3? -m (swsa_core[\w.]*\w)", document.read_text(encoding="utf-8")):
+            assert runs(name), f"{document.name}: python -m {name} runs nothing"
+    assert runs("swsa_core.config") and not runs("swsa_core.config.config") and not runs("swsa_core.nowhere")
+
+
+def runs(module):
+    """Whether `python -m module` does something: a package with a `__main__`, or a module that asks whether it is run."""
+    path = ROOT.joinpath(*module.split("."))
+    if path.is_dir():
+        return (path / "__main__.py").is_file()
+    file = path.with_suffix(".py")
+    return file.is_file() and '__name__ == "__main__"' in file.read_text(encoding="utf-8")
+
+
 def test_the_tests_that_the_documents_name_exist():
     import re
 

@@ -1,5 +1,6 @@
 """docs/extend.md: its modules, copied into a copy of the project, run from the config to the report."""
 
+import ast
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from layouts import draw
+from test_house import public, without_annotation
 from workflow import ROOT, dry_run, snakemake
 
 from swsa_core.files.table import Table
@@ -63,6 +65,16 @@ def study(project, tmp_path_factory):
 def test_the_page_has_one_module_of_each_registry():
     assert {Path(path).parent.name for path in MODULES} == {"anomalies", "candidates", "datasets", "strategies"}
     assert all(len(text.splitlines()) <= 50 for text in MODULES.values())
+
+
+def test_the_signatures_on_the_page_are_annotated():
+    lacking = [
+        f"{path} {function.name}: {names}"
+        for path, text in MODULES.items()
+        for function, is_method in public(ast.parse(text))
+        if (names := without_annotation(function, is_method))
+    ]
+    assert not lacking, lacking
 
 
 def test_a_dry_run_and_the_plan_know_them(study):
