@@ -1,15 +1,11 @@
 """The paper's own tables and figures, and what only they need: t-SNE and total variation in one candidate's features."""
 
-TSNE_TASKS = checked(lambda: STUDY.tsne_tasks)
-PAPER_TABLES = STUDY.paper_tables
-checked(lambda: STUDY.contact_tasks)
-
 
 rule tsne:
     input:
         **feature_files(backbone=STUDY.space),
         images=at("images"),
-        supports=lambda wildcards: [at("support", dataset=wildcards.dataset, task=TSNE_TASKS[wildcards.dataset])],
+        supports=lambda wildcards: [at("support", dataset=wildcards.dataset, task=STUDY.tsne_tasks[wildcards.dataset])],
         scores=at("scores", backbone=STUDY.space),
     output:
         at("tsne"),
@@ -18,7 +14,7 @@ rule tsne:
     benchmark:
         stage_benchmark("tsne", "dataset")
     wildcard_constraints:
-        dataset=one_of(TSNE_TASKS),
+        dataset=one_of(STUDY.tsne_tasks),
     conda:
         "../envs/swsa.yaml"
     params:
@@ -51,16 +47,18 @@ rule paper_tables:
     input:
         table1=rules.tables.output.table1,
         ranking=rules.tables.output.ranking,
-        selection=[at("selection", dataset=name) for name in PAPER_TABLES.get("mvtec_prompts", [])],
-        total_variation=[at("total_variation", dataset=name) for name in PAPER_TABLES.get("table3", [])],
+        selection=[at("selection", dataset=name) for name in STUDY.paper_tables.get("mvtec_prompts", [])],
+        total_variation=[at("total_variation", dataset=name) for name in STUDY.paper_tables.get("table3", [])],
     output:
         tables=report(
-            [at("paper_table", table=table) for table in PAPER_TABLES],
+            [at("paper_table", table=table) for table in STUDY.paper_tables],
             caption="captions/paper_tables.rst",
             category="Tables",
             subcategory="Paper",
         ),
-        typeset=[at("paper_typeset", table=table, ending=ending) for table in PAPER_TABLES for ending in ("md", "tex")],
+        typeset=[
+            at("paper_typeset", table=table, ending=ending) for table in STUDY.paper_tables for ending in ("md", "tex")
+        ],
     log:
         stage_log("paper_tables"),
     benchmark:
@@ -76,7 +74,7 @@ rule paper_tables:
 rule paper_figures:
     input:
         ranking=rules.tables.output.ranking,
-        tsne=[at("tsne", dataset=dataset) for dataset in TSNE_TASKS],
+        tsne=[at("tsne", dataset=dataset) for dataset in STUDY.tsne_tasks],
         supports=[at("support", dataset=one.dataset, task=one.slug) for one in STUDY.contact_tasks],
         pairs=[at("anomalies", dataset=one.dataset, task=one.slug, source=one.source) for one in STUDY.contact_tasks],
     output:

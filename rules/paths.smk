@@ -3,9 +3,11 @@
 import re
 from functools import cache, partial
 
+from swsa_core.anomalies import SOURCES
 from swsa_core.basics.names import SLUG
 from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable_ones
+from swsa_core.datasets.section import LATER
 from swsa_core.files import layout
 
 RESULTS = "<results>"

@@ -49,7 +49,7 @@ def of_dataset(*keys):
 
 
 def later_of_dataset(*keys):
-    """Those of a rule's data set that came later, for the `later` of `settings`."""
+    """The keys of a rule's data set that came later, for the `later` of `settings`."""
     return {f"dataset.{key}": (f"datasets.{{dataset}}.{key}", LATER[key]) for key in keys}
 
 

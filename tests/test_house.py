@@ -15,21 +15,24 @@ from swsa_core.candidates import FAMILIES
 from swsa_core.files import layout
 
 LIBRARY = Path(__file__).parents[1] / "swsa_core"
-# A package imports those before it and itself; README and docs show them in this order.
+# A package imports those before it and itself; README lists them in this order.
 ORDER = (
-    *(
-        "metrics",
-        "basics",
-        "files",
-        "diffusion",
-        "embedding",
-        "anomalies",
-        "datasets",
-        "mini",
-        "candidates",
-        "detectors",
-    ),
-    *("evaluation", "strategies", "config", "plan", "report", "paper"),
+    "metrics",
+    "basics",
+    "files",
+    "diffusion",
+    "embedding",
+    "anomalies",
+    "datasets",
+    "mini",
+    "candidates",
+    "detectors",
+    "evaluation",
+    "strategies",
+    "config",
+    "plan",
+    "report",
+    "paper",
 )
 MODULES = sorted(LIBRARY.rglob("*.py"))
 
@@ -53,6 +56,11 @@ def imported(path):
 def test_every_package_has_its_place():
     found = {path.stem if path.is_file() else path.name for path in LIBRARY.iterdir() if path.suffix in (".py", "")}
     assert found - {"__init__", "__pycache__"} == set(ORDER)
+
+
+def test_the_readme_lists_the_packages_in_their_order():
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| package | what it answers |")[2]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == ORDER
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(LIBRARY)))

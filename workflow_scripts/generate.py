@@ -51,8 +51,13 @@ def write_stream() -> None:
         known | made,
         compress=["images"],
     ) as rows:
+        unit, size = stream.unit
+        n = len(stream.parents) // size
+        if 0 < rows.done < len(stream.parents):
+            print(f"the first {rows.done // size} of {n} {unit} are not computed again")
         for images in stream.images(rows.done) if rows.done < len(stream.parents) else ():
             rows.append(images=images)
+            print(f"{rows.done // size} of {n} {unit} are done")
         # Before the anomalies are whole: a job killed from here on finds them in its partial file, not removed by Snakemake.
         write_sheet(rows.read("images"), stream.parents)
 

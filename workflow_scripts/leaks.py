@@ -4,7 +4,7 @@ from swsa_core.datasets import INDEX
 from swsa_core.detectors.scores import Features
 from swsa_core.evaluation import leaks
 from swsa_core.files import store
-from swsa_core.files.copies import same_picture
+from swsa_core.files.copies import likeness
 from swsa_core.files.images import read_image
 from workflow_scripts.job import dataset_spec, job
 
@@ -18,7 +18,7 @@ with job(snakemake) as mine:
         index,
         [store.read_json(support) for support in snakemake.input.supports],
         dataset_spec(mine.settings),
-        lambda one, other: same_picture(read_image(path[one]), read_training(path[other])),
+        lambda one, other: likeness(read_image(path[one]), read_training(path[other])),
     )
     for row in found.itertuples():
         print(f"{row.task}: test image {row.image_id!r} shows the same picture as training image {row.training_id!r}")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.source import Work
-from swsa_core.basics.wording import with_prefix
+from swsa_core.basics.wording import plural, with_prefix
 from swsa_core.candidates.prefetch import of_libraries
 from swsa_core.config.study import Study, study
 from swsa_core.embedding.embed import share_threads
@@ -37,7 +37,9 @@ def speeds(planned: Study, left: Iterable[Job], costs: Mapping[str, Cost]) -> tu
     dtype = find_dtype(config["precision"], device)
     torch.set_num_threads(snakemake.threads)
     name = (
-        torch.cuda.get_device_name(device) if device.startswith("cuda") else f"the CPU, {snakemake.threads} thread(s)"
+        torch.cuda.get_device_name(device)
+        if device.startswith("cuda")
+        else f"the CPU, {plural(snakemake.threads, 'thread')}"
     )
     found, told = {}, []
     for source in stages & set(planned.generated):
@@ -57,7 +59,7 @@ def reading_note(processes: int) -> str:
     if not processes:
         return "with one thread\n  the network waits while images are read (runtime.threads)"
     return (
-        f"the network's\n  time or, where it is longer, that of the processes which read images, {processes} a job "
+        f"the network's\n  time or, where it is longer, that of the processes which read images, {processes} per job "
         "(runtime.threads, runtime.workers)"
     )
 
@@ -91,11 +93,13 @@ with job(snakemake):
 
     n_tasks = sum(len(size.tasks) for size in sizes.values())
     print(
-        f"\n{planned.results}: {n_tasks:,} tasks, {len(planned.candidates)} candidates, {len(planned.clip)} CLIP model"
+        f"\n{planned.results}: {plural(n_tasks, 'task')}, {plural(len(planned.candidates), 'candidate')}, "
+        f"{plural(len(planned.clip), 'CLIP model')}"
     )
     for name, size in sizes.items():
-        tasks, origin = len(size.tasks), "published numbers, not on disk" if absent[name] else "counted on disk"
-        print(f"  {name}: {tasks} tasks, {size.support:,} normal training and {size.test:,} test images ({origin})")
+        tasks = plural(len(size.tasks), "task")
+        origin = "published numbers, not on disk" if absent[name] else "counted on disk"
+        print(f"  {name}: {tasks}, {size.support:,} normal training and {size.test:,} test images ({origin})")
     print(f"Time {where}.\n")
     print(*table(rows), sep="\n")
     print(NOTES.format(reading=reading_note(share_threads(threads, runtime["workers"], device)[0])))

@@ -14,11 +14,11 @@ with job(snakemake) as mine:
         selection: select.select(
             auroc[auroc["selection"] == selection],
             confidence[confidence["selection"] == selection],
-            mine,
+            described,
             of_selection(selection, settings["strategies"]),
             settings["protocols"],
             quality[quality["selection"] == selection],
         )
-        for selection, mine in candidates.groupby("selection", sort=False)
+        for selection, described in candidates.groupby("selection", sort=False)
     }
     select.SELECTION.write(snakemake.output[0], stack(picks, "selection"))

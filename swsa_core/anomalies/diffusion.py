@@ -190,6 +190,7 @@ def stream(task: Task, section: dict) -> Stream:
         attributes=made_by(section["model"], model.files, dtype),
         device=device.partition(":")[0],
         images=lambda done: _blocks(task, section, (style_ids, content_ids), model, device, dtype, done),
+        unit=("styles", len(content_ids)),
     )
 
 
@@ -212,21 +213,15 @@ def _generate(task, section, ids, model, device, dtype, done) -> Iterator[np.nda
 
     torch.set_num_threads(task.threads)
     (style_ids, content_ids), batch_size = ids, task.runtime["batch_size"]
-    n, m = len(style_ids), len(content_ids)
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path("resources/torchinductor").resolve()))
     unet = load_adm(model.path, model.flags, device, dtype)
     unet = compile_network(unet) if task.runtime["compile"] else unet
     images = torch.from_numpy(to_network([task.seeds[image_id] for image_id in style_ids + content_ids]))
     size = BatchSize(0 if batch_size == "auto" else batch_size)
     what = f"diffusion {task.dataset} {task.name}"
-    style, content = invert_halves(unet, images, n, section, size, _tell(task, f"{what}, inversion"))
-    if done:
-        print(f"the first {done // m} of {n} styles are not computed again")
-    for generated in generate(unet, style, content, section, done // m, size, _tell(task, what)):
-        block = from_network(generated.cpu())
-        done += len(block)
-        yield block
-        print(f"{done // m} of {n} styles are done", flush=True)
+    style, content = invert_halves(unet, images, len(style_ids), section, size, _tell(task, f"{what}, inversion"))
+    for generated in generate(unet, style, content, section, done // len(content_ids), size, _tell(task, what)):
+        yield from_network(generated.cpu())
 
 
 def _tell(task, what):

@@ -55,12 +55,14 @@ class Stream:
 
     parents: (n, P) image ids, known in advance. attributes: of the file, what made them. device: where; a file is finished on
     the device where it was begun. images: function of the row from which images are missing to blocks (k, H, W, 3) uint8.
+    unit: (what the log counts, images of one), of which each block holds whole ones.
     """
 
     parents: np.ndarray
     attributes: dict[str, str]
     device: str
     images: Callable[[int], Iterator[np.ndarray]]
+    unit: tuple[str, int] = ("images", 1)
 
 
 @dataclass(frozen=True)

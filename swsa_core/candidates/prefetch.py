@@ -13,7 +13,7 @@ from swsa_core.candidates.family import CandidateSpec
 
 
 def of_libraries(models: Iterable[CandidateSpec]) -> list[CandidateSpec]:
-    """Those of the candidates and the CLIP model whose weights are their library's."""
+    """The ones among candidates and the CLIP model whose weights are their library's."""
     return [model for model in models if family_of(model).prefetched and not model["weights"]]
 
 

@@ -207,7 +207,11 @@ def study(config: dict[str, Any]) -> Study:
 
 
 def check(given: Study) -> None:
-    """Raise InputError for what can never work, before any job: supports, sources, models, texts of prompts."""
+    """Raise InputError for what can never work, before any job: tasks of figures, supports, sources, models, texts of prompts.
+
+    The rules read `tsne_tasks` and `contact_tasks` while the workflow is parsed, where an InputError would show its frames.
+    """
+    _ = given.tsne_tasks, given.contact_tasks  # each raises for a task that is not there
     check_supports(given.config | {"datasets": given.present})
     for name, section in given.config["sources"].items():
         if check_source := SOURCES[name].check:
@@ -248,5 +252,5 @@ def nameable(path: str) -> bool:
 
 
 def nameable_ones(paths: Iterable[str]) -> list[str]:
-    """Those of the paths that can be inputs of a rule."""
+    """The paths that can be inputs of a rule."""
     return [path for path in paths if nameable(path)]

@@ -8,7 +8,7 @@ from swsa_core.files.diffusion_flags import read_diffusers_config
 
 
 class DiffusionCost(NamedTuple):
-    """Of one image through a diffusion network: FLOPs of encoder and decoder, parameters, numbers in h."""
+    """Cost of one image through a diffusion network: FLOPs of encoder and decoder, parameters, numbers in h."""
 
     encoder: int
     decoder: int
@@ -37,7 +37,7 @@ def diffusion_cost(weights: str, flags: dict | None) -> DiffusionCost:
 
 
 def diffusion_speed(weights: str, flags: dict | None, flops: int, device: str, dtype: Any) -> float:
-    """FLOPs a second of a diffusion network on `device`; `flops` of one image, encoder and decoder together."""
+    """FLOPs per second of a diffusion network on `device`; `flops` of one image, encoder and decoder together."""
     import torch
 
     from swsa_core.basics.devices import inference

@@ -109,7 +109,7 @@ def embed(
             rows.append(features=features, reason=[_shortened(reason) for reason in reasons])
         skipped = _leave_out_unreadable(rows, path, constants["image_id"], log)
     seconds = time.perf_counter() - started
-    log(f"{path}: read {n - first} images in {seconds:.1f} s, {(n - first) / seconds:.1f} a second")
+    log(f"{path}: read {n - first} images in {seconds:.1f} s, {(n - first) / seconds:.1f} per second")
     return skipped
 
 

@@ -5,6 +5,7 @@ A normal test image that is in the bank scores as if it were perfect, and an ano
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from swsa_core.datasets.kind import Spec
 from swsa_core.detectors.scores import Features, banks_of
 from swsa_core.files.support import Support
 from swsa_core.files.table import Table
+
+Likeness = Literal["same", "near", ""]
+"""Two images hold the same pixels, are near copies of each other, or are neither."""
 
 LEAKS = Table("leaks", "task group normal image_id training_id", numbers="normal")
 CLOSE = 0.5  # of the distance from a training image to the next one, in the median: copies are closer than that
@@ -27,13 +31,14 @@ def leaks(
     index: pd.DataFrame,
     supports: Sequence[Support],
     spec: Spec,
-    same: Callable[[str, str], bool],
+    same: Callable[[str, str], Likeness],
 ) -> pd.DataFrame:
     """The test images of each task's real validation that are copies of one of its training images, as the table `LEAKS`.
 
     images: features of the original files by one candidate; index: the table of images.csv; supports: of all tasks, with
-    their copies; spec: the data set's config; same: (id of a test image, id of a training image) -> whether they show the
-    same picture, asked for pairs whose features are close.
+    their copies; spec: the data set's config; same: (id of a test image, id of a training image) -> how alike they are, asked
+    for pairs whose features are close. A near copy counts where the test image is normal and its features are far closer than
+    those of two training images usually are; of an anomaly only the same pixels: a hairline scratch makes a near copy, too.
     """
     training = {
         task: [*bank, *of] for (task, bank), of in zip(banks_of(supports).items(), _copies(supports), strict=True)
@@ -45,9 +50,11 @@ def leaks(
         return pd.DataFrame(columns=LEAKS.columns)
     test, train = (images.features[place.get_indexer(ids)] for ids in (test_ids, train_ids))
     close: dict[str, list[str]] = {}
-    for i, j in close_pairs(test, train):
+    closest = set()
+    for i, j, is_far_closer in close_pairs(test, train):
         close.setdefault(train_ids[j], []).append(test_ids[i])
-    found: dict[tuple[str, str], bool] = {}
+        closest |= {(test_ids[i], train_ids[j])} if is_far_closer else set()
+    found: dict[tuple[str, str], Likeness] = {}
     rows, groups = [], index["group"].to_numpy(dtype=object)
     for task, ids in training.items():
         pairs = [(image_id, of) for of in ids for image_id in close.get(of, ())]
@@ -59,7 +66,8 @@ def leaks(
         for pair in pairs:
             if pair[0] in group_of and pair[0] not in told:
                 found[pair] = found[pair] if pair in found else same(*pair)
-                if found[pair]:
+                near = found[pair] == "near" and group_of[pair[0]] == normal and pair in closest
+                if found[pair] == "same" or near:
                     told[pair[0]] = pair[1]
         rows += [
             (task, group, group == normal, image_id, told[image_id])
@@ -69,8 +77,10 @@ def leaks(
     return pd.DataFrame(rows, columns=LEAKS.columns)
 
 
-def close_pairs(test: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
+def close_pairs(test: np.ndarray, train: np.ndarray) -> list[tuple[int, int, bool]]:
     """Rows of test (n, d) and train (m, d) that may show the same picture: each test image and its nearest training image.
+
+    The third entry says whether they are less than a third as far apart as a training image usually is from the next one.
 
     Further pairs are those that are much closer than two training images usually are, as a picture may be in several tasks. Of
     a copy that was saved again the features differ: with products on a fixed stage by as much as those of two products.
@@ -81,13 +91,16 @@ def close_pairs(test: np.ndarray, train: np.ndarray) -> list[tuple[int, int]]:
     lengths = np.einsum("nd,nd->n", train, train).mean()
     usual = np.median(nearest) if len(train) > 1 else 0
     limit = max(CLOSE**2 * usual, NOISE**2 * lengths)
-    pairs: list[tuple[int, int]] = []
+    pairs: list[tuple[int, int, bool]] = []
+    sure = max(usual / 9, NOISE**2 * lengths)
     for first, block in _blocks(test):
         distances = _squared(block, train)
         close = distances <= limit
         close[np.arange(len(block)), distances.argmin(axis=1)] = True
         rows, columns = np.nonzero(close)
-        pairs += zip((rows + first).tolist(), columns.tolist(), strict=True)
+        pairs += zip(
+            (rows + first).tolist(), columns.tolist(), (distances[rows, columns] <= sure).tolist(), strict=True
+        )
     return pairs
 
 

@@ -2,8 +2,10 @@
 
 A copy in the bank lies at distance 0 of its original, which makes that normal look perfect. Copies are found by the digest of
 the decoded pixels; near copies (another JPEG quality, another format, a little noise) by thumbnails, and then by the images
-themselves at full size. Not found are two sizes of one photograph, one that was developed anew, brighter or darker, and, saved
-again with loss, a small photograph of little contrast: different products must never be joined.
+themselves at full size. Near copies must also be far more alike than the images of the task usually are, as photographs of a
+rigid product on a fixed stage differ by little more than noise. Not found are two sizes of one photograph, one that was
+developed anew, brighter or darker, and, saved again with loss, photographs below about 128 pixels, of little contrast, or of
+which most were saved again: different products must never be joined.
 
 The limits were chosen on real photographs, all pairs of different ones against each photograph saved again:
 
@@ -21,9 +23,9 @@ Two exceptions among the real pairs were looked at: image_07307 and image_07309 
 Laysan_Albatross_0065_809 and _0096_673 of CUB are one photograph developed twice (r 0.22, colours 41), which stays two images.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -32,6 +34,7 @@ OUTLINE = 64  # pixels of the grey thumbnail's side
 COLOURS = 16  # of the coloured one's
 CELL = 8  # pixels of an image at full size whose mean is compared
 MOST_R, MOST_COLOURS, MOST_CELLS = 0.20, 10, 10  # what near copies may differ by, see above
+FEWEST, SURE_R = 5, 0.05  # pictures that tell how alike they usually are, and the largest r among fewer
 LEAST_CONTRAST = 1.0  # grey values between neighbours of the thumbnail: without any, all pictures look the same
 BLOCK = 256  # pictures that are compared with all others at a time
 FEW, MANY = 32, 256  # different colours of a drawing or a mask, and of a photograph
@@ -62,37 +65,45 @@ def picture(image: np.ndarray) -> Picture:
 def groups_of_copies(pictures: Mapping[str, Picture], read: Callable[[str], np.ndarray]) -> list[list[str]]:
     """The groups of two or more images that show one picture, each in the order of `pictures`, by the order of their first.
 
-    read: image id -> (H, W, 3) uint8, called only for images whose thumbnails are alike.
+    read: image id -> (H, W, 3) uint8, called only for images whose thumbnails are alike. A near copy must be far more alike
+    than these images usually are: photographs of one product on a fixed stage stay apart. It is one of the first of its group,
+    never of another near copy.
     """
     ids = list(pictures)
-    group = list(range(len(ids)))  # number of the first image that is known to show the same
-
-    def join(i, j):
-        first, last = sorted((group[i], group[j]))
-        group[:] = [first if number == last else number for number in group]
-
+    first = list(range(len(ids)))  # number of the image that each is a copy of, its own where it is none
     known: dict[bytes, int] = {}
     for number, image_id in enumerate(ids):
-        first = known.setdefault(pictures[image_id].digest, number)
-        if first != number:
-            join(first, number)
-    distinct = list(known.values())
-    for i, j in _alike([pictures[ids[number]] for number in distinct]):
-        i, j = distinct[i], distinct[j]
-        if group[i] != group[j] and same_at_full_size(read(ids[i]), read(ids[j])):
-            join(i, j)
+        first[number] = known.setdefault(pictures[image_id].digest, number)
+    numbers = list(known.values())
+    distinct = [pictures[ids[number]] for number in numbers]
+    for i, j in _alike(distinct, limit_of_r(distinct)):
+        i, j = numbers[i], numbers[j]
+        if first[i] == i and first[j] == j and same_at_full_size(read(ids[i]), read(ids[j])):
+            first[j] = i
     members: dict[int, list[str]] = {}
-    for number, first in enumerate(group):
-        members.setdefault(first, []).append(ids[number])
+    for number, image_id in enumerate(ids):
+        members.setdefault(first[first[number]], []).append(image_id)
     return [several for several in members.values() if len(several) > 1]
 
 
-def same_picture(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two images (H, W, 3) uint8 hold the same pixels or are near copies."""
+def limit_of_r(pictures: Sequence[Picture]) -> float:
+    """The largest r of near copies among these pictures, which are all different.
+
+    It is at most a third of what most of them are apart from the one that is most like them, so that photographs that are all
+    alike are not taken for copies of each other; among too few to tell, a twentieth.
+    """
+    if len(pictures) < FEWEST:
+        return SURE_R
+    nearest = np.concatenate([block.min(axis=1) for _, block in _ratios(pictures)])
+    return float(min(MOST_R, np.quantile(nearest, 0.75) / 3))
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> Literal["same", "near", ""]:
+    """Whether two images (H, W, 3) uint8 hold the same pixels, or are near copies by the widest limits, or neither."""
     pictures = [picture(one), picture(other)]
     if pictures[0].digest == pictures[1].digest:
-        return True
-    return bool(_alike(pictures)) and same_at_full_size(one, other)
+        return "same"
+    return "near" if _alike(pictures, MOST_R) and same_at_full_size(one, other) else ""
 
 
 def same_at_full_size(one: np.ndarray, other: np.ndarray) -> bool:
@@ -112,26 +123,34 @@ def drawings_among(pictures: Mapping[str, Picture]) -> list[str]:
     return few if any(one.n_colours > MANY for one in pictures.values()) else []
 
 
-def _alike(pictures):
-    """Pairs (i, j), i < j, of pictures of one shape whose thumbnails are alike."""
-    if len(pictures) < 2:
-        return []
-    edges = np.stack([one.edges for one in pictures])
-    squares = np.einsum("nd,nd->n", edges, edges)
-    enough = squares >= LEAST_CONTRAST**2 * edges.shape[1]
-    found = []
-    for start in range(0, len(pictures), BLOCK):
-        block = slice(start, start + BLOCK)
-        both = (squares[block, None] + squares) / 2
-        apart = 2 * both - 2 * edges[block] @ edges.T  # squared distances
-        rows, columns = np.nonzero((apart <= MOST_R**2 * both) & enough[block, None] & enough)
-        found += [(i, j) for i, j in zip((rows + start).tolist(), columns.tolist(), strict=True) if i < j]
+def _alike(pictures, most_r):
+    """Pairs (i, j), i < j, of pictures of one shape whose thumbnails are alike, r at most `most_r`, in order."""
+    found = [
+        (i + start, j)
+        for start, block in _ratios(pictures)
+        for i, j in zip(*map(np.ndarray.tolist, np.nonzero(block <= most_r)), strict=True)
+        if i + start < j
+    ]
     return [
         (i, j)
         for i, j in found
         if pictures[i].shape == pictures[j].shape
         and np.abs(pictures[i].colours - pictures[j].colours).max() <= MOST_COLOURS
     ]
+
+
+def _ratios(pictures):
+    """(first row, r (k, n)) of some pictures against all; infinite of a picture to itself, and where one has no contrast."""
+    edges = np.stack([one.edges for one in pictures])
+    squares = np.einsum("nd,nd->n", edges, edges)
+    enough = squares >= LEAST_CONTRAST**2 * edges.shape[1]
+    for start in range(0, len(pictures), BLOCK):
+        block = slice(start, start + BLOCK)
+        both = np.maximum((squares[block, None] + squares) / 2, np.finfo(np.float32).tiny)
+        r = np.sqrt(np.maximum(2 - 2 * edges[block] @ edges.T / both, 0))
+        r[~(enough[block, None] & enough)] = np.inf
+        r[np.arange(len(r)), np.arange(start, start + len(r))] = np.inf
+        yield start, r
 
 
 def _resized(image, side):

@@ -129,7 +129,7 @@ def _opened(content, max_pixels):
 
 @cache
 def _formats():
-    """Those of `FORMATS` that this Pillow has."""
+    """The names in `FORMATS` that this Pillow has."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 

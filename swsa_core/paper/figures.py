@@ -31,7 +31,7 @@ GROUPS = [NORMAL, PREPARED, REAL, *SOURCES]  # of swsa_core.evaluation.tsne, in 
 STYLE_FRAME, CONTENT_FRAME, MADE_FRAME = "#009E73", "#56B4E9", "#D55E00"
 MOST_COLUMNS = 4  # panels beside each other, one per data set
 SIDE = 160  # pixels of a small image
-# Of a contact sheet, in units of an image: between images, between those given and those made, and for a line of text.
+# Lengths in a contact sheet, in units of an image: between images, between those given and those made, for a line of text.
 GAP, APART, LABEL = 0.07, 0.15, 0.4
 STEP, START = 1 + GAP, 1 + GAP + APART
 

@@ -10,7 +10,7 @@ from swsa_core.embedding.embed import BATCH_SIZE
 
 
 class Cost(NamedTuple):
-    """Of one image through a backbone: FLOPs (2 per multiply-add), parameters without the head, size of its features."""
+    """Cost of one image through a backbone: FLOPs (2 per multiply-add), parameters without the head, size of its features."""
 
     flops: int
     parameters: int
@@ -34,7 +34,7 @@ def backbone_cost(candidate: CandidateSpec) -> Cost:
 
 
 def backbone_speed(candidate: CandidateSpec, flops: int, device: str, dtype: Any) -> float:
-    """FLOPs a second of a candidate's network on `device`; `flops` of one image, from `backbone_cost`."""
+    """FLOPs per second of a candidate's network on `device`; `flops` of one image, from `backbone_cost`."""
     import torch
 
     from swsa_core.basics.devices import inference

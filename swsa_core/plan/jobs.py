@@ -209,7 +209,7 @@ def _reading(study, dataset):
 
 
 def to_do(planned: Iterable[Job], is_done: Callable[[str], bool]) -> list[Job]:
-    """Those of the jobs that are left; is_done: function of an output's path. The target rule comes with any other."""
+    """The jobs that are left to do; is_done: function of an output's path. The target rule comes with any other."""
     left = [job for job in planned if job.output is None or not is_done(job.output)]
     return left if any(job.stage != ALL for job in left) else []
 
@@ -218,7 +218,7 @@ def device_seconds(job: Job, speed: float, device: str, threads: int, workers: i
     """Seconds that a job with a network holds its device: the start, then the network and the reading of images.
 
     The two go on at the same time where a job that reads leaves threads for it; see `share_threads`, also for `workers`.
-    speed: FLOPs a second, on a CPU of all `threads` together; device: cpu or cuda.
+    speed: FLOPs per second, on a CPU of all `threads` together; device: cpu or cuda.
     """
     processes, compute = share_threads(threads, workers, device) if job.reading else (0, threads)
     network = job.flops / speed * (threads / compute if device == "cpu" else 1)

@@ -34,13 +34,12 @@ def told_of_leaks(leaks: pd.DataFrame | None, config: Mapping[str, Any]) -> list
         return []
     tasks = []
     for (dataset, task, normal, group), rows in leaks.groupby(["dataset", "task", "normal", "group"], sort=False):
-        dropped = ", left out of the test" if config["datasets"][dataset]["on_leak"] == "drop" else ""
+        dropped = ", left out of the test" if config["datasets"][dataset].get("on_leak") == "drop" else ""
         named = ", ".join(f"{row.image_id!r} as {row.training_id!r}" for row in rows.head(MOST_NAMED).itertuples())
         named += f" and {len(rows) - MOST_NAMED:,} more" if len(rows) > MOST_NAMED else ""
         kind = "normal" if normal else f"group {group}, mislabelled or leaked"
         tasks.append(f"{dataset}: {task}: {wording.plural(len(rows), 'image')} ({kind}){dropped}: {named}")
-    text = (
-        "These test images show the same picture as a training image of the task, so the real AUROC is not that of new images. "
-        "`on_leak: drop` tests without them."
-    )
+    kept = any(config["datasets"][dataset].get("on_leak") != "drop" for dataset in leaks["dataset"])
+    text = "These test images show the same picture as a training image of the task: the real AUROC is not that of new images."
+    text += " `on_leak: drop` tests without them." if kept else ""
     return [{"title": f"Test images that are copies of training images: {len(leaks):,}", "text": text, "tasks": tasks}]

@@ -216,7 +216,7 @@ def _most_rare(n):
 
 
 def _rare(images, n):
-    """Those images, or none where they are too many among n to stand out, or n are too few."""
+    """The images that stand out, or none where they are too many among n to stand out, or n are too few."""
     return images if n >= LEAST and len(images) <= _most_rare(n) else []
 
 

@@ -18,7 +18,7 @@ from swsa_core.basics.look import Look
 from swsa_core.files.machine import writing
 from swsa_core.files.store import write_text
 
-# Of candidates: by Tol (2021), for colour-blind readers; sources of anomalies have others, in `paper_figures`.
+# Colours of candidates, by Tol (2021), for colour-blind readers; those of sources are `Source.look`.
 COLOURS = (
     *("#332288", "#CC3311", "#117733", "#AA4499", "#999933", "#33BBEE"),
     *("#882255", "#EE7733", "#44AA99", "#6699CC", "#661100"),

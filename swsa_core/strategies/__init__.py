@@ -73,12 +73,12 @@ def listable(sources: Iterable[str], with_prompts: bool) -> list[str]:
 
 
 def defaults(sources: Iterable[str], with_prompts: bool) -> list[str]:
-    """Those of `listable` that are the paper's, which a config has that lists none."""
+    """The strategies of `listable` that are the paper's, which a config has that lists none."""
     return [name for name in listable(sources, with_prompts) if find(name).default]
 
 
 def of_selection(selection: str, listed: Iterable[str]) -> list[str]:
-    """Those of the config's strategies that apply to a selection, "model" or "prompt", and after them the upper bounds."""
+    """The strategies of the config that apply to a selection, "model" or "prompt", and after them the upper bounds."""
     bounds = [name for name, one in STRATEGIES.items() if one.is_bound]
     return [name for name in (*listed, *bounds) if selection in find(name).selections]
 
@@ -94,6 +94,6 @@ def combinations() -> dict[str, Callable]:
 
 
 def judging_by_scores(listed: Iterable[str]) -> list[str]:
-    """Those of the config's strategies that pick by a quality of the unlabelled test scores, in the order of `STRATEGIES`."""
+    """The strategies of the config that pick by a quality of the unlabelled test scores, in the order of `STRATEGIES`."""
     listed = set(listed)
     return [name for name, one in STRATEGIES.items() if one.quality is not None and name in listed]

@@ -19,7 +19,7 @@ class Case(NamedTuple):
     source: str = ""
     protocol: str = ""
     setting: str = ""
-    """Of the real validation set, "" where the task has none."""
+    """Setting of the real validation set, "" where the task has none."""
 
 
 class Outcome(NamedTuple):
@@ -51,7 +51,7 @@ class Pick(NamedTuple):
     warning: str = ""
     """What speaks against the synthetic anomalies, "" for nothing."""
     outcome: Outcome | None = None
-    """Of a strategy that picks no single candidate; None where the picked candidate's real AUROC says how good it is."""
+    """How a strategy that picks no single candidate does; None where the picked candidate's real AUROC says how good it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,12 @@ class Evidence:
     """What the stages before the selection found out about the candidates of one selection."""
 
     names: list[str]
-    """Of the c candidates."""
+    """Names of the c candidates."""
     n_parameters: np.ndarray
     """(c,) of the feature extractors."""
     tasks: list[str]
     sources: list[str]
-    """Of synthetic anomalies."""
+    """Sources of synthetic anomalies."""
     settings: dict[str, list[str]]
     """{task: the settings of its real validation sets}, [""] without real labels."""
     synthetic: dict[tuple[str, str, str], np.ndarray]

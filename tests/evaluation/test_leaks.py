@@ -26,14 +26,14 @@ def leaked(noise=0.0):
 COPIES = [("a/test0", "a/train0"), ("b/test3", "a/train0"), ("a/test5", "b/train1")]
 
 
-def found(study, same=lambda *pair: pair in COPIES):
+def found(study, same=lambda *pair: "same" if pair in COPIES else ""):
     return leaks(study.images, study.index, study.supports, scored.SPEC, same)
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-5])
 def test_each_task_knows_its_leaks(noise):
     asked = []
-    table = found(leaked(noise), lambda *pair: asked.append(pair) or pair in COPIES)
+    table = found(leaked(noise), lambda *pair: asked.append(pair) or ("same" if pair in COPIES else ""))
     assert list(table.itertuples(index=False, name=None)) == [
         ("a", "a", True, "a/test0", "a/train0"),
         ("a", "b", False, "b/test3", "a/train0"),
@@ -45,8 +45,13 @@ def test_each_task_knows_its_leaks(noise):
 
 
 def test_what_is_close_and_another_picture_is_no_leak():
-    assert found(leaked(), lambda *pair: pair == COPIES[1]).image_id.tolist() == ["b/test3"]
+    assert found(leaked(), lambda *pair: "same" if pair == COPIES[1] else "").image_id.tolist() == ["b/test3"]
     assert len(found(scored.study(sizes=(12, 12), d=20))) == 0
+
+
+def test_near_copies_count_for_normal_images_alone():
+    near = found(leaked(), lambda *pair: "near" if pair in COPIES else "")
+    assert near.image_id.tolist() == ["a/test0"]
 
 
 def test_a_test_image_that_equals_a_copy_left_out_of_the_support_is_a_leak():

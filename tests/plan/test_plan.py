@@ -201,7 +201,7 @@ def test_plan_of_data_sets_that_are_not_there(tmp_path):
     assert "flowers: 102 tasks, 1,020 normal training and 6,149 test images (published numbers, not on disk)" in output
     assert re.search(r"^diffusion +102 ", output, re.M)
     assert "downloads: flowers 345 MB" in output
-    assert "Time on a device of 200 TFLOP/s" in output and "read images, 1 a job" in output
+    assert "Time on a device of 200 TFLOP/s" in output and "read images, 1 per job" in output
     assert "These times are of a CPU" not in output
     assert [path.name for path in (tmp_path / "results").rglob("*") if path.is_file()] == ["plan.log"]
 
@@ -210,7 +210,7 @@ def test_plan_on_a_cpu_says_how_to_state_a_gpu(tmp_path):
     config = study(datasets=DIGITS, sources={"cutpaste": {}}, candidates=["mini:resnet_s"], clip=None)
     config["runtime"] = {"device": "cpu", "threads": 2}
     output = snakemake(tmp_path, config, "plan", "--quiet", "all")
-    assert "Time on the CPU, 2 thread(s)" in output and "These times are of a CPU" in output
+    assert "Time on the CPU, 2 threads" in output and "These times are of a CPU" in output
     assert f"--config '{STATED}'" in output
 
 

@@ -11,22 +11,22 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from workflow import snakemake
 
+from swsa_core import datasets
 from swsa_core.basics.names import unique_slugs
+from swsa_core.evaluation.evaluate import AUROC
 from swsa_core.files import store
+from swsa_core.report.tables import TABLE1
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.study,
     pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the real images (../shared/data) are not here"),
 ]
-INDEX_TEXT = ["image_id", "path", "class", "split", "group"]
-TABLE1_TEXT = ["selection", "setting", "strategy", "protocol", "dataset"]
-AUROC_TEXT = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "closest"]
 
 
 def config():
     """benchmarks/real_images.yaml with the images in ../shared and the paper's strategies; the birds are in
-    tests/test_whole_study.py."""
+    tests/rules/test_whole_study.py."""
     settings = yaml.safe_load((ROOT / "benchmarks" / "real_images.yaml").read_text(encoding="utf-8"))
     for entry in (*settings["datasets"].values(), settings["sources"]["tiny_imagenet"]):
         entry["root"] = str(SHARED / entry["root"])
@@ -74,8 +74,8 @@ def scikit_learn_auroc(results, dataset, candidate, task, index):
 @pytest.mark.parametrize("candidate", ["mobilenet", "squeezenet"])
 @pytest.mark.parametrize(("dataset", "n_tasks"), [("flowers", 16), ("mvtec_ad", 1)])
 def test_real_auroc_is_that_of_scikit_learn(results, dataset, n_tasks, candidate):
-    index = store.read_table(results / dataset / "images.csv", text=INDEX_TEXT)
-    auroc = store.read_table(results / dataset / "auroc.csv", text=AUROC_TEXT)
+    index = datasets.INDEX.read(results / dataset / "images.csv")
+    auroc = AUROC.read(results / dataset / "auroc.csv")
     real = auroc[(auroc.validation == "real") & (auroc.candidate == candidate)]
     assert real.task.nunique() == n_tasks
     for task, rows in real.groupby("task"):
@@ -85,7 +85,7 @@ def test_real_auroc_is_that_of_scikit_learn(results, dataset, n_tasks, candidate
 
 def test_picks_make_sense(results):
     """Selection finds a network, and is right more often than chance, where classes differ in what networks see."""
-    table = store.read_table(results / "tables" / "table1.csv", text=TABLE1_TEXT)
+    table = TABLE1.read(results / "tables" / "table1.csv")
     rest = table[(table.setting == "one_vs_rest") & (table.selection == "model")].set_index(
         ["dataset", "strategy", "protocol"]
     )
