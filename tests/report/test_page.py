@@ -38,7 +38,7 @@ def rendered(
     drawn = figures.study(*args, candidates, made["protocols"]) if draw else {}
     return report.render(
         config={
-            "datasets": {name: {"on_leak": "drop" if name == "strict" else "warn"} for name in datasets},
+            "datasets": {name: {"on_leak": "drop"} if name == "strict" else {} for name in datasets},
             "sources": {name: {} for name in options.get("sources", SOURCES)},
             "evaluation": {"protocols": made["protocols"]},
             "é": "<&>",

@@ -144,7 +144,10 @@ def test_a_leak_that_is_only_told_of_makes_the_test_too_easy_and_one_that_is_an_
     output = snakemake(folder / "careless", config(exclude=["masks"], on_leak="error"), target, check=False)
     assert "evaluate: datasets.parts.on_leak: error, but test image 'test/good/leaked.png' of group 'good'" in output
     assert "Traceback" not in output
-    snakemake(folder / "careless", config(exclude=["masks"]), target)
+    snakemake(folder / "careless", config(exclude=["masks"]))  # to the report, with `on_leak` at its default
+    text = Page((folder / "careless/results/report.html").read_text()).text
+    assert "1 image (normal): 'test/good/leaked.png' as 'train/good/20.png'" in text
+    assert "`on_leak: drop` tests without them" in text
     told = pd.read_csv(folder / "careless" / target).query("validation == 'real'")
     assert (told.n_normal == dropped.n_normal + 1).all()
     assert (told.auroc.to_numpy() >= dropped.auroc.to_numpy()).all()
