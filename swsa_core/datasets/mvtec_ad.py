@@ -64,9 +64,10 @@ def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the products `names` (None: all tasks): train/good, then every directory of test/."""
     root = listing.require(spec["root"], [], LAYOUT)
     found = [
-        Row(f"{folder.relative_to(root).as_posix()}/{image}", name, split, group)
+        Row(f"{inside}/{image}", name, split, group)
         for name in (tasks(spec) if names is None else sorted(names))
         for split, folder, group in _groups(spec, name)
+        for inside in [folder.relative_to(root).as_posix()]
         for image in listing.images_below(folder, choice_of(spec))
     ]
     return check_sensors(spec, found)

@@ -105,7 +105,7 @@ def not_used(spec: dict[str, Any], directory: Path, image_ids: Collection[str]) 
 def on_disk(spec: dict[str, Any], rows: Iterable[Row], source: str) -> list[Row]:
     """The wanted rows whose image is on disk. Others are an InputError unless allow_missing; `source` names the images."""
     root, choice = Path(spec["root"]), choice_of(spec)
-    rows = [row for row in rows if choice.takes(root / row.image_id)]
+    rows = [row for row in rows if choice.takes(f"{root}/{row.image_id}")]
     folders = defaultdict(set)
     for row in rows:
         folders[os.path.dirname(row.image_id)].add(row.image_id)

@@ -92,7 +92,7 @@ def images(directory: str | Path, choice: Choice = ALL) -> list[str]:
     return sorted(
         name
         for name, is_directory in _entries(directory)
-        if not is_directory and name.lower().endswith(SUFFIXES) and choice.takes(os.path.join(directory, name))
+        if not is_directory and name.lower().endswith(SUFFIXES) and choice.takes(f"{directory}/{name}")
     )
 
 
@@ -112,12 +112,11 @@ def directories_below(directory: str | Path, choice: Choice = ALL) -> list[Path]
 
 def images_below(directory: str | Path, choice: Choice = ALL) -> list[str]:
     """Sorted paths, relative to `directory`, of all image files in it and below."""
-    found = (
-        (folder / name).relative_to(directory)
-        for folder in directories_below(directory, choice)
-        for name in images(folder, choice)
-    )
-    return sorted(path.as_posix() for path in found)
+    found = []
+    for folder in directories_below(directory, choice):
+        inside = folder.relative_to(directory).as_posix()
+        found += [name if inside == "." else f"{inside}/{name}" for name in images(folder, choice)]
+    return sorted(found)
 
 
 def left_aside(directory: str | Path, choice: Choice = ALL) -> dict[str, int]:
