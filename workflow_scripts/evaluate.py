@@ -1,6 +1,7 @@
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from swsa_core.basics.wording import plural
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_clip, score_knn
@@ -27,6 +28,11 @@ with job(snakemake) as mine, threadpool_limits(1):
         if spec["on_leak"] == "error":
             leaks.check_no_leaks(found, dataset)
         dropped = leaks.left_out(found)
+        for task, n in leaks.without_normals(found, index, spec).items():
+            print(
+                f"task {task!r}: no normal test image is left after dropping {plural(n, 'copy', 'copies')} of training images: "
+                "there are no real figures"
+            )
     listed = settings["qualities"] if "qualities" in settings else ()  # noqa: SIM401  `get` refuses what is not tracked
     judges = {name: find(name).quality for name in listed}
     aurocs, sureness, described, quality = {}, {}, {}, {}

@@ -59,5 +59,6 @@ with job(snakemake) as mine:
             "paths": {image_id: paths[image_id] for image_id in seeds + held_out},
             "skipped": skipped,
         }
-        | ({"copies": copies} if copies else {}),
+        | ({"copies": copies} if copies else {})
+        | ({"drawings": drawings} if drawings else {}),
     )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
-from swsa_core.files.listing import Choice, directories, directories_below, images, is_directory
+from swsa_core.files.listing import Choice, directories, directories_below, images, images_below, is_directory
 
 NORMAL = "good"  # label of the normal group where the anomalies are defects
 TESTS = ("test", "test_public")  # directories of labelled test images; the second is that of MVTec-AD 2
@@ -36,12 +36,15 @@ def choice_of(spec: dict[str, Any]) -> Choice:
 def normal_directory(directory: Path, spec: dict[str, Any]) -> str | None:
     """Name of the sub-directory of normal images: the first of spec["normal_names"] that is there; None where none is.
 
-    Upper and lower case differ only where both are there.
+    Upper and lower case do not differ. Raises InputError where another directory of images has such a name too.
     """
     found = directories(directory, choice_of(spec)) if is_directory(directory) else []
     lower = {name.lower(): name for name in reversed(found)}
     spelled = (name if name in found else lower.get(name.lower()) for name in spec["normal_names"])
-    return next((name for name in spelled if name is not None), None)
+    normal = next((name for name in spelled if name is not None), None)
+    if normal is not None:
+        _check_one_normal(directory, normal, found, spec)
+    return normal
 
 
 def groups_of_test(directory: Path, spec: dict[str, Any]) -> list[tuple[str, str]]:
@@ -61,6 +64,20 @@ def groups_of_test(directory: Path, spec: dict[str, Any]) -> list[tuple[str, str
             f"`normal_names`: rename it, or name it first in `normal_names`"
         )
     return [(f"{test.name}/{name}", NORMAL if name == normal else name) for name in names]
+
+
+def _check_one_normal(directory, normal, found, spec):
+    """Raise InputError where a directory beside the one of normal images could be meant as normal too: it is no defect type."""
+    names = {name.lower() for name in spec["normal_names"]}
+    others = [name for name in found if name != normal and name.lower() in names]
+    others = [name for name in others if images_below(directory / name, choice_of(spec))]
+    if others:
+        inside = (directory / others[0]).relative_to(Path(spec["root"])).as_posix()
+        raise InputError(
+            f"{str(directory)!r} has the directories {normal!r} and {others[0]!r}, and both have a name of `normal_names`, "
+            f"the names of the directory of normal images: merge or rename them, leave one out (such as exclude: [{inside}]), "
+            f"or set `normal_names` to the name of the one that holds the normal images"
+        )
 
 
 def check_sensors(spec: dict[str, Any], rows: list[Row]) -> list[Row]:

@@ -61,7 +61,8 @@ class Dataset(Section):
     include: list[Pattern] = []
     """Glob patterns, relative to `root`, of the files that are used. If left out, all image files are used."""
     exclude: list[Pattern] = []
-    """Glob patterns, relative to `root`, of files and directories that are left out. Hidden ones always are."""
+    """Glob patterns, relative to `root`, of files and directories that are left out. Always left out are
+    hidden ones, those of the system, and directories named `thumb`, `thumbs`, `_thumbs`, `thumbnail` or `thumbnails`."""
     on_leak: Literal["warn", "drop", "error"] = "warn"
     """What to do about a test image that is a copy of a training image: `warn`, `drop` it from the test, or stop (`error`)."""
 

@@ -89,10 +89,21 @@ def _read(path, columns):
             line = [line[0], ",".join(line[1:-1]), line[-1]]
         if line and not max(map(header.index, columns)) < len(line) <= len(header):
             raise InputError(f"{path}: line {number} has {len(line)} columns; expected the {len(header)} of its header")
+        if header == ANNOTATION and len(line) == len(header):
+            _check_mask(path, number, line[-1])
         if line:
             entry = dict(zip(header, line, strict=False))
             found.append(entry | {"image": entry["image"].replace("\\", "/")})
     return found
+
+
+def _check_mask(path, number, mask):
+    """Raise InputError where the last field of a line is no mask: the end of a label that has a comma and no quotes, say."""
+    if mask.strip() and not mask.strip().lower().endswith(listing.SUFFIXES):
+        raise InputError(
+            f"{path}: line {number} has {mask!r} in the column mask; expected the path of an image or nothing: end the line "
+            "with a comma where it has no mask, and put a label with commas in quotes"
+        )
 
 
 PUBLICATION = Publication(

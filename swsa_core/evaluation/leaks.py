@@ -116,6 +116,20 @@ def check_no_leaks(found: pd.DataFrame, dataset: str) -> None:
         )
 
 
+def without_normals(found: pd.DataFrame, index: pd.DataFrame, spec: Spec) -> dict[str, int]:
+    """{task: its normal test images} of the tasks whose normal test images are all among the leaks, which have no real figures.
+
+    found: rows of `LEAKS`; index: the table of images.csv.
+    """
+    counts = {}
+    for task, rows in found[found["normal"]].groupby("task", sort=False):
+        places, groups, normal = real_validation(index, spec, task)
+        normals = set(index["image_id"].to_numpy()[places[groups == normal]])
+        if normals and normals <= set(rows["image_id"]):
+            counts[task] = len(normals)
+    return counts
+
+
 def left_out(found: pd.DataFrame) -> dict[str, Collection[str]]:
     """{task: ids of its test images that are copies of training images}."""
     return {task: set(rows["image_id"]) for task, rows in found.groupby("task")}

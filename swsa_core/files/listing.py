@@ -1,6 +1,7 @@
 """Listing image files and directories, and saying what is missing or left aside.
 
-Hidden names and those of `SYSTEM` are nobody's images. What else is wanted says a `Choice`: patterns of paths below a root.
+Hidden names and those of `SYSTEM` and `THUMBNAILS` are nobody's images. What else is wanted says a `Choice`: patterns of paths
+below a root.
 """
 
 import errno
@@ -32,6 +33,8 @@ SYSTEM = frozenset(
     ("#recycle", "#snapshot", "$RECYCLE.BIN", "@eaDir", "System Volume Information", "Thumbs.db", "__MACOSX")
     + ("desktop.ini", "ehthumbs.db", "lost+found")
 )
+# Directories of thumbnails, which show each image again in a smaller size, in upper or lower case.
+THUMBNAILS = frozenset(("_thumbs", "thumb", "thumbnail", "thumbnails", "thumbs"))
 
 
 # Errors that tell of a path where nothing is.
@@ -97,7 +100,7 @@ def images(directory: str | Path, choice: Choice = ALL) -> list[str]:
 
 
 def directories(directory: str | Path, choice: Choice = ALL) -> list[str]:
-    """Sorted names of the sub-directories that are not hidden."""
+    """Sorted names of the sub-directories that are neither hidden nor the system's nor full of thumbnails."""
     return sorted(
         name
         for name, is_directory in _entries(directory)
@@ -178,14 +181,10 @@ def _is_loop(path, way):
 
 
 def _entries(directory):
-    """(name, is a directory) of everything that is neither hidden nor the system's."""
+    """(name, is a directory) of everything that is neither hidden nor the system's nor a directory of thumbnails."""
     try:
         with os.scandir(directory) as entries:
-            found = [
-                (entry.name, _is_directory(entry))
-                for entry in entries
-                if not entry.name.startswith(".") and entry.name not in SYSTEM
-            ]
+            found = [(entry.name, _is_directory(entry)) for entry in entries if not _is_left_out(entry.name)]
     except OSError as error:
         path = error.filename if error.filename is not None else str(directory)
         raise InputError(
@@ -195,6 +194,10 @@ def _entries(directory):
         if not name.isascii():
             _check_unicode(name, directory)
     return found
+
+
+def _is_left_out(name):
+    return name.startswith(".") or name in SYSTEM or name.lower() in THUMBNAILS
 
 
 def _is_directory(entry):

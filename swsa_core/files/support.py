@@ -21,8 +21,8 @@ class Copies(TypedDict):
 class Support(TypedDict):
     """The normal training images of one task.
 
-    seed_ids, held_out_ids: image ids, the support set together. paths: {image id: path for `read_image`} of both. copies:
-    only where there are any.
+    seed_ids, held_out_ids: image ids, the support set together. paths: {image id: path for `read_image`} of both. copies,
+    drawings: only where there are any; drawings: ids of readable images of few colours, such as masks, among photographs.
     """
 
     dataset: str
@@ -32,3 +32,4 @@ class Support(TypedDict):
     paths: dict[str, str]
     skipped: list[Unreadable]
     copies: NotRequired[list[Copies]]
+    drawings: NotRequired[list[str]]

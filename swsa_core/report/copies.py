@@ -1,4 +1,4 @@
-"""What the report tells of copies: among the normal images, and of training images in the test."""
+"""What the report tells of copies, among the normal images and of training images in the test, and of masks among them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import pandas as pd
 
 from swsa_core.basics import wording
 from swsa_core.datasets.support import told_copies
-from swsa_core.report.read import Copied
+from swsa_core.report.read import Copied, Drawn
 
 MOST_NAMED = 3
 
@@ -26,6 +26,24 @@ def told_of_copies(copies: Sequence[Copied]) -> list[dict[str, Any]]:
         for of, n in zip(copies, counts, strict=True)
     ]
     return [{"title": f"Copies among the normal images: {sum(counts):,}", "text": text, "tasks": tasks}]
+
+
+def told_of_drawings(drawings: Sequence[Drawn]) -> list[dict[str, Any]]:
+    """What a reader must know of images of few colours, such as masks, among the normal images; as of `page.warnings`."""
+    if not drawings:
+        return []
+    tasks = []
+    for of in drawings:
+        named = ", ".join(map(repr, of["drawings"][:MOST_NAMED]))
+        more = len(of["drawings"]) - MOST_NAMED
+        named += f" and {more:,} more" if more > 0 else ""
+        tasks.append(f"{of['dataset']}: {of['task']}: {wording.plural(len(of['drawings']), 'image')}: {named}")
+    text = (
+        "These normal images have few colours, as masks or label maps do, and the others are photographs. They are in the "
+        "support like any other: if they show no product, leave them out by datasets.<name>.exclude."
+    )
+    total = sum(len(of["drawings"]) for of in drawings)
+    return [{"title": f"Images like masks among the normal images: {total:,}", "text": text, "tasks": tasks}]
 
 
 def told_of_leaks(leaks: pd.DataFrame | None, config: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -21,9 +21,9 @@ from swsa_core.basics import wording
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.report import style as figure_style
 from swsa_core.report.contact_sheets import Sheet, cross_uri, data_uri, pictures
-from swsa_core.report.copies import told_of_copies, told_of_leaks
+from swsa_core.report.copies import told_of_copies, told_of_drawings, told_of_leaks
 from swsa_core.report.prompts import prompt_parts
-from swsa_core.report.read import Copied, Skipped
+from swsa_core.report.read import Copied, Drawn, Skipped
 from swsa_core.report.tables import MOST_TASKS
 from swsa_core.strategies import STRATEGIES, find
 from swsa_core.strategies.wording import words
@@ -56,6 +56,7 @@ def render(
     paper_tables: Iterable[str] = (),
     copies: Sequence[Copied] = (),
     leaks: pd.DataFrame | None = None,
+    drawings: Sequence[Drawn] = (),
 ) -> str:
     """The page as text.
 
@@ -65,7 +66,7 @@ def render(
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
     all anomalies that a source generated; paper_tables: names of the paper's tables that lie beside the page, with its figures;
-    copies, leaks: of read.read_copies and read.read_leaks.
+    copies, drawings: of read.read_copies and read.read_drawings; leaks: rows of leaks.csv, with a column dataset.
     """
     page = environment(candidates["candidate"]).get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
@@ -76,7 +77,8 @@ def render(
         for part in prompts:
             part["table1"] = _table1_rows(of_prompts[of_prompts["dataset"] == part["name"]])
             part["figures"] = _figures(part["name"], svgs, config, "prompt_")
-    alerts = told_of_copies(copies) + told_of_leaks(leaks, config)  # which say what the numbers are worth
+    # what the numbers are worth
+    alerts = told_of_drawings(drawings) + told_of_copies(copies) + told_of_leaks(leaks, config)
     told = alerts + warnings(picks, skipped)
     picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
     return page.render(

@@ -62,6 +62,14 @@ class Copied(TypedDict):
     copies: list[Copies]
 
 
+class Drawn(TypedDict):
+    """The images of few colours among the photographs of a task: {"dataset", "task", "drawings": their ids}."""
+
+    dataset: str
+    task: str
+    drawings: list[str]
+
+
 Supports = dict[tuple[str, str], ReadSupport]
 """{(data set, task): support set}."""
 
@@ -160,6 +168,15 @@ def read_copies(supports: Supports) -> list[Copied]:
         {"dataset": dataset, "task": task, "copies": support["copies"]}
         for (dataset, task), support in supports.items()
         if support.get("copies")
+    ]
+
+
+def read_drawings(supports: Supports) -> list[Drawn]:
+    """The images of few colours, such as masks, among the photographs of each task where there are any."""
+    return [
+        {"dataset": dataset, "task": task, "drawings": support["drawings"]}
+        for (dataset, task), support in supports.items()
+        if support.get("drawings")
     ]
 
 

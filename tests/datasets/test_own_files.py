@@ -124,14 +124,30 @@ def test_normal_images_in_other_spellings(kind, tmp_path, train, test, good, bad
 def test_good_is_the_normal_directory_where_it_is_and_names_can_be_given(tmp_path):
     for folder in ("train/good", "test/good", "test/ok", "test/fine", "train/fine"):
         layouts.touch(tmp_path / folder / "0.png")
-    groups = {group for split, group in found("folder", tmp_path).values()}
+    groups = {group for split, group in found("folder", tmp_path, normal_names=["good"]).values()}
     assert groups == {"good", "ok", "fine"}
     with pytest.raises(InputError, match=r"test/good' cannot be a defect type beside 'fine'.*normal_names"):
-        found("folder", tmp_path, normal_names=["Fine", "good"])
+        found("folder", tmp_path, normal_names=["Fine"])
     moved(tmp_path, "test/good", "test/scratch")
     rows = found("folder", tmp_path, normal_names=["Fine"])
     assert rows["train/fine/0.png"] == ("train", "good") and rows["test/fine/0.png"] == ("test", "good")
     assert rows["test/scratch/0.png"] == ("test", "scratch") and rows["test/ok/0.png"] == ("test", "ok")
+
+
+@pytest.mark.parametrize("kind", ["mvtec_ad", "folder"])
+@pytest.mark.parametrize(("split", "other"), [("test", "OK"), ("test", "Good"), ("train", "Normal"), ("train", "GOOD")])
+def test_a_second_directory_with_a_name_of_normal_images_is_no_defect_type(kind, split, other, tmp_path):
+    for folder in ("train/good", "test/good", "test/hole", f"{split}/{other}"):
+        layouts.touch(tmp_path / "part" / folder / "0.png")
+    root = tmp_path if kind == "mvtec_ad" else tmp_path / "part"
+    inside = f"{'part/' if kind == 'mvtec_ad' else ''}{split}/{other}"
+    told = rf"part/{split}' has the directories 'good' and '{other}', .*: merge or rename .*exclude: \[{inside}\].*normal_names"
+    with pytest.raises(InputError, match=told):
+        found(kind, root, tasks=["part"])
+    images = found(kind, root, tasks=["part"], exclude=[inside])
+    assert {group for _, group in images.values()} == {"good", "hole"}
+    moved(tmp_path / "part", f"{split}/{other}/0.png", f"{split}/good/1.png")
+    assert len(found(kind, root, tasks=["part"])) == 4, "an empty directory is no matter"
 
 
 def test_what_is_not_read_is_counted_in_one_line(tmp_path):
@@ -183,6 +199,21 @@ def test_lines_of_visa_that_do_not_fit_the_header_are_named(tmp_path):
         table.write_text("\n".join([*lines[:2], wrong, *lines[3:]]))
         with pytest.raises(InputError, match=rf"1cls\.csv: line 3 has {wrong.count(',') + 1} columns; expected the "):
             datasets.tasks(layouts.spec("visa", tmp_path))
+
+
+@pytest.mark.parametrize("end", ["melt,hole", "melt,hole,crack"])
+def test_a_label_of_visa_with_commas_and_without_a_mask_is_not_cut(end, tmp_path):
+    layouts.visa(tmp_path, make=layouts.touch)
+    before = found("visa", tmp_path)
+    table = tmp_path / "candle/image_anno.csv"
+    text = table.read_text()
+    line = text.splitlines().index('candle/Data/Images/Anomaly/001.JPG,"melt,hole",') + 1
+    table.write_text(text.replace('"melt,hole",', end))
+    told = rf"image_anno\.csv: line {line} has '{end.split(',')[-1]}' in the column mask; .*: end the line with a comma"
+    with pytest.raises(InputError, match=told):
+        found("visa", tmp_path)
+    table.write_text(text.replace('"melt,hole",', "melt,hole,candle/Data/Masks/Anomaly/001.PNG"))
+    assert found("visa", tmp_path) == before
 
 
 @pytest.mark.parametrize("kind", TINY)

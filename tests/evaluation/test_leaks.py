@@ -10,7 +10,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.detectors.scores import Features
 from swsa_core.evaluation.consensus import qualities
 from swsa_core.evaluation.evaluate import evaluate
-from swsa_core.evaluation.leaks import check_no_leaks, leaks, left_out
+from swsa_core.evaluation.leaks import check_no_leaks, leaks, left_out, without_normals
 
 
 def leaked(noise=0.0):
@@ -85,6 +85,20 @@ def test_without_the_leaks_the_auroc_is_that_of_the_other_images():
         scores, study.index, scored.SPEC, {"n": lambda columns: np.full(columns.shape[1], len(columns))}, dropped
     )
     assert counts.quality.tolist() == [16, 17]
+
+
+def test_tasks_whose_normal_test_images_are_all_leaks_are_told():
+    study = leaked()
+    table = found(study)
+    assert without_normals(table, study.index, scored.SPEC) == {}
+    normals = study.index.query("split == 'test' and group == 'a'").image_id
+    rows = [("a", "a", True, image_id, "a/train0") for image_id in normals]
+    every = pd.DataFrame(rows, columns=table.columns)
+    assert without_normals(every, study.index, scored.SPEC) == {"a": len(normals)}
+    assert without_normals(every[1:], study.index, scored.SPEC) == {}
+    options = {"protocols": ["leave_one_out"], "settings": ["one_vs_rest"], "left_out": left_out(every)}
+    rows = evaluate({"one": study.scores()}, study.index, scored.SPEC, **options)
+    assert set(rows[rows.validation == "real"].task) == {"b"}
 
 
 def test_an_error_names_the_first_and_how_many():

@@ -64,6 +64,14 @@ def test_hidden_and_system_names_are_no_images_and_no_classes(tmp_path):
     assert listing.left_aside(tmp_path) == {}
 
 
+@pytest.mark.parametrize("name", ["thumbs", "Thumbnails", "thumbnail", "_thumbs", "_Thumbs", "thumb", "THUMB"])
+def test_directories_of_thumbnails_are_left_out(tmp_path, name):
+    made(tmp_path, f"{name}/a.png", f"x/{name}/y/a.png", "x/a.png", "x/thumb.png", "thumb_nuts/a.png")
+    assert listing.directories(tmp_path) == ["thumb_nuts", "x"]
+    assert listing.images_below(tmp_path) == ["thumb_nuts/a.png", "x/a.png", "x/thumb.png"]
+    assert listing.images(tmp_path / name) == ["a.png"], "a root may have such a name"
+
+
 def test_a_choice_takes_and_leaves_files_and_directories(tmp_path):
     made(tmp_path, "a/1.png", "a/1_mask.png", "b/2.png", "b/old/3.png", "4.png")
     assert listing.images_below(tmp_path, Choice(tmp_path)) == [

@@ -26,7 +26,7 @@ BENCHMARKS = pd.DataFrame(
 
 def rendered(
     datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
-    benchmarks=BENCHMARKS, paper_tables=(), copies=(), leaks=None, **options,
+    benchmarks=BENCHMARKS, paper_tables=(), copies=(), leaks=None, drawings=(), **options,
 ):  # fmt: skip
     """The page of a made-up study; options: of studies.study."""
     made = study(datasets, candidates, **options)
@@ -56,6 +56,7 @@ def rendered(
         paper_tables=paper_tables,
         copies=copies,
         leaks=leaks,
+        drawings=drawings,
     )
 
 
@@ -139,6 +140,21 @@ def test_copies_and_leaks_are_told_of_at_the_top():
     dropped = "strict: c: 1 image (group scratch, mislabelled or leaked), left out of the test: 'x.png' as '3.png'"
     assert dropped in text
     assert "copies" not in Page(rendered(tasks, leaks=leaks[:0], sources=["cutpaste"])).text
+
+
+def test_images_like_masks_are_told_of_at_the_top():
+    drawings = [
+        {"dataset": "d", "task": "a", "drawings": [f"masks/{i}.png" for i in range(5)]},
+        {"dataset": "d", "task": "b", "drawings": ["map.png"]},
+    ]
+    tasks = {"d": (list("ab"), True)}
+    text = Page(rendered(tasks, drawings=drawings, sources=["cutpaste"])).text
+    top = text[: text.index("Deploy") if "Deploy" in text else text.index("For a deploy")]
+    title = "Images like masks among the normal images: 6"
+    assert title in top and text.count(title) == 2
+    assert "d: a: 5 images: 'masks/0.png', 'masks/1.png', 'masks/2.png' and 2 more" in text
+    assert "d: b: 1 image: 'map.png'" in text and "datasets.<name>.exclude" in text
+    assert "masks" not in Page(rendered(tasks, sources=["cutpaste"])).text
 
 
 def test_warnings_say_which_tasks():

@@ -65,7 +65,7 @@ def careless(root):
         mask[8:, 8:] = 1
         mask[20 + number : 40 + number, 30:60] = 2
         write(good / "masks" / f"{number:02d}.png", mask)
-    for folder in (".thumbnails", "@eaDir"):
+    for folder in (".thumbnails", "@eaDir", "Thumbs"):
         for number in range(6):
             small = Image.fromarray(photograph(number)).resize((48, 48))
             (good / folder).mkdir(exist_ok=True)
@@ -104,7 +104,7 @@ def test_the_same_images_in_the_support(studies):
     """Names differ where files were renamed; the copy of `04.png` that sorts behind it is left out, not the file itself."""
     folder, _ = studies
     one, other = (store.read_json(folder / name / "results/parts/support/parts.json") for name in ("clean", "careless"))
-    assert "copies" not in one
+    assert "copies" not in one and "drawings" not in one and "drawings" not in other
     assert other["copies"] == [
         {"image_id": "train/good/04.png", "copies": ["train/good/04a.png", "train/good/04b.png"]},
         {"image_id": "train/good/07.png", "copies": ["train/good/07a.jpg"]},
@@ -132,7 +132,7 @@ def test_the_report_says_what_was_left_out_and_why(studies):
     assert "Test images that are copies of training images: 1" in text
     assert "1 image (normal), left out of the test: 'test/good/leaked.png' as 'train/good/20.png'" in text
     assert "parts: 3 of 39 images are left out as copies" in output
-    assert "few colours" not in output
+    assert "few colours" not in output and "few colours" not in text
     assert "copies" not in Page((folder / "clean/results/report.html").read_text()).text
 
 
@@ -153,11 +153,17 @@ def test_a_leak_that_is_only_told_of_makes_the_test_too_easy_and_one_that_is_an_
     assert (told.auroc.to_numpy() >= dropped.auroc.to_numpy()).all()
 
 
-def test_masks_that_are_not_excluded_stand_out(studies):
+def test_masks_that_are_not_excluded_stand_out(studies, tmp_path):
     folder, _ = studies
-    output = snakemake(folder / "careless", config(), "results/parts/support/parts.json")
+    shutil.copytree(folder / "careless/parts", tmp_path / "parts")
+    output = snakemake(tmp_path, config())
     assert "parts: 36 of 75 images have few colours, as masks do" in output
     assert "if 'train/good/masks/00.png' is no normal image, leave it out by datasets.parts.exclude" in output
+    drawings = store.read_json(tmp_path / "results/parts/support/parts.json")["drawings"]
+    assert drawings == [f"train/good/masks/{number:02d}.png" for number in range(36)]
+    text = Page((tmp_path / "results/report.html").read_text()).text
+    assert "Images like masks among the normal images: 36" in text
+    assert "parts: parts: 36 images: 'train/good/masks/00.png', 'train/good/masks/01.png', " in text
 
 
 def test_too_few_images_without_copies_are_named(tmp_path):
