@@ -44,6 +44,6 @@ def told(read: Callable[[int], np.ndarray], tell: Callable[[int, InputError], st
         try:
             return read(row)
         except InputError as error:
-            raise InputError(tell(row, error)) from None
+            raise type(error)(tell(row, error)) from None
 
     return read_row

@@ -1,8 +1,8 @@
 from swsa_core import datasets
-from swsa_core.basics.errors import InputError
+from swsa_core.basics.errors import InputError, NeedsKey
+from swsa_core.datasets.depth import check_depth
 from swsa_core.datasets.support import (
     check_bank,
-    check_depth,
     most_left_out,
     split_support,
     told_copies,
@@ -17,17 +17,26 @@ from workflow_scripts.job import dataset_spec, job
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings
     task, spec = settings["task"], dataset_spec(settings)
-    paths, pictures, skipped, bits = {}, {}, [], 0
+    paths, pictures, skipped, bits, unread = {}, {}, [], [], []
     scaled = spec["bit_depth"] is not None or spec["value_range"] is not None
     image_ids = datasets.support_images(spec, task, settings["seed"], dataset)
     for image_id, path in datasets.paths(spec, image_ids).items():
         try:
             seen = picture(read_image(path))
-            bits = bits if scaled else max(bits, significant_bits(path))
+            bits.append(0 if scaled else significant_bits(path))
             paths[image_id], pictures[image_id] = path, seen
+        except NeedsKey as error:  # a good image, which is not left out
+            unread.append(str(error))
         except InputError as error:
             print(f"{task}: {error}")
             skipped.append({"image_id": image_id, "path": file_of(path), "reason": str(error)})
+    if unread:
+        more = (
+            f"; {len(unread)} of its {len(image_ids)} images need a key of datasets.{dataset}"
+            if len(unread) > 1
+            else ""
+        )
+        raise InputError(f"task {task!r}: {unread[0]}{more}")
     if skipped and spec["on_bad_image"] == "error":
         others = f" {len(skipped) - 1} more cannot be read, see the lines above;" if len(skipped) > 1 else ""
         raise InputError(
@@ -36,7 +45,7 @@ with job(snakemake) as mine:
         )
     if skipped and not paths:
         raise InputError(f"task {task!r}: none of its {len(skipped)} images can be read, first {skipped[0]['reason']}")
-    check_depth(bits, dataset, task)
+    check_depth(bits, dataset, f"of task {task!r}")
     kept, copies = without_copies(pictures, lambda image_id: read_image(paths[image_id]))
     if copies:
         print(f"{task}: {len(paths) - len(kept)} of {len(paths)} images are left out as copies: {told_copies(copies)}")

@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake in the user's input."""
+"""The exceptions that stand for a mistake in the user's input."""
 
 # What a batch that is too large ends in: messages of the CPU's allocator, CUDA, cuBLAS and cuDNN. cuDNN finds no algorithm
 # where there is no memory for a workspace, or where a tensor has more elements than it indexes; CUDA has no grid for that.
@@ -14,6 +14,13 @@ class InputError(ValueError):
 
     The message says what was received, what was expected, which file or config key it concerns and what to do.
     Rules print it alone, without a stack of frames.
+    """
+
+
+class NeedsKey(InputError):
+    """A good image that cannot be read before a key of its data set says how, which the message names.
+
+    It is no bad image: it ends a job also where bad images are left out.
     """
 
 

@@ -63,20 +63,6 @@ def check_seeds(n_support: int, seeds: int, dataset: str, task: str, copies: Seq
         )
 
 
-def check_depth(bits: int, dataset: str, task: str) -> None:
-    """Raise InputError when 16-bit images of a task use so few of their bits that they would be read as nearly black.
-
-    bits: of the largest value in all of them, 0 where there are none. Cameras have 10, 12 or 14 bits; a dark scene may use
-    one or two less.
-    """
-    if 0 < bits <= 14:
-        depth = next(depth for depth in (8, 10, 12, 14) if depth >= bits)
-        raise InputError(
-            f"the 16-bit images of task {task!r} have values of at most {bits} bits, so they would be read as nearly black: "
-            f"set datasets.{dataset}.bit_depth to what the camera has, probably {depth}, or to 16 to read them as they are"
-        )
-
-
 def check_bank(n_support: int, k: int, left_out: int, dataset: str, task: str, copies: Sequence[Copies] = ()) -> None:
     """Raise InputError when a bank of `n_support` images, less the `left_out` parents, holds fewer than k neighbours."""
     if n_support - left_out < k:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from swsa_core.basics.errors import InputError, is_out_of_memory
+from swsa_core.basics.errors import InputError, NeedsKey, is_out_of_memory
 from swsa_core.embedding.image_stream import image_stream
 from swsa_core.files import store
 
@@ -68,7 +68,7 @@ def embed(
     header: inputs and settings that the features depend on beside the backbone, see `store.writer`.
     attributes: of the file, beside the backbone's own and `skipped`.
     runtime: {"batch_size", "workers"}, numbers or "auto"; with `threads` see `share_threads`.
-    on_bad_image: "error", or "skip" to leave out images that cannot be read.
+    on_bad_image: "error", or "skip" to leave out images that cannot be read. One that needs a key ends it always.
     progress: called with (images done, n) after each batch.
     Returns the images left out, [{"image_id", "reason"}], also in the file's attribute `skipped` as JSON.
     Raises InputError for an unreadable image, features that are not finite or all the same, and memory too small for one image.
@@ -127,9 +127,11 @@ def share_threads(threads: int, workers: int | Literal["auto"], device: str) -> 
 
 
 def _prepare(read, transform, row):
-    """(transformed image, ""), or (None, why it cannot be read)."""
+    """(transformed image, ""), or (None, why it cannot be read). NeedsKey passes: such an image is not left out."""
     try:
         return transform(read(row)), ""
+    except NeedsKey:
+        raise
     except InputError as error:
         return None, str(error)
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from swsa_core.basics.errors import InputError, is_out_of_memory
+from swsa_core.basics.errors import InputError, NeedsKey, is_out_of_memory
 from swsa_core.files.pixels import bits_in_use, decode, header_of
 from swsa_core.files.reading import parse
 
@@ -60,7 +60,8 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Transparent pixels are laid over white; of samples deeper than 8 bits the highest 8 are kept; of several frames the
     first is read; colour profiles are not applied; images of more than `pixels.LARGE` pixels are halved. path: that of a
-    file, or its `address`. Raises InputError naming the file when it is not a readable image.
+    file, or its `address`. Raises InputError naming the file when it is not a readable image, NeedsKey where it is one but a
+    key of its data set must say how it is read.
     """
     name = str(path)
     if match := re.fullmatch(r"digits:(\d+)", name):
@@ -92,7 +93,7 @@ def prepared(path: str | Path, preparation: dict | str) -> np.ndarray:
 
 
 def significant_bits(path: str | Path) -> int:
-    """Bits of the largest value in an image whose samples stand in 16 bits; 0 for other images, which cost little.
+    """Bits that nearly all values take in an image whose samples stand in 16 bits; 0 for other images, which cost little.
 
     path and errors: as of `read_image`. What is kept in 16 bits and uses fewer would be read as nearly black.
     """
@@ -164,6 +165,8 @@ def _with_name(file, function):
     """What `function` returns, its errors told with the name of the file; those of the machine stay what they are."""
     try:
         return function()
+    except NeedsKey as error:  # the file is good
+        raise NeedsKey(f"image {file!r} cannot be read ({error})") from error
     except Exception as error:  # Pillow raises errors of many kinds for damaged files
         if is_out_of_memory(error):
             raise MemoryError(f"image {file!r} needs more memory than there is ({error})") from error

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
+from swsa_core.basics.errors import NeedsKey
 from swsa_core.files.reading import MAX_PIXELS, Reading
 
 # Raster images as Pillow names their formats, those that are known by their first bytes before those that are guessed.
@@ -46,6 +47,7 @@ FORMATS = (
 # whatever it opens keeps each of its pixels.
 LARGE = 178_956_970
 LINES = 256
+USED = 0.999  # of the values of an image: those above are hot pixels or glints, which say nothing of its depth
 BITS_PER_SAMPLE = 258  # TIFF tag
 ORIENTATION = 0x0112  # EXIF tag
 EXIF_FIRST = ("JPEG", "MPO", "TIFF", "WEBP")  # formats whose EXIF data can be read without decoding the image
@@ -69,9 +71,10 @@ def decode(content: bytes, reading: Reading) -> np.ndarray:
 
 
 def bits_in_use(content: bytes, max_pixels: int = MAX_PIXELS) -> int:
-    """Bits of the largest value in an image whose samples stand in 16 bits and whose file does not say how many they use.
+    """Bits that nearly all values of an image take whose samples stand in 16 bits and whose file does not say how many.
 
-    Returns 0 for all other images, which are not decoded. Of a camera of 10 bits it is at most 10, whatever it shows.
+    Nearly all: up to the quantile USED, so that a few hot pixels do not count. Returns 0 for all other images, which are not
+    decoded. Of a camera of 10 bits it is at most 10, whatever it shows.
     """
     with _opened(content, max_pixels) as image:
         low_bytes = _tiles_of_low_bytes(image)
@@ -80,7 +83,7 @@ def bits_in_use(content: bytes, max_pixels: int = MAX_PIXELS) -> int:
         _load(image)
         reading = Reading(max_pixels=max_pixels)
         values = _join_bytes(image, content, low_bytes, reading) if low_bytes else np.asarray(image)
-        return int(values.max()).bit_length()
+        return int(np.quantile(values, USED, method="lower")).bit_length()
 
 
 def header_of(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> tuple[int, int, str]:
@@ -119,9 +122,9 @@ def _opened(content, max_pixels):
                 yield image
     except Image.DecompressionBombError as error:
         pixels = int(re.search(r"\d+", str(error))[0])
-        raise ValueError(
+        raise NeedsKey(
             f"it has {pixels:,} pixels, more than the {max_pixels:,} of max_pixels; set max_pixels of its data set to "
-            f"{pixels} where the file is what it seems"
+            f"{pixels} where the file is what it seems, otherwise leave it out by exclude"
         ) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
@@ -217,7 +220,7 @@ def _eight_bits(values, mode, reading):
     """Samples of more than 8 bits as uint8: those of `reading.value_range` scaled, or the highest 8 of `reading.bits` bits.
 
     mode: Pillow's "I" or "F", of which the bits say nothing; None for 16 bits. What lies beyond the range is cut off.
-    Raises ValueError for values of more bits, without a range where it is needed, and for values that are not finite.
+    Raises NeedsKey for values of more bits and without a range where it is needed, ValueError for values not finite.
     """
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError("some of its values are not finite")
@@ -225,15 +228,16 @@ def _eight_bits(values, mode, reading):
         return _ranged(values, *reading.value_range)
     least, largest = values.min(), values.max()
     if mode:
-        raise ValueError(
+        raise NeedsKey(
             f"its pixels are signed or have 32 bits (mode {mode}), so their range is unknown: set value_range: [low, high] "
             "of its data set to the values that shall be black and white; those of this image go from "
             f"{least:g} to {largest:g}"
         )
     if int(largest) >= 1 << reading.bits:
-        raise ValueError(
+        raise NeedsKey(
             f"it has values up to {largest}, which take {int(largest).bit_length()} bits; expected at most the "
-            f"{reading.bits} of its data set's bit_depth"
+            f"{reading.bits} of its data set's bit_depth: raise it, or give value_range: [0, {(1 << reading.bits) - 1}] instead, "
+            "which cuts off what lies beyond"
         )
     return (values >> (reading.bits - 8)).astype(np.uint8)
 

@@ -15,7 +15,8 @@ from tabulate import tabulate
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.wording import plural
-from swsa_core.files.images import FEW_COLOURS, Colours, colours_of, header, read_image
+from swsa_core.datasets.depth import is_told, shallow
+from swsa_core.files.images import FEW_COLOURS, Colours, colours_of, header, read_image, significant_bits
 from swsa_core.files.reading import file_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".tif": ".tiff"}
 
 
 class Seen(NamedTuple):
-    """An image that could be opened. colours: None where its pixels were not read."""
+    """An image that could be opened. colours: None where its pixels were not read.
+
+    bits: what `significant_bits` gives; 0 also where the pixels were not read, or the config says how they are.
+    """
 
     image_id: str
     path: str  # what `read_image` takes
@@ -39,6 +43,7 @@ class Seen(NamedTuple):
     mode: str
     suffix: str
     colours: Colours | None = None
+    bits: int = 0
 
 
 @dataclass
@@ -104,7 +109,8 @@ def stand_out(seen: Sequence[Seen]) -> dict[str, list[str]]:
 def differs(group: Sequence[Seen], usual: Sequence[Seen]) -> list[str]:
     """How the images of a whole group differ from the training images of its class, as parts of a sentence.
 
-    Compared are what nearly all images of each have: mode, suffix, size, and the median number of colours.
+    Compared are what nearly all images of each have: mode, suffix, size, and the median number of colours. Where the group
+    uses few of its 16 bits, which leaves few colours, this is told in place of the colours.
     """
     told = []
     for what, value in (("mode", lambda one: one.mode), ("suffix", lambda one: one.suffix), ("size", _upright)):
@@ -112,7 +118,9 @@ def differs(group: Sequence[Seen], usual: Sequence[Seen]) -> list[str]:
         if mine is not None and theirs is not None and mine != theirs:
             told.append(f"{what} {mine or 'none'}, the training images {theirs or 'none'}")
     mine, theirs = (_numbers(images) for images in (group, usual))
-    if len(mine) and len(theirs) and _is_few(np.median(mine), np.median(theirs)):
+    if depth := few_bits(group):
+        told.append(depth)
+    elif len(mine) and len(theirs) and _is_few(np.median(mine), np.median(theirs)):
         told.append(
             f"{np.median(mine):,.0f} colours by the median, the training images {np.median(theirs):,.0f}: "
             "these may be masks or label maps"
@@ -120,13 +128,21 @@ def differs(group: Sequence[Seen], usual: Sequence[Seen]) -> list[str]:
     return told
 
 
+def few_bits(seen: Sequence[Seen]) -> str:
+    """What to do about 16-bit images that use so few bits that they are read as nearly black; "" where none are."""
+    found = shallow(one.bits for one in seen)
+    return f"16-bit files that use only {found.used} bits: set bit_depth: {found.camera}" if found else ""
+
+
 def groups_that_differ(groups: Sequence[Group]) -> dict[str, list[str]]:
-    """{title of a group: how its images differ from the training images of its class}, where they do."""
+    """{title of a group: how its images differ from the training images of its class}, where they do.
+
+    Of training images it is told where they use few of their 16 bits.
+    """
     usual = {group.label: group.seen for group in groups if group.split == "train"}
     found = {
-        group.title: differs(group.seen, usual[group.label])
+        group.title: differs(group.seen, [] if group.split == "train" else usual.get(group.label, []))
         for group in groups
-        if group.split != "train" and group.label in usual
     }
     return {title: told for title, told in found.items() if told}
 
@@ -165,7 +181,7 @@ def lines(groups: Sequence[Group], remarks: Sequence[str] = ()) -> list[str]:
     """What is told of a data set as lines of text. remarks: sentences about how it is read and what is not used."""
     told = [*tabulate(rows(groups), "keys", disable_numparse=True).splitlines(), "", *remarks, sampling(groups)]
     for title, differences in groups_that_differ(groups).items():
-        told.append(f"the group {title} differs from the training images: {'; '.join(differences)}")
+        told.append(f"the group {title} stands out: {'; '.join(differences)}")
     for group in groups:
         told += _listed(f"{group.title}: cannot be read", {name: [why] for name, why in group.unreadable.items()})
         told += _listed(f"{group.title}: stands out", stand_out(group.seen))
@@ -190,7 +206,9 @@ def _seen(image_id, path, with_colours):
     width, height, mode = header(path)
     suffix = Path(file_of(path)).suffix.lower()
     colours = colours_of(read_image(path)) if with_colours else None
-    return Seen(image_id, path, width, height, mode, SAME_SUFFIX.get(suffix, suffix), colours)
+    deep = with_colours and mode.startswith("16-bit") and not is_told(path)
+    bits = significant_bits(path) if deep else 0
+    return Seen(image_id, path, width, height, mode, SAME_SUFFIX.get(suffix, suffix), colours, bits)
 
 
 def _size(one):

@@ -9,10 +9,10 @@ from PIL import Image
 
 from swsa_core import datasets
 from swsa_core.basics.errors import InputError
+from swsa_core.datasets.depth import check_depth, check_splits
 from swsa_core.datasets.section import LATER, Dataset
-from swsa_core.datasets.support import check_depth
 from swsa_core.files.images import read_image
-from swsa_core.files.reading import Reading, parse
+from swsa_core.files.reading import Reading, address, parse
 
 TINY = {
     "cub": layouts.cub,
@@ -250,12 +250,51 @@ def test_a_depth_that_would_be_read_as_black_names_the_key(bits, depth):
     with pytest.raises(
         InputError, match=rf"at most {bits} bits, .*datasets\.mine\.bit_depth .* probably {depth}, or to 16"
     ):
-        check_depth(bits, "mine", "red")
+        check_depth([bits], "mine", "of task 'red'")
 
 
 @pytest.mark.parametrize("bits", [0, 15, 16])
 def test_eight_bits_and_all_of_sixteen_are_read_as_they_are(bits):
-    assert check_depth(bits, "mine", "red") is None
+    assert check_depth([bits], "mine", "of task 'red'") is None
+
+
+@pytest.mark.parametrize(
+    ("bits", "refused"),
+    [([10, 16, 10, 0, 0], True), ([16, 16, 10, 7], False), ([0, 0], False), ([], False), ([10, 0, 0, 0], True)],
+)
+def test_the_median_of_the_16_bit_images_decides(bits, refused):
+    if refused:
+        with pytest.raises(InputError, match=r"datasets\.mine\.bit_depth .* probably 10"):
+            check_depth(bits, "mine", "of task 'red'")
+    else:
+        check_depth(bits, "mine", "of task 'red'")
+
+
+def noise(path, bits, hot=()):
+    """A file of (40, 40) uint16 that uses `bits` bits, or of uint8; the pixels `hot` are 65535."""
+    values = np.random.default_rng(0).integers(0, 2**bits, (40, 40)).astype(np.uint8 if bits == 8 else np.uint16)
+    values.flat[list(hot)] = 65535
+    Image.fromarray(values).save(path)
+    return str(path)
+
+
+def test_test_images_of_ten_bits_beside_training_images_of_eight_are_refused_with_the_key(tmp_path):
+    """A damaged file beside them is passed over, as is one with a hot pixel."""
+    eight = [noise(tmp_path / f"eight{number}.png", 8) for number in range(3)]
+    ten = [noise(tmp_path / f"ten{number}.png", 10, hot=range(number % 2)) for number in range(3)]
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    paths = {"train": eight, "test": [*eight, str(tmp_path / "bad.png"), *ten]}
+    with pytest.raises(
+        InputError, match=r"16-bit images of the test images .* 10 bits, .*datasets\.mine\.bit_depth to"
+    ):
+        check_splits(paths, "mine")
+    for reading in (Reading(bits=10), Reading(bits=16), Reading(value_range=(0, 1023))):
+        check_splits({split: [address(path, reading) for path in found] for split, found in paths.items()}, "mine")
+
+
+def test_images_that_use_their_sixteen_bits_pass(tmp_path):
+    check_splits({"train": [noise(tmp_path / "a.png", 8)], "test": [noise(tmp_path / "b.png", 16)] * 3}, "mine")
+    check_splits({"train": ["digits:0"], "test": ["procedural:0:0", str(tmp_path / "gone.png")]}, "mine")
 
 
 def test_keys_that_came_later_change_nothing_at_their_defaults():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from swsa_core.basics.errors import InputError
+from swsa_core.basics.errors import InputError, NeedsKey
 from swsa_core.candidates.backbone import Backbone, load_backbone
 from swsa_core.embedding.embed import CHUNK, embed, share_threads
 from swsa_core.embedding.image_stream import FileReader, RowReader, image_stream
@@ -375,6 +375,19 @@ def test_a_bad_image_is_told_in_the_words_of_the_rule(tmp_path):
     read = told(unreadable({2}), lambda row, error: f"class 'red', row {row}: {error}; set on_bad_image: skip")
     with pytest.raises(InputError, match=r"^class 'red', row 2: image 'image 2\.png'.*; set on_bad_image: skip$"):
         run(tmp_path, n=5, read=read)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("on_bad_image", ["error", "skip"])
+def test_an_image_that_needs_a_key_is_never_left_out(tmp_path, on_bad_image, threads):
+    def read(row):
+        if row == 2:
+            raise NeedsKey("image 2 cannot be read (set value_range)")
+        return read_synthetic(row)
+
+    for way in (read, told(read, lambda row, error: f"{error}{'' if isinstance(error, NeedsKey) else '; skip it'}")):
+        with pytest.raises(NeedsKey, match=r"^image 2 cannot be read \(set value_range\)$"):
+            run(tmp_path, read=way, on_bad_image=on_bad_image, threads=threads)
 
 
 def test_nothing_readable_or_nothing_at_all(tmp_path):

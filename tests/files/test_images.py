@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from swsa_core.basics.errors import InputError
+from swsa_core.basics.errors import InputError, NeedsKey
 from swsa_core.files import listing
 from swsa_core.files.images import MAX_BYTES, prepare, prepared, read_image, significant_bits
 from swsa_core.files.pixels import FORMATS
@@ -326,6 +326,34 @@ def test_more_bits_than_the_data_set_has_are_told(tmp_path):
     path = deep(tmp_path / "a.png", np.full((4, 4), 1024, np.uint16))
     with pytest.raises(InputError, match=r"a\.png.*values up to 1024, which take 11 bits; .* the 10 of .* bit_depth"):
         read_image(address(path, Reading(bits=10)))
+
+
+def test_hot_pixels_do_not_hide_the_depth(tmp_path):
+    """One pixel in a thousand may be hot; the value_range that the sentence names reads such an image."""
+    values = np.random.default_rng(0).integers(0, 1024, (40, 40), dtype=np.uint16)
+    values[3, 3] = 65535
+    path = deep(tmp_path / "a.png", values)
+    assert significant_bits(path) == 10
+    with pytest.raises(NeedsKey, match=r"values up to 65535.* or give value_range: \[0, 1023\] instead"):
+        read_image(address(path, Reading(bits=10)))
+    assert np.array_equal(
+        read_image(address(path, Reading(value_range=(0, 1023))))[..., 0],
+        np.rint(np.minimum(values, 1023) * (255 / 1023)).astype(np.uint8),
+    )
+
+
+def test_nobody_is_told_to_remove_a_file_that_needs_a_key(tmp_path):
+    Image.fromarray(GREY.astype(np.float32)).save(tmp_path / "float.tif")
+    deep(tmp_path / "bits.png", np.full((4, 4), 1024, np.uint16))
+    Image.fromarray(PIXELS).save(tmp_path / "large.png")
+    for name, reading in (("float.tif", Reading()), ("bits.png", Reading(10)), ("large.png", Reading(max_pixels=34))):
+        with pytest.raises(NeedsKey, match=rf"{name}' cannot be read \(") as told:
+            read_image(address(tmp_path / name, reading))
+        assert "remove it" not in str(told.value) and "replace it" not in str(told.value)
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match="replace it or remove it") as told:
+        read_image(tmp_path / "bad.png")
+    assert not isinstance(told.value, NeedsKey)
 
 
 def test_features_of_ten_bit_images_are_those_of_eight_bit_images(tmp_path):

@@ -124,6 +124,30 @@ def test_a_group_of_masks_differs_from_the_training_images():
     assert list(groups_that_differ(groups)) == ["a, test, gt"]
 
 
+def test_a_group_that_uses_ten_of_its_bits_is_told_the_key_and_not_taken_for_masks():
+    dark = [photo(f"d{number}", mode="16-bit", colours=4, share=0.4)._replace(bits=10) for number in range(6)]
+    sentence = "16-bit files that use only 10 bits: set bit_depth: 10"
+    assert differs(dark, PHOTOS) == ["mode 16-bit, the training images RGB", sentence]
+    groups = [Group("a", "train", "good", dark), Group("a", "test", "good", dark), Group("b", "train", "good", PHOTOS)]
+    assert groups_that_differ(groups) == {groups[0].title: [sentence], groups[1].title: [sentence]}
+    full = [one._replace(bits=16) for one in dark]
+    assert "masks or label maps" in differs(full, PHOTOS)[1]
+
+
+def test_the_depth_of_a_group_is_looked_up_unless_the_config_says_it(tmp_path):
+    from PIL import Image
+
+    for number in range(3):
+        for split, most, kind in (("train", 256, np.uint8), ("test", 1024, np.uint16)):
+            path = tmp_path / split / "red" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.random.default_rng(number).integers(0, most, (32, 32)).astype(kind)).save(path)
+    _, groups, _ = looked_at("classes", tmp_path)
+    assert "set bit_depth: 10" in "\n".join(lines(groups)) and "masks" not in "\n".join(lines(groups))
+    _, groups, _ = looked_at("classes", tmp_path, bit_depth=10)
+    assert "bit_depth" not in "\n".join(lines(groups))
+
+
 def test_cells_of_the_table():
     assert sizes([]) == "" and sizes(PHOTOS) == "600 x 400" and sizes([*PHOTOS, THUMBNAIL]) == "60 x 40 to 600 x 400"
     assert counts(["RGB"] * 3) == "RGB" and counts(["RGB", "L", "RGB", ""]) == "RGB 2, L 1, none 1"

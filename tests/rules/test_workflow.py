@@ -213,6 +213,44 @@ def test_a_camera_of_ten_bits_asks_for_its_depth_and_is_read_with_it(tmp_path):
     assert np.array_equal(pixels[..., 0], np.random.default_rng(0).integers(0, 1024, (32, 32), dtype=np.uint16) >> 2)
 
 
+def test_good_images_that_need_a_key_are_not_skipped_and_told_once(tmp_path):
+    make_classes(tmp_path / "images", ["red"], train=0, test=4)
+    (tmp_path / "images/train/red").mkdir(parents=True, exist_ok=True)
+    for number in range(7):
+        values = np.random.default_rng(number).random((32, 32), dtype=np.float32)
+        Image.fromarray(values).save(tmp_path / f"images/train/red/{number}.tif")
+    for on_bad_image in ("error", "skip"):
+        given = config(datasets={"mine": {"kind": "classes", "root": "images", "on_bad_image": on_bad_image}})
+        output = snakemake(tmp_path, given, "results/mine/support/red.json", check=False)
+        assert "split_support: task 'red': image 'images/train/red/0.tif' cannot be read (its pixels" in output
+        assert "set value_range" in output and "; 7 of its 7 images need a key of datasets.mine" in output
+        assert "1.tif" not in output and "remove it" not in output and "Traceback" not in output
+
+
+def test_test_images_of_ten_bits_ask_for_their_depth_and_have_the_features_of_eight(tmp_path):
+    """Two data sets, alike but for the depth of their test images."""
+    for root in ("ten", "eight"):
+        for split in ("train", "test"):
+            for number in range(7):
+                path = tmp_path / root / split / "red" / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.random.default_rng(number).integers(0, 1024, (64, 64), dtype=np.uint16)
+                eight = (root, split) != ("ten", "test")
+                Image.fromarray((pixels >> 2).astype(np.uint8) if eight else pixels).save(path)
+    given = config(datasets={root: {"kind": "classes", "root": root} for root in ("ten", "eight")})
+    given["candidates"] = ["descriptor:hog"]
+    listed = "\n".join([f"results/{root}/features/images/descriptor-hog.h5" for root in ("ten", "eight")])
+    output = snakemake(tmp_path, given, *listed.split(), "--keep-going", check=False)
+    assert "set datasets.ten.bit_depth to" in output and "datasets.eight.bit_depth" not in output, output
+    given["datasets"]["ten"]["bit_depth"] = 10
+    snakemake(tmp_path, given, *listed.split())
+    features = []
+    for path in listed.split():
+        with h5py.File(tmp_path / path) as file:
+            features.append(file["features"][:])
+    assert len(features[0]) == 14 and np.array_equal(*features)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
