@@ -47,7 +47,8 @@ class Folder(Dataset):
     class_name: Annotated[str, AfterValidator(not_blank)] | None = None
     """What the images show, as prompts shall call it. If left out, the name of the directory is used."""
     normal_names: NormalNames = NORMAL_NAMES
-    """Names that the directory of normal images may have, in upper or lower case. The first one that exists is taken."""
+    """Names that the directory of normal images may have, in upper or lower case. Two such directories side by side are an
+    error."""
 
 
 class _Part(NamedTuple):

@@ -34,7 +34,8 @@ LAYOUT = "a folder with <product>/train/good/, <product>/test/good/ and <product
 class MVTecAD(Licensed):
     kind: Literal["mvtec_ad"]
     normal_names: NormalNames = NORMAL_NAMES
-    """Names that the directory of normal images may have, in upper or lower case. The first one that exists is taken."""
+    """Names that the directory of normal images may have, in upper or lower case. Two such directories side by side are an
+    error."""
 
 
 def tasks(spec: Spec) -> list[str]:

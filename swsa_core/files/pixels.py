@@ -236,8 +236,8 @@ def _eight_bits(values, mode, reading):
     if int(largest) >= 1 << reading.bits:
         raise NeedsKey(
             f"it has values up to {largest}, which take {int(largest).bit_length()} bits; expected at most the "
-            f"{reading.bits} of its data set's bit_depth: raise it, or give value_range: [0, {(1 << reading.bits) - 1}] instead, "
-            "which cuts off what lies beyond"
+            f"{reading.bits} of its data set's bit_depth: raise it, or give value_range: [0, {(1 << reading.bits) - 1}] "
+            "instead, which cuts off what lies beyond"
         )
     return (values >> (reading.bits - 8)).astype(np.uint8)
 

@@ -273,7 +273,8 @@ def test_the_median_of_the_16_bit_images_decides(bits, refused):
 def noise(path, bits, hot=()):
     """A file of (40, 40) uint16 that uses `bits` bits, or of uint8; the pixels `hot` are 65535."""
     values = np.random.default_rng(0).integers(0, 2**bits, (40, 40)).astype(np.uint8 if bits == 8 else np.uint16)
-    values.flat[list(hot)] = 65535
+    for pixel in hot:
+        values.flat[pixel] = 65535
     Image.fromarray(values).save(path)
     return str(path)
 

@@ -239,7 +239,7 @@ def test_test_images_of_ten_bits_ask_for_their_depth_and_have_the_features_of_ei
                 Image.fromarray((pixels >> 2).astype(np.uint8) if eight else pixels).save(path)
     given = config(datasets={root: {"kind": "classes", "root": root} for root in ("ten", "eight")})
     given["candidates"] = ["descriptor:hog"]
-    listed = "\n".join([f"results/{root}/features/images/descriptor-hog.h5" for root in ("ten", "eight")])
+    listed = "\n".join([f"results/{root}/embeddings/descriptor-hog/images.h5" for root in ("ten", "eight")])
     output = snakemake(tmp_path, given, *listed.split(), "--keep-going", check=False)
     assert "set datasets.ten.bit_depth to" in output and "datasets.eight.bit_depth" not in output, output
     given["datasets"]["ten"]["bit_depth"] = 10
