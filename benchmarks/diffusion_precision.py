@@ -1,6 +1,6 @@
 """What rounding inside a diffusion network costs: x_T and images in each precision, against float32 on the same CPU.
 
-    python benchmarks/diffusion_precision.py ../shared/golden/adm    # the network whose outputs the tests hold
+    python benchmarks/diffusion_precision.py GOLDEN/adm    # the directory of the network whose outputs the tests hold
 
 Prints the norm of the difference over the norm of the output, of four inversions and four pairs in ten steps.
 "float16 throughout" has its norms in float16 too, which the workflow never does.
