@@ -9,6 +9,7 @@ from swsa_core.anomalies.pool import POOL_ROWS
 from swsa_core.datasets import INDEX
 from swsa_core.detectors.scores import Anomalies, Features
 from swsa_core.files import layout, store
+from swsa_core.files.text import read_json
 
 SAME = ("model", "weights_sha256", "transform", "precision")  # in all embeddings that are compared
 
@@ -30,7 +31,7 @@ def read_embeddings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     store.check_same(backbones, SAME)
     embedded = set(images["image_id"])  # without the images that cannot be read
     embeddings = {
-        "supports": [store.read_json(path) for path in given.supports],
+        "supports": [read_json(path) for path in given.supports],
         "images": Features(images["features"], images["image_id"]),
         "test_ids": [image_id for image_id in index.image_id[index.split == "test"] if image_id in embedded],
         "prepared": Features(prepared["features"], prepared["image_id"]),

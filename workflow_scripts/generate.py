@@ -12,6 +12,7 @@ from swsa_core.basics.seeding import rng
 from swsa_core.files import store
 from swsa_core.files.images import prepared
 from swsa_core.files.machine import writing
+from swsa_core.files.text import read_json
 from swsa_core.report.contact_sheets import sheet_of_all
 from workflow_scripts.job import job, progress
 
@@ -64,7 +65,7 @@ def write_stream() -> None:
 
 with job(snakemake) as mine:
     settings, section, source = mine.settings, mine.settings["section"], SOURCES[mine.stage]
-    support = store.read_json(snakemake.input.support)
+    support = read_json(snakemake.input.support)
     known = {"dataset": support["dataset"], "task": support["task"], "source": mine.stage}
     task = Task(
         support["dataset"],

@@ -2,7 +2,8 @@ from pathlib import Path
 
 from swsa_core import datasets
 from swsa_core.config.study import study
-from swsa_core.files import layout, store
+from swsa_core.files import layout
+from swsa_core.files.text import write_text
 from swsa_core.report.inspect import lines, look
 from swsa_core.report.inspect_page import Part, render
 from workflow_scripts.job import job, progress
@@ -22,5 +23,5 @@ with job(snakemake):
         print(f"\n{name} ({title}): {part.summary}\n", *lines(groups, remarks), sep="\n")
         parts.append(part)
     page = layout.at(planned.results, "inspect")
-    store.write_text(page, render(parts))
+    write_text(page, render(parts))
     print(f"\nThe same with pictures: {Path(page).resolve()}")

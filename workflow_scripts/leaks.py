@@ -6,6 +6,7 @@ from swsa_core.evaluation import leaks
 from swsa_core.files import store
 from swsa_core.files.copies import likeness
 from swsa_core.files.images import read_image
+from swsa_core.files.text import read_json
 from workflow_scripts.job import dataset_spec, job
 
 with job(snakemake) as mine:
@@ -16,7 +17,7 @@ with job(snakemake) as mine:
     found = leaks.leaks(
         Features(embedded["features"], embedded["image_id"]),
         index,
-        [store.read_json(support) for support in snakemake.input.supports],
+        [read_json(support) for support in snakemake.input.supports],
         dataset_spec(mine.settings),
         lambda one, other: likeness(read_image(path[one]), read_training(path[other])),
     )

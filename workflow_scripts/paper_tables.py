@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from swsa_core.files import layout, store
+from swsa_core.files import layout
+from swsa_core.files.text import write_text
 from swsa_core.paper import tables as paper_tables
 from swsa_core.paper import typeset
 from swsa_core.report import tables
@@ -24,5 +25,5 @@ with job(snakemake) as mine:
         name = layout.fields_of("paper_table", path)["table"]
         cells = typeset.LAYOUTS[name](made[name])
         paper_tables.TABLES[name].write(path, made[name])
-        store.write_text(path.with_suffix(".md"), typeset.markdown(cells, typeset.NOTES[name]))
-        store.write_text(path.with_suffix(".tex"), typeset.latex(cells, typeset.NOTES[name]))
+        write_text(path.with_suffix(".md"), typeset.markdown(cells, typeset.NOTES[name]))
+        write_text(path.with_suffix(".tex"), typeset.latex(cells, typeset.NOTES[name]))

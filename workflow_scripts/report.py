@@ -5,7 +5,8 @@ from pathlib import Path
 
 from swsa_core import __version__
 from swsa_core.candidates import FAMILIES
-from swsa_core.files import layout, store
+from swsa_core.files import layout
+from swsa_core.files.text import write_text
 from swsa_core.report import page as report
 from swsa_core.report import tables
 from swsa_core.report.read import (
@@ -70,5 +71,5 @@ with job(snakemake) as mine:
         costs=tables.stage_costs(read_benchmarks(Path(layout.at(config["results"], "benchmarks")), config, supports)),
         versions=read_versions(),
     )
-    store.write_text(snakemake.output[0], page)
+    write_text(snakemake.output[0], page)
     print(f"The report: {Path(snakemake.output[0]).resolve()}")

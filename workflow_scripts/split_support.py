@@ -8,10 +8,10 @@ from swsa_core.datasets.support import (
     told_copies,
     without_copies,
 )
-from swsa_core.files import store
 from swsa_core.files.copies import drawings_among, picture
 from swsa_core.files.images import read_image, significant_bits
 from swsa_core.files.reading import file_of
+from swsa_core.files.text import write_json
 from workflow_scripts.job import dataset_spec, job
 
 with job(snakemake) as mine:
@@ -58,7 +58,7 @@ with job(snakemake) as mine:
     check_bank(
         len(kept), settings["k"], most_left_out(settings["sources"], settings["protocols"]), dataset, task, copies
     )
-    store.write_json(
+    write_json(
         snakemake.output[0],
         {
             "dataset": dataset,

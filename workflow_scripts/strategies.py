@@ -1,4 +1,4 @@
-from swsa_core.files import store
+from swsa_core.files.text import write_text
 from swsa_core.report.read import read_tables
 from swsa_core.strategies import compare as strategies
 from workflow_scripts.job import job
@@ -9,4 +9,4 @@ with job(snakemake) as mine:
         read_tables("selection", snakemake.input.selection), settings["seed"], settings["bootstrap"]
     )
     strategies.STRATEGIES_TABLE.write(written.table, table)
-    store.write_text(written.markdown, strategies.markdown(table))
+    write_text(written.markdown, strategies.markdown(table))

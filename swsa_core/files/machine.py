@@ -69,6 +69,21 @@ def writing(path: Path | str, needed: int | None = None) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def reading(path: Path | str, kind: str) -> Iterator[None]:
+    """Tell what the machine does to the file at `path` while it is read as `kind` from damage in it, which alone is to be
+    deleted: an InputError of one sentence for either."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # those that HDF5 and JSON have for damage
+        damage = (
+            f"{path} cannot be read as {kind}, it is damaged ({' '.join(str(error).split())}): delete it and run again"
+        )
+        raise InputError(fault(error, path, "read") or damage) from error
+
+
 def check_room(path: Path | str, needed: int) -> None:
     """Raise InputError unless `needed` bytes are free where `path` is. HDF5 may crash on a disk that gets full."""
     if needed > shutil.disk_usage(Path(path).parent).free:

@@ -1,4 +1,4 @@
-"""Files: HDF5 arrays and CSV tables. Nothing half-written is ever taken for whole.
+"""Arrays in HDF5 files. Nothing half-written is ever taken for whole.
 
 `writer` fills `X.partial` beside X and makes X of it when complete. A partial file of the same inputs and settings is
 resumed: its rows are laid out in advance, contiguous and uncompressed, so that a killed process cannot damage the
@@ -16,10 +16,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 
 from swsa_core.basics.errors import InputError
-from swsa_core.files.machine import check_room, fault, writing
+from swsa_core.files.machine import check_room, fault, reading, writing
+from swsa_core.files.text import beside, replacing
 
 Columns = Mapping[str, tuple[tuple[int, ...], Any]]
 """{name: (shape of one row, dtype)}."""
@@ -95,7 +95,7 @@ def writer(
     """
     path = Path(path)
     with writing(path):
-        partial = _beside(path, ".partial")
+        partial = beside(path, ".partial")
     known = {name: np.asarray(values) for name, values in (constants or {}).items()}
     identity = json.dumps(
         [header, total, {name: values.tolist() for name, values in known.items()}], sort_keys=True, default=str
@@ -116,7 +116,7 @@ def writer(
             raise ValueError(f"{path}: {rows.done} rows were written, expected {total}")
         plain = {name: column for name, column in columns.items() if name not in {*scratch, *compress}}
         check_room(path, needed := int(rows.kept.sum()) * _row_bytes(plain))
-        with writing(path, needed), _replacing(path) as finished, _open_to_write(finished, "w") as target:
+        with writing(path, needed), replacing(path) as finished, _open_to_write(finished, "w") as target:
             for name in (name for name in columns if name not in scratch):
                 _copy(file[name], target, name, rows.kept, compressed=name in compress)
             kept = {name: values[rows.kept] for name, values in known.items()}
@@ -136,7 +136,7 @@ def write(
     """
     plain = {name: np.asarray(values) for name, values in arrays.items() if name not in compress}
     needed = sum(values.nbytes for values in plain.values() if values.dtype.kind not in "UO")
-    with writing(path, needed), _replacing(Path(path)) as finished:
+    with writing(path, needed), replacing(Path(path)) as finished:
         check_room(path, needed)
         with _open_to_write(finished, "w") as file:
             for name in compress:
@@ -180,7 +180,7 @@ def count_rows(path: Path | str, name: str) -> int:
 
 def open_file(path: Path | str) -> h5py.File:
     """The HDF5 file at `path`, to read some rows of its arrays; it stays open until another one is asked for."""
-    with _telling(path, "HDF5"):
+    with reading(path, "HDF5"):
         return _open(str(path), os.getpid())
 
 
@@ -203,61 +203,10 @@ def text_type(n_bytes: int) -> np.dtype:
     return h5py.string_dtype("utf-8", n_bytes)
 
 
-def write_table(path: Path | str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
-    """Write a DataFrame as CSV with exactly `columns`, in that order. Raises ValueError when others are there."""
-    if set(frame.columns) != set(columns):
-        raise ValueError(f"{path}: expected columns {list(columns)}, received {list(frame.columns)}")
-    with writing(path), _replacing(Path(path)) as finished:
-        frame[list(columns)].to_csv(finished, index=False)
-
-
-def read_table(path: Path | str, columns: Iterable[str] = (), text: Iterable[str] = ()) -> pd.DataFrame:
-    """CSV as a DataFrame, floats exactly as written. `columns` must be there; `text` columns stay str ("" when empty)."""
-    try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        raise InputError(fault(error, path, "read") or f"{path} cannot be read as a CSV table: {error}") from error
-    if missing := set(columns) - set(frame.columns):
-        raise InputError(f"{path} lacks the columns {sorted(missing)}; it has {list(frame.columns)}")
-    return frame.fillna(dict.fromkeys(text, ""))
-
-
-def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` as indented JSON."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path | str, text: str) -> None:
-    """Write `text` as UTF-8."""
-    content = text.encode()
-    with writing(path, len(content)), _replacing(Path(path)) as finished:
-        finished.write_bytes(content)
-
-
-def read_json(path: Path | str) -> Any:
-    """The value of a JSON file. Raises InputError that names the file when it cannot be read."""
-    with _telling(path, "JSON"):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
 @contextmanager
 def _reading(path):
-    with _telling(path, "HDF5"), h5py.File(path, "r") as file:
+    with reading(path, "HDF5"), h5py.File(path, "r") as file:
         yield file
-
-
-@contextmanager
-def _telling(path, kind):
-    """Tell what the machine does to a file that is read from damage in it, which alone is to be deleted."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:  # those that HDF5 and JSON have for damage
-        damage = (
-            f"{path} cannot be read as {kind}, it is damaged ({' '.join(str(error).split())}): delete it and run again"
-        )
-        raise InputError(fault(error, path, "read") or damage) from error
 
 
 @contextmanager
@@ -279,22 +228,6 @@ def _open_to_write(path, mode):
 def _open(path, process):
     """The HDF5 file `path`, opened by each `process` for itself: a handle must not cross a fork."""
     return h5py.File(path, "r")
-
-
-@contextmanager
-def _replacing(path):
-    """A path beside `path` to write to; it takes `path`'s place when the block ends without an error."""
-    temporary = _beside(path, ".tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _beside(path, suffix):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(path.name + suffix)
 
 
 def _identity(partial):

@@ -44,20 +44,21 @@ class Table:
 
     def write(self, path: Path | str, frame: "pd.DataFrame") -> None:
         """Write `frame` as CSV, its columns in the order of the table. Raises ValueError where it has others."""
-        from swsa_core.files import store  # imports pandas, which what the Snakefile reads does without
+        # it imports pandas, which what the Snakefile reads does without
+        from swsa_core.files.text import write_table
 
         if problem := self._problem(frame.columns):
             raise ValueError(f"{path} is not written as table {self.name}: {problem}")
-        store.write_table(path, frame, self.columns)
+        write_table(path, frame, self.columns)
 
     def read(self, path: Path | str) -> "pd.DataFrame":
         """The table as it was written: floats bit for bit, text as str ("" where empty), columns in their order.
 
         Raises InputError that names the file where it cannot be read or has other columns.
         """
-        from swsa_core.files import store
+        from swsa_core.files.text import read_table
 
-        frame = store.read_table(path, text=self.text)
+        frame = read_table(path, text=self.text)
         if problem := self._problem(frame.columns):
             raise InputError(
                 f"{path} does not hold the table {self.name}: {problem}; if another version of SWSA wrote it, "

@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from swsa_core.files.store import write_json
+from swsa_core.files.text import replacing, write_json
 
 Recipe = dict[str, Any]  # of one model, as the tables RECIPES have it
 Report = dict[str, Any]  # what the json beside the weights records
@@ -106,7 +105,8 @@ def fit(
         if (step + 1) % checkpoint_every == 0:
             state = {"losses": losses, "seconds": time.monotonic() - started, "weights": training.state.state_dict()}
             state["optimizers"] = [optimizer.state_dict() for optimizer in training.optimizers]
-            _atomically(checkpoint, partial(torch.save, identity | state))
+            with replacing(checkpoint) as finished:
+                torch.save(identity | state, finished)
             log(f"{name}: step {step + 1} of {steps}, loss {_mean(losses[-checkpoint_every:]):.3f}")
         if progress:
             progress(step + 1)
@@ -164,7 +164,8 @@ def downsampled(losses: list[float], points: int = 50) -> list[list[float]]:
 
 def publish(stem: Path, weights: dict[str, torch.Tensor], report: Report) -> None:
     """Write `<stem>.safetensors`, a dict of tensors, and `<stem>.json`."""
-    _atomically(stem.with_name(stem.name + ".safetensors"), lambda path: path.write_bytes(save(weights)))
+    with replacing(stem.with_name(stem.name + ".safetensors")) as finished:
+        finished.write_bytes(save(weights))
     write_json(stem.with_name(stem.name + ".json"), report)
 
 
@@ -185,12 +186,6 @@ def _resume(checkpoint, identity, steps, training, log):
             return found["losses"], found["seconds"]
         log(f"{checkpoint}: discarded, it is of another recipe or seed, or of more steps")
     return [], 0.0
-
-
-def _atomically(path, save):
-    temporary = path.with_name(path.name + ".tmp")
-    save(temporary)
-    os.replace(temporary, path)
 
 
 @contextmanager

@@ -25,10 +25,11 @@ from swsa_core.evaluation.leaks import LEAKS
 from swsa_core.evaluation.protocols import compare
 from swsa_core.evaluation.total_variation import TOTAL_VARIATION
 from swsa_core.evaluation.tsne import TSNE
-from swsa_core.files import layout, store
+from swsa_core.files import layout
 from swsa_core.files.images import prepared, read_image
 from swsa_core.files.reading import file_of
 from swsa_core.files.support import Copies, Support, Unreadable
+from swsa_core.files.text import read_json
 from swsa_core.report import contact_sheets
 from swsa_core.report.contact_sheets import Recommended, Sheet
 from swsa_core.report.tables import shown, stack
@@ -83,7 +84,7 @@ def read_supports(paths: Iterable[Path | str]) -> Supports:
     """{(data set, task): support set}, with the file's name as `slug`."""
     supports = {}
     for path in paths:
-        support = store.read_json(path)
+        support = read_json(path)
         supports[support["dataset"], support["task"]] = support | {"slug": layout.fields_of("support", path)["task"]}
     return supports
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from swsa_core.basics.look import Look
 from swsa_core.files.machine import writing
-from swsa_core.files.store import write_text
+from swsa_core.files.text import write_text
 
 # Colours of candidates, by Tol (2021), for colour-blind readers; those of sources are `Source.look`.
 COLOURS = (

@@ -34,6 +34,7 @@ from swsa_core.config.config import validate
 from swsa_core.config.study import stage_version
 from swsa_core.diffusion import build_adm
 from swsa_core.files import store
+from swsa_core.files.text import read_json
 from swsa_core.report.contact_sheets import cross_sheet
 
 IDS = [f"{i}.png" for i in range(10)]
@@ -244,7 +245,7 @@ def test_rule_makes_all_pairs_and_an_edit_reruns_what_depends_on_it(tmp_path):
     assert f"torch {version('torch')}" in attributes["versions"]
     log = (tmp_path / "results" / "logs" / "diffusion" / "digits" / "3.log").read_text()
     assert "1 of 2 styles are done" in log and "2 of 2 styles are done" in log
-    support = store.read_json(tmp_path / "results" / "digits" / "support" / "3.json")
+    support = read_json(tmp_path / "results" / "digits" / "support" / "3.json")
     style, content = halves(support["seed_ids"], 0, "digits", "3")
     assert arrays["parents"].tolist() == [[s, c] for s in style for c in content]
     assert "All diffusion anomalies" in (tmp_path / "results" / "report.html").read_text()

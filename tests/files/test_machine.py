@@ -13,6 +13,7 @@ import pytest
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files import machine, store
+from swsa_core.files.text import read_json, read_table, write_json, write_table
 
 LOCK = "Unable to synchronously open file (unable to lock file, errno = {0}, error message = 'x')"
 FAULTS = {  # what h5py or the system raises -> what is told
@@ -41,8 +42,8 @@ def failing(error):
 def files(tmp_path):
     """A whole file of every kind, and one begun."""
     store.write(tmp_path / "a.h5", {"images": np.arange(3)})
-    store.write_json(tmp_path / "a.json", {"a": 1})
-    store.write_table(tmp_path / "a.csv", pd.DataFrame({"a": [1]}), ["a"])
+    write_json(tmp_path / "a.json", {"a": 1})
+    write_table(tmp_path / "a.csv", pd.DataFrame({"a": [1]}), ["a"])
     with pytest.raises(KeyboardInterrupt):
         begin(tmp_path / "b.h5", 2)
     return tmp_path
@@ -60,8 +61,8 @@ def begin(path, rows):
 
 READERS = {
     "a.h5": [store.read, lambda path: store.count_rows(path, "images"), store.open_file],
-    "a.json": [store.read_json],
-    "a.csv": [store.read_table],
+    "a.json": [read_json],
+    "a.csv": [read_table],
     "b.h5": [lambda path: begin(path, 4)],
 }
 
@@ -106,8 +107,8 @@ def test_a_file_that_is_not_there(name, tmp_path):
 WRITERS = {
     "h5": lambda path: store.write(path, {"x": np.ones(10)}),
     "rows": lambda path: begin(path, 4),
-    "csv": lambda path: store.write_table(path, pd.DataFrame({"a": [1]}), ["a"]),
-    "json": lambda path: store.write_json(path, {"a": 1}),
+    "csv": lambda path: write_table(path, pd.DataFrame({"a": [1]}), ["a"]),
+    "json": lambda path: write_json(path, {"a": 1}),
 }
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 
 from swsa_core.basics.errors import InputError
@@ -173,18 +172,6 @@ def test_hdf5_is_used_in_one_module():
     root = Path(__file__).parents[2]
     files = [*(root / "swsa_core").rglob("*.py"), *(root / "workflow_scripts").glob("*.py")]
     assert [path.name for path in files if "h5py" in path.read_text()] == ["store.py"]
-
-
-def test_table_keeps_floats_and_text(tmp_path):
-    frame = pd.DataFrame({"task": ["001", 'a "b", c', "NA", "nan", "None"], "auroc": [0.1 + 0.2, np.nan, 1 / 3, 0, 1]})
-    store.write_table(tmp_path / "t.csv", frame, ["task", "auroc"])
-    back = store.read_table(tmp_path / "t.csv", ["task", "auroc"], text=["task"])
-    assert list(back.task) == ["001", 'a "b", c', "NA", "nan", "None"]
-    assert back.auroc.equals(frame.auroc), "bit for bit"
-    with pytest.raises(ValueError, match="expected columns"):
-        store.write_table(tmp_path / "t.csv", frame, ["task"])
-    with pytest.raises(InputError, match="lacks the columns"):
-        store.read_table(tmp_path / "t.csv", ["real"])
 
 
 def test_a_file_that_another_process_writes_is_left_to_it(tmp_path):

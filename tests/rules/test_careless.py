@@ -11,8 +11,8 @@ from pages import Page
 from PIL import Image
 from workflow import dry_run, snakemake
 
-from swsa_core.files import store
 from swsa_core.files.images import read_image
+from swsa_core.files.text import read_json
 
 pytestmark = pytest.mark.slow
 SIDE = 128
@@ -103,7 +103,7 @@ def studies(tmp_path_factory):
 def test_the_same_images_in_the_support(studies):
     """Names differ where files were renamed; the copy of `04.png` that sorts behind it is left out, not the file itself."""
     folder, _ = studies
-    one, other = (store.read_json(folder / name / "results/parts/support/parts.json") for name in ("clean", "careless"))
+    one, other = (read_json(folder / name / "results/parts/support/parts.json") for name in ("clean", "careless"))
     assert "copies" not in one and "drawings" not in one and "drawings" not in other
     assert other["copies"] == [
         {"image_id": "train/good/04.png", "copies": ["train/good/04a.png", "train/good/04b.png"]},
@@ -159,7 +159,7 @@ def test_masks_that_are_not_excluded_stand_out(studies, tmp_path):
     output = snakemake(tmp_path, config())
     assert "parts: 36 of 75 images have few colours, as masks do" in output
     assert "if 'train/good/masks/00.png' is no normal image, leave it out by datasets.parts.exclude" in output
-    drawings = store.read_json(tmp_path / "results/parts/support/parts.json")["drawings"]
+    drawings = read_json(tmp_path / "results/parts/support/parts.json")["drawings"]
     assert drawings == [f"train/good/masks/{number:02d}.png" for number in range(36)]
     text = Page((tmp_path / "results/report.html").read_text()).text
     assert "Images like masks among the normal images: 36" in text

@@ -14,7 +14,7 @@ from workflow import snakemake
 from swsa_core import datasets
 from swsa_core.basics.names import unique_slugs
 from swsa_core.evaluation.evaluate import AUROC
-from swsa_core.files import store
+from swsa_core.files.text import read_json
 from swsa_core.report.tables import TABLE1
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def results(tmp_path_factory):
 def scikit_learn_auroc(results, dataset, candidate, task, index):
     """One-vs-rest and the AUROC against each group by scikit-learn, from the features of the original files."""
     slug = next(slug for slug, name in unique_slugs(sorted(set(index["class"]))).items() if name == task)
-    support = store.read_json(results / dataset / "support" / f"{slug}.json")
+    support = read_json(results / dataset / "support" / f"{slug}.json")
     with h5py.File(results / dataset / "embeddings" / candidate / "images.h5") as file:
         features = dict(zip(file["image_id"].asstr()[()], file["features"][()].astype(float), strict=True))
     bank = np.stack([features[image_id] for image_id in support["seed_ids"] + support["held_out_ids"]])

@@ -19,7 +19,16 @@ ROOT = Path(__file__).parents[2]
 ACCEPTED = Path(__file__).with_name("stage_digests.json")
 PACKAGES = ("swsa_core", "workflow_scripts")
 # Modules that tell, carry and name results but do not make them.
-PLUMBING = {"basics.errors", "basics.names", "basics.versions", "files.store", "files.layout", "config", "job"}
+PLUMBING = {
+    "basics.errors",
+    "basics.names",
+    "basics.versions",
+    "files.store",
+    "files.text",
+    "files.layout",
+    "config",
+    "job",
+}
 
 
 GENERATED = {name: source.version for name, source in SOURCES.items() if source.generated}

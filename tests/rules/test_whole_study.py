@@ -13,7 +13,7 @@ from PIL import Image
 from workflow import ROOT, snakemake
 
 from swsa_core.candidates.prompts import prompt_names, read_set
-from swsa_core.files import store
+from swsa_core.files.text import read_table
 from swsa_core.paper import tables as paper_tables
 from swsa_core.paper.printed import printed
 from swsa_core.strategies import compare as strategies
@@ -117,7 +117,7 @@ def test_table1_stands_beside_the_printed_one(results):
 
 def test_a_prompt_is_picked_for_every_task(results):
     """The mini CLIP knows neither birds nor flowers: that its prompts are compared is all that can be asked."""
-    picks = store.read_table(results / "tables" / "picks.csv", text=["selection", "dataset", "task", "candidate"])
+    picks = read_table(results / "tables" / "picks.csv", text=["selection", "dataset", "task", "candidate"])
     chosen = picks[(picks.selection == "prompt") & picks.recommended]
     assert chosen.groupby("dataset").size().to_dict() == {name: len(tasks) for name, tasks in TASKS.items()}
     sets = {"flowers": "flowers", "cub": "cub", "mvtec_ad": "industrial"}
@@ -146,7 +146,7 @@ def test_table3_is_about_the_tasks_of_figure_4(results):
     assert dict(table.groupby("dataset").task.unique().map(list)) == {name: [TASKS[name][0]] for name in TASKS}
     assert set(table.space) == set(all_tasks.space) == {"squeezenet"}
     for name in TASKS:
-        projected = store.read_table(results / name / "tsne.csv", text=["task", "closest", "group", "image_id"])
+        projected = read_table(results / name / "tsne.csv", text=["task", "closest", "group", "image_id"])
         row = table[table.dataset == name].iloc[0]
         assert (set(projected.task), set(projected.closest)) == ({row.task}, {row.closest})
         assert set(projected.group) == {*SOURCES, "normal", "normal_prepared", "real"}

@@ -24,6 +24,7 @@ from workflow import ROOT, environment, snakemake
 from swsa_core.basics.names import unique_slugs
 from swsa_core.files import store
 from swsa_core.files.images import read_image
+from swsa_core.files.text import read_json, read_table
 
 NASTY = ["plain", 'quote " and {brace}', "ünïcode [x] 'y' & <b>", "a b", "a-b"]
 
@@ -75,8 +76,8 @@ def test_tables_hold_the_original_names(nasty):
     slugs = unique_slugs(NASTY)
     assert len(slugs) == 5
     for slug, name in slugs.items():
-        assert store.read_json(results / "nasty" / "support" / f"{slug}.json")["task"] == name
-    selection = store.read_table(results / "nasty" / "selection.csv", text=["task", "candidate"])
+        assert read_json(results / "nasty" / "support" / f"{slug}.json")["task"] == name
+    selection = read_table(results / "nasty" / "selection.csv", text=["task", "candidate"])
     assert set(selection.task) == set(NASTY)
 
 
@@ -91,7 +92,7 @@ def test_report_is_one_page_with_escaped_names(nasty):
 
 def independent_auroc(results, task, names, test_rows, index):
     """One-vs-rest and every pair of classes by scikit-learn, from the features alone."""
-    support = store.read_json(results / "nasty" / "support" / f"{next(s for s, n in names.items() if n == task)}.json")
+    support = read_json(results / "nasty" / "support" / f"{next(s for s, n in names.items() if n == task)}.json")
     with h5py.File(results / "nasty" / "embeddings" / "descriptor-hog" / "images.h5") as file:
         features = dict(zip(file["image_id"].asstr()[()], file["features"][()].astype(float), strict=True))
     bank = np.stack([features[i] for i in support["seed_ids"] + support["held_out_ids"]])
@@ -110,8 +111,8 @@ def independent_auroc(results, task, names, test_rows, index):
 
 def test_real_auroc_is_that_of_scikit_learn(nasty):
     results, _ = nasty
-    index = store.read_table(results / "nasty" / "images.csv", text=["image_id", "path", "class", "split", "group"])
-    auroc = store.read_table(results / "nasty" / "auroc.csv", text=["task", "candidate", "validation", "setting"])
+    index = read_table(results / "nasty" / "images.csv", text=["image_id", "path", "class", "split", "group"])
+    auroc = read_table(results / "nasty" / "auroc.csv", text=["task", "candidate", "validation", "setting"])
     real = auroc[(auroc.validation == "real") & (auroc.candidate == "descriptor:hog")]
     slugs = unique_slugs(NASTY)
     for task in NASTY:
@@ -131,7 +132,7 @@ def test_same_numbers_with_other_threads_batches_and_order(nasty, tmp_path):
     snakemake(tmp_path, other, "--cores", "1")
     other_results = tmp_path / "results" / "nasty"
     assert (other_results / "images.csv").read_text() == (results / "nasty" / "images.csv").read_text()
-    read = partial(store.read_table, text=["task", "candidate"])
+    read = partial(read_table, text=["task", "candidate"])
     auroc, other_auroc = (read(path / "auroc.csv") for path in (results / "nasty", other_results))
     network = auroc.candidate == "mini:resnet_s"
     pd.testing.assert_frame_equal(auroc[~network], other_auroc[~network], check_exact=True)
@@ -177,7 +178,7 @@ def test_bad_image_is_named_with_task_and_stage_or_skipped(tmp_path):
     page = (tmp_path / "results" / "report.html").read_text()
     for path in bad:
         assert path.name in page
-    support = store.read_json(tmp_path / "results" / "mine" / "support" / "red.json")
+    support = read_json(tmp_path / "results" / "mine" / "support" / "red.json")
     assert [entry["image_id"] for entry in support["skipped"]] == ["train/red/0 [0].png"]
     assert len(support["seed_ids"] + support["held_out_ids"]) == 6
 
@@ -204,7 +205,7 @@ def test_a_camera_of_ten_bits_asks_for_its_depth_and_is_read_with_it(tmp_path):
     output = snakemake(tmp_path, given, *targets, timeout=120)
     assert "mine: samples of 16 bits are read as 10 bits, divided by 4" in output
     assert "mine: files beside the images are not used: 1 .heic" in output
-    support = store.read_json(tmp_path / targets[0])
+    support = read_json(tmp_path / targets[0])
     assert {image["image_id"][10:]: image["path"][17:] for image in support["skipped"]} == {
         name: name for name in ("loop.png", "pipe.png", "zero.png")
     }
@@ -282,7 +283,7 @@ def test_folder_without_labels(tmp_path):
     for i in range(8):
         draw(tmp_path / "parts" / f"{i}.jpg", seed=i)
     snakemake(tmp_path, config(datasets={"mine": {"kind": "folder", "root": "parts"}}))
-    picks = store.read_table(tmp_path / "results" / "tables" / "picks.csv", text=["task", "candidate"])
+    picks = read_table(tmp_path / "results" / "tables" / "picks.csv", text=["task", "candidate"])
     assert picks.candidate[picks.recommended].isin(["descriptor:hog", "descriptor:color_histogram"]).all()
     assert picks.real_auroc.isna().all()
     text = Page((tmp_path / "results" / "report.html").read_text()).text

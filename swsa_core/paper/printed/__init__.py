@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from swsa_core.files import store
+from swsa_core.files.text import read_table
 
 TEXT = ["selection", "setting", "strategy", "source", "kind", "group", "n_anomalies"]
 
 
 def printed(name: str) -> pd.DataFrame:
     """The numbers of one table, "table1", "table2", "table3" or "mvtec_prompts"; NaN where the paper has a dash."""
-    return store.read_table(Path(__file__).with_name(f"{name}.csv"), text=TEXT)
+    return read_table(Path(__file__).with_name(f"{name}.csv"), text=TEXT)
