@@ -10,7 +10,7 @@ help:
 	@echo "make test-all      the same with whole studies of real images"
 	@echo "make setup         install into .venv from requirements.lock"
 	@echo "make lint          ruff, mypy, snakefmt, snakemake --lint"
-	@echo "make bench         run the benchmarks (precision.py and seeds.py need images: see their --help)"
+	@echo "make bench         run the benchmarks (but those that need images or weights: precision, diffusion_precision, seeds)"
 	@echo "make lock          write requirements.lock anew from pyproject.toml"
 	@echo "make schema        write config/config.schema.json and config/README.md from the code"
 	@echo "make install-mini  copy newly trained small models to models/mini"
@@ -45,6 +45,9 @@ bench: setup
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/diffusion.py
 	$(BIN)/python benchmarks/dag.py
+	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/paper_size.py
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --extra dev pyproject.toml -o requirements.lock

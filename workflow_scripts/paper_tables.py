@@ -23,7 +23,8 @@ with job(snakemake) as mine:
         made["mvtec_prompts"] = paper_tables.mvtec_prompts(selection, kinds)
     for path in map(Path, snakemake.output.tables):
         name = layout.fields_of("paper_table", path)["table"]
-        cells = typeset.LAYOUTS[name](made[name])
+        form = typeset.FORMS[name]
+        cells = form.layout(made[name])
         paper_tables.TABLES[name].write(path, made[name])
-        write_text(path.with_suffix(".md"), typeset.markdown(cells, typeset.NOTES[name]))
-        write_text(path.with_suffix(".tex"), typeset.latex(cells, typeset.NOTES[name]))
+        write_text(path.with_suffix(".md"), typeset.markdown(cells, form.note))
+        write_text(path.with_suffix(".tex"), typeset.latex(cells, form.note))

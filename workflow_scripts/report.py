@@ -7,6 +7,7 @@ from swsa_core import __version__
 from swsa_core.candidates import FAMILIES
 from swsa_core.files import layout
 from swsa_core.files.text import write_text
+from swsa_core.paper.typeset import FORMS
 from swsa_core.report import page as report
 from swsa_core.report import tables
 from swsa_core.report.read import (
@@ -54,7 +55,7 @@ with job(snakemake) as mine:
         auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,
         class_names=settings["class_names"],
         crosses=read_crosses(picks, supports, config),
-        paper_tables=dict(settings).get("paper_tables", ()),
+        paper_tables={name: FORMS[name].title for name in dict(settings).get("paper_tables", ())},
         svgs={
             (path.parent.name, path.stem): path.read_text(encoding="utf-8")
             for path in sorted(Path(given.figures).glob("*/*.svg"))

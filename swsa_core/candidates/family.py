@@ -189,9 +189,16 @@ def given_files(candidate: CandidateSpec) -> list[str]:
     return ([str(weights)] if weights else []) + [str(path) for path in found if path.is_file()]
 
 
-def on_meta(network: Callable[[str, str, dict[str, Any]], Network], candidate: CandidateSpec, **args: Any) -> Network:
-    """What `network`, of (model, weights, args), makes on the meta device: shapes alone, and nothing is downloaded."""
+def as_given(make: Callable[[str, str | None, dict[str, Any]], Network], candidate: CandidateSpec) -> Network:
+    """What `make`, of (model, weights, args), makes of a candidate."""
+    return make(model_name(candidate), candidate.get("weights"), args_of(candidate))
+
+
+def on_meta(
+    make: Callable[[str, str | None, dict[str, Any]], Network], candidate: CandidateSpec, **args: Any
+) -> Network:
+    """What `make`, of (model, weights, args), makes on the meta device: shapes alone, and nothing is downloaded."""
     import torch
 
     with torch.device("meta"):
-        return network(model_name(candidate), candidate.get("weights") or UNREAD, args_of(candidate) | args)
+        return make(model_name(candidate), candidate.get("weights") or UNREAD, args_of(candidate) | args)

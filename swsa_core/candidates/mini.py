@@ -20,7 +20,6 @@ from swsa_core.mini import CLIP_MODELS
 from swsa_core.mini.clip_words import check_prompts
 
 TRANSFORM = Transform(32, 32, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-# Kind of data set whose images are like those that the models learnt from.
 CLIP_NOTE = (
     "mini:clip has learnt from drawn letters and digits only: for other images the choice of a prompt means nothing, and "
     "an open_clip model is needed."

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,6 +17,7 @@ from swsa_core.candidates.family import (
     Texts,
     Towers,
     args_of,
+    as_given,
     check_weights,
     given_files,
     model_name,
@@ -138,11 +140,6 @@ def create(model: str, weights: str | None, args: dict[str, Any]) -> Any:
     return open_clip.create_model(model, pretrained=None if weights else tag, pretrained_text=False, **args)
 
 
-def load(candidate: CandidateSpec) -> Network:
-    """The image tower of a candidate."""
-    return network(model_name(candidate), candidate.get("weights"), args_of(candidate))
-
-
 def blank(candidate: CandidateSpec) -> Network:
     """The image tower of a candidate on the meta device."""
     with _quiet():
@@ -218,7 +215,7 @@ FAMILY = Family(
     ),
     packages=lambda candidate: ("torch", "open_clip_torch", "timm", "torchvision"),
     check=check,
-    load=load,
+    load=partial(as_given, network),
     blank=blank,
     files=given_files,
     prefetched=True,

@@ -1,5 +1,6 @@
 """Family timm: any model of timm, with its tag, as vit_base_patch16_224.orig_in21k, cut at the penultimate layer."""
 
+from functools import partial
 from typing import Any
 
 from swsa_core.basics.errors import InputError
@@ -9,7 +10,7 @@ from swsa_core.candidates.family import (
     CandidateSpec,
     Family,
     Network,
-    args_of,
+    as_given,
     check_weights,
     given_files,
     model_name,
@@ -106,16 +107,6 @@ def _converted(
     return converted.state_dict()
 
 
-def load(candidate: CandidateSpec) -> Network:
-    """The network of a candidate."""
-    return network(model_name(candidate), candidate.get("weights"), args_of(candidate))
-
-
-def blank(candidate: CandidateSpec) -> Network:
-    """The network of a candidate on the meta device."""
-    return on_meta(network, candidate)
-
-
 FAMILY = Family(
     title="models of timm",
     licence=(
@@ -124,8 +115,8 @@ FAMILY = Family(
     ),
     packages=lambda candidate: ("torch", "timm", "torchvision"),
     check=check,
-    load=load,
-    blank=blank,
+    load=partial(as_given, network),
+    blank=partial(on_meta, network),
     files=given_files,
     prefetched=True,
 )

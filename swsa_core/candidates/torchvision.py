@@ -1,5 +1,6 @@
 """Family torchvision: any classification model, as torchvision.models names it, cut at the penultimate layer."""
 
+from functools import partial
 from typing import Any
 
 from swsa_core.basics.errors import InputError
@@ -9,7 +10,7 @@ from swsa_core.candidates.family import (
     CandidateSpec,
     Family,
     Network,
-    args_of,
+    as_given,
     check_weights,
     given_files,
     model_name,
@@ -77,16 +78,6 @@ def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
     return Network(module, lambda images: module(images).flatten(1), transform, weights, heads)
 
 
-def load(candidate: CandidateSpec) -> Network:
-    """The network of a candidate."""
-    return network(model_name(candidate), candidate.get("weights"), args_of(candidate))
-
-
-def blank(candidate: CandidateSpec) -> Network:
-    """The network of a candidate on the meta device."""
-    return on_meta(network, candidate)
-
-
 FAMILY = Family(
     title="classification models of torchvision",
     licence=(
@@ -95,8 +86,8 @@ FAMILY = Family(
     ),
     packages=lambda candidate: ("torch", "torchvision"),
     check=check,
-    load=load,
-    blank=blank,
+    load=partial(as_given, network),
+    blank=partial(on_meta, network),
     files=given_files,
     prefetched=True,
 )

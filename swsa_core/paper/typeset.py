@@ -4,6 +4,9 @@ A layout is {heading: DataFrame of text}, one table for each heading. What the p
 below ours, or in square brackets; our values have the difference to it in parentheses.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import pandas as pd
 
 from swsa_core.basics.wording import decimals, difference
@@ -20,20 +23,6 @@ _VARIATION = (
     "The ceiling is what the shared support leaves; support: all its images, or the seeds alone. In square brackets the "
     "printed value"
 )
-NOTES = {
-    "table1": "Right picks of tasks, and mean real AUROC of the picks. " + _DIFFERENCE + " Ties: tasks in which several "
-    "candidates share the highest value, so that the order of the config decides.",
-    "table2": "Kendall's tau-b between real and synthetic AUROC of the candidates, cut off after three digits, and its "
-    "two-sided p. " + _DIFFERENCE + " Asterisk: p below 0.05 / tests, which are counted among the sources and sizes that "
-    "share one real ranking. Undefined: all candidates tie. Tasks: behind the real and the synthetic AUROC.",
-    "table3": "Total variation between real and synthetic validation set. " + _VARIATION + ", for classes that the paper "
-    "does not name, and our difference to it.",
-    "table3_all_tasks": "Total variation between real and synthetic validation set, mean over all tasks. " + _VARIATION
-    + ", for one class that the paper does not name.",
-    "mvtec_prompts": "Prompts for the objects and the textures of MVTec-AD: right picks of tasks, and mean real AUROC of "
-    "the picks. Rows `printed` hold what the paper's earlier version says, whose six textures are one more than MVTec-AD "
-    "has.",
-}  # fmt: skip
 
 
 def table1(table: pd.DataFrame) -> Layout:
@@ -95,13 +84,53 @@ def mvtec_prompts(table: pd.DataFrame) -> Layout:
     }
 
 
-LAYOUTS = {
-    "table1": table1,
-    "table2": table2,
-    "table3": table3,
-    "table3_all_tasks": table3_all_tasks,
-    "mvtec_prompts": mvtec_prompts,
+@dataclass(frozen=True)
+class Form:
+    """How a table is shown: its title in a list of tables, a note for its readers, and its layout."""
+
+    title: str
+    note: str
+    layout: Callable[[pd.DataFrame], Layout]
+
+
+FORMS = {
+    "table1": Form(
+        "Table 1, the picks of each strategy",
+        "Right picks of tasks, and mean real AUROC of the picks. " + _DIFFERENCE + " Ties: tasks in which several "
+        "candidates share the highest value, so that the order of the config decides.",
+        table1,
+    ),
+    "table2": Form(
+        "Table 2, how the candidates are ranked",
+        "Kendall's tau-b between real and synthetic AUROC of the candidates, cut off after three digits, and its "
+        "two-sided p. "
+        + _DIFFERENCE
+        + " Asterisk: p below 0.05 / tests, which are counted among the sources and sizes "
+        "that share one real ranking. Undefined: all candidates tie. Tasks: behind the real and the synthetic AUROC.",
+        table2,
+    ),
+    "table3": Form(
+        "Table 3, total variation of one task of each data set",
+        "Total variation between real and synthetic validation set. "
+        + _VARIATION
+        + ", for classes that the paper does "
+        "not name, and our difference to it.",
+        table3,
+    ),
+    "table3_all_tasks": Form(
+        "Table 3 over all tasks",
+        "Total variation between real and synthetic validation set, mean over all tasks. " + _VARIATION + ", for one "
+        "class that the paper does not name.",
+        table3_all_tasks,
+    ),
+    "mvtec_prompts": Form(
+        "Prompts for the objects and the textures of MVTec-AD",
+        "Prompts for the objects and the textures of MVTec-AD: right picks of tasks, and mean real AUROC of the picks. Rows "
+        "`printed` hold what the paper's earlier version says, whose six textures are one more than MVTec-AD has.",
+        mvtec_prompts,
+    ),
 }
+"""{table of the paper, as its file is named: how it is shown}."""
 
 
 def markdown(layout: Layout, note: str) -> str:

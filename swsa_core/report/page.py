@@ -24,19 +24,12 @@ from swsa_core.report.contact_sheets import Sheet, cross_uri, data_uri, pictures
 from swsa_core.report.copies import told_of_copies, told_of_drawings, told_of_leaks
 from swsa_core.report.prompts import prompt_parts
 from swsa_core.report.read import Copied, Drawn, Skipped
+from swsa_core.report.svg import inline
 from swsa_core.report.tables import MOST_TASKS
 from swsa_core.strategies import STRATEGIES, find
 from swsa_core.strategies.wording import words
 
 OPEN_SHEETS = 3
-# The paper's tables by the names of their files.
-PAPER_TABLES = {
-    "table1": "Table 1, the picks of each strategy",
-    "table2": "Table 2, how the candidates are ranked",
-    "table3": "Table 3, total variation of one task of each data set",
-    "table3_all_tasks": "Table 3 over all tasks",
-    "mvtec_prompts": "Prompts for the objects and the textures of MVTec-AD",
-}
 
 
 def render(
@@ -53,7 +46,7 @@ def render(
     auroc: pd.DataFrame | None = None,
     class_names: Mapping[str, Mapping[str, str]] | None = None,
     crosses: Mapping[tuple[str, str], Mapping[str, np.ndarray]] | None = None,
-    paper_tables: Iterable[str] = (),
+    paper_tables: Mapping[str, str] | None = None,
     copies: Sequence[Copied] = (),
     leaks: pd.DataFrame | None = None,
     drawings: Sequence[Drawn] = (),
@@ -65,8 +58,8 @@ def render(
     figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
-    all anomalies that a source generated; paper_tables: names of the paper's tables that lie beside the page, with its figures;
-    copies, drawings: of read.read_copies and read.read_drawings; leaks: rows of leaks.csv, with a column dataset.
+    all anomalies that a source generated; paper_tables: {name: title} of the paper's tables that lie beside the page, with its
+    figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows of leaks.csv, with a column dataset.
     """
     page = environment(candidates["candidate"]).get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
@@ -101,7 +94,7 @@ def render(
         strategy_of=find,
         bound=next(name for name, one in STRATEGIES.items() if one.is_bound),
         ensemble=ENSEMBLE,
-        paper_tables={name: PAPER_TABLES[name] for name in paper_tables},
+        paper_tables=paper_tables or {},
     )
 
 
@@ -174,31 +167,6 @@ def breakable(name: str) -> Markup:
     return Markup("").join(
         Markup(escape(part)) + (Markup("<wbr>") * (i % 2)) for i, part in enumerate(re.split("([_:/.-])", name))
     )
-
-
-def inline(svg: str, prefix: str, label: str) -> Markup:
-    """An SVG document as an element of a page: no prolog, ids that no other figure has, a label for screen readers."""
-    element = compact(svg[svg.index("<svg") :])
-    element = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", element)
-    # Shrinks with the window until its 10-point letters would be too small, then scrolls.
-    width = re.search(r'width="([\d.]+)pt"', element)
-    assert width is not None  # as matplotlib writes it
-    least = 0.7 * float(width[1])
-    attributes = f'role="img" aria-label="{escape(label)}" style="min-width: {least:.0f}pt"'
-    return Markup(element.replace("<svg ", f"<svg {attributes} ", 1))
-
-
-def compact(svg: str) -> str:
-    """An SVG element that looks the same in fewer characters: without metadata, comments, ids of groups and indentation,
-    coordinates to a hundredth of a point.
-
-    >>> compact('<svg ><g id="a">\\n <path d="M 1.23456 2\\nL 3 4.5"/><!-- b --></g> </svg>')
-    '<svg ><g><path d="M 1.23 2 L 3 4.5"/></g></svg>'
-    """
-    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nothing refers to a group
-    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r"\s+", " ", tag[0])), svg)
-    return re.sub(r">\s+<", "><", svg)
 
 
 def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):

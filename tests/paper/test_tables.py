@@ -260,12 +260,12 @@ def layouts(first):
         "table3_all_tasks": paper_tables.table3_all_tasks(variation(), KINDS),
         "mvtec_prompts": paper_tables.mvtec_prompts(prompts, KINDS),
     }
-    return {name: typeset.LAYOUTS[name](table) for name, table in made.items()}
+    return {name: typeset.FORMS[name].layout(table) for name, table in made.items()}
 
 
-@pytest.mark.parametrize("name", typeset.LAYOUTS)
+@pytest.mark.parametrize("name", typeset.FORMS)
 def test_latex_has_whole_rows_and_no_bare_special_character(layouts, name):
-    text = typeset.latex(layouts[name], typeset.NOTES[name])
+    text = typeset.latex(layouts[name], typeset.FORMS[name].note)
     assert len(re.findall(r"\\(?:begin|end)\{(?:sideways)?table\}", text)) == 2 * len(layouts[name]) > 0
     for tabular in re.findall(r"\\begin\{tabular\}\{(l+)\}\n(.*?)\\end\{tabular\}", text, re.S):
         lines = [line for line in tabular[1].splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
@@ -277,10 +277,10 @@ def test_latex_has_whole_rows_and_no_bare_special_character(layouts, name):
     assert plain.count("{") == plain.count("}")
 
 
-@pytest.mark.parametrize("name", typeset.LAYOUTS)
+@pytest.mark.parametrize("name", typeset.FORMS)
 def test_markdown_has_rows_of_one_width(layouts, name):
-    text = typeset.markdown(layouts[name], typeset.NOTES[name])
-    assert text.startswith(typeset.NOTES[name]) and text.endswith("|\n")
+    text = typeset.markdown(layouts[name], typeset.FORMS[name].note)
+    assert text.startswith(typeset.FORMS[name].note) and text.endswith("|\n")
     for table in re.findall(r"(?:^\|.*\n)+", text, re.M):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
@@ -301,3 +301,7 @@ def test_the_tables_survive_their_files(first, tmp_path):
     paper_tables.TABLE1.write(tmp_path / "table1.csv", first)
     again = paper_tables.TABLE1.read(tmp_path / "table1.csv")
     pd.testing.assert_frame_equal(again, first, check_dtype=False)
+
+
+def test_every_table_can_be_shown():
+    assert list(typeset.FORMS) == list(paper_tables.TABLES)

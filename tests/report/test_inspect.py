@@ -15,20 +15,17 @@ from workflow import snakemake
 from swsa_core import datasets
 from swsa_core.files.images import Colours, colours_of, header
 from swsa_core.report.inspect import (
-    RARE,
     SAMPLE,
     Group,
-    Seen,
     counts,
-    differs,
     groups_that_differ,
     lines,
     look,
     rows,
     sizes,
-    stand_out,
 )
 from swsa_core.report.inspect_page import Part, render
+from swsa_core.report.stand_out import RARE, Seen, differs, stand_out
 
 EVIL = "a 'b' \"c\" <img src=x onerror=alert(1)> & {{ 7 * 7 }}.png"
 

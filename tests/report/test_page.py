@@ -12,11 +12,11 @@ from pages import Page
 from studies import CANDIDATES, SOURCES, WARNING, sheet_of, study
 
 from swsa_core import anomalies
-from swsa_core.paper import typeset
 from swsa_core.report import contact_sheets, figures, tables
 from swsa_core.report import page as report
 from swsa_core.report import style as figure_style
 from swsa_core.report.read import read_benchmarks
+from swsa_core.report.svg import compact
 
 EVIL = "<script>alert(\"x\")</script> & 'täsk' {{ 7 * 7 }}"
 BENCHMARKS = pd.DataFrame(
@@ -26,7 +26,7 @@ BENCHMARKS = pd.DataFrame(
 
 def rendered(
     datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
-    benchmarks=BENCHMARKS, paper_tables=(), copies=(), leaks=None, drawings=(), **options,
+    benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), **options,
 ):  # fmt: skip
     """The page of a made-up study; options: of studies.study."""
     made = study(datasets, candidates, **options)
@@ -184,7 +184,7 @@ def test_an_svg_in_the_page_keeps_its_text_and_marks():
     drawn.subplots().plot([0, 1], [0.123456789, 1], "o", label="x")
     drawn.axes[0].set_title("0.123456 <!-- & ä -->")
     svg = figure_style.svg(drawn)
-    element = report.compact(svg[svg.index("<svg") :])
+    element = compact(svg[svg.index("<svg") :])
     before, after = (ElementTree.fromstring(one) for one in (svg, element))
     words = [[text.strip() for text in one.itertext() if text.strip()] for one in (before, after)]
     assert words[0][-len(words[1]) :] == words[1] and "0.123456 <!-- & ä -->" in words[1]
@@ -276,13 +276,16 @@ def test_time_and_memory_are_those_of_the_jobs_that_the_config_has(tmp_path):
 
 
 def test_the_papers_tables_are_linked_where_the_study_makes_them(page):
-    assert set(report.PAPER_TABLES) == set(typeset.NOTES)
     assert "The paper's tables" not in page.text
-    linked = Page(rendered({"d": (["a"], True)}, sources=["cutpaste"], paper_tables=["table1", "mvtec_prompts"]))
+    linked = Page(
+        rendered(
+            {"d": (["a"], True)}, sources=["cutpaste"], paper_tables={"table1": "Table 1 & more", "mvtec_prompts": "b"}
+        )
+    )
     files = [link for link in linked.links if not link.startswith(("data:", "#"))]
     endings = ("md", "csv", "tex")
     assert files == [
         *(f"tables/paper/{name}.{ending}" for name in ("table1", "mvtec_prompts") for ending in endings),
         "paper_figures/",
     ]
-    assert linked.text.count("The paper's tables and figures") == 2
+    assert linked.text.count("The paper's tables and figures") == 2 and "Table 1 & more" in linked.text
