@@ -26,7 +26,7 @@ def write_made() -> None:
     """Anomalies that are made at once."""
     generator = rng(task.seed, task.dataset, task.name, mine.stage)
     try:
-        made = source.make(task.seeds, section, generator)
+        made = source.make(task, section, generator)
     except InputError as error:
         raise InputError(f"data set {task.dataset!r}, task {task.name!r}: {error}") from None
     write_sheet(made.images, made.parents)

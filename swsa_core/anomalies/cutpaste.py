@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, field_validator, model_validator
 
-from swsa_core.anomalies.source import Images, Made, Source
+from swsa_core.anomalies.source import Images, Made, Source, Task
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
 from swsa_core.basics.section import Range, Section, inconsistent
@@ -256,9 +256,9 @@ def _changed_centrally(image, anomaly):
     return (image[inside] != anomaly[inside]).any(-1).mean()
 
 
-def make(seeds: Images, section: dict, rng: np.random.Generator) -> Made:
+def make(task: Task, section: dict, rng: np.random.Generator) -> Made:
     """(n // 2)² CutPaste anomalies of n seed images, as many as a mixture of their halves has."""
-    anomalies = cutpaste_per_image(seeds, (len(seeds) // 2) ** 2, rng, by_config(section))
+    anomalies = cutpaste_per_image(task.seeds, task.n_anomalies, rng, by_config(section))
     parents, images, boxes = zip(*anomalies, strict=True)
     return Made(list(images), np.array(parents)[:, None], {"boxes": np.array(boxes)})
 

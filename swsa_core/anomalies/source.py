@@ -36,6 +36,11 @@ class Task:
     threads: int = 1
     progress: Callable[[str], Callable[[float, float], None]] | None = None
 
+    @property
+    def n_anomalies(self) -> int:
+        """(n // 2)² of n seeds: as many as DiffStyle makes, which mixes one half of them with the other."""
+        return (len(self.seeds) // 2) ** 2
+
 
 @dataclass(frozen=True)
 class Made:
@@ -118,7 +123,7 @@ class Source:
     title: str
     about: str
     look: Look
-    make: Callable[[Images, dict, np.random.Generator], Made] | None = None
+    make: Callable[[Task, dict, np.random.Generator], Made] | None = None
     stream: Callable[[Task, dict], Stream] | None = None
     pool: Pool | None = None
     network: Network | None = None

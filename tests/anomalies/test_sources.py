@@ -87,15 +87,13 @@ def test_generated_anomalies_have_parents_among_the_seeds(name):
     if not source.generated:
         return
     seeds = {f"{i}.png": np.random.default_rng(i).integers(0, 256, (32, 32, 3), dtype=np.uint8) for i in range(4)}
+    task = Task("d", "t", seeds, {"size": 32}, 0, "float32", {"device": "cpu", "batch_size": "auto", "compile": False})
     if source.make:
-        made = source.make(seeds, section, np.random.default_rng(0))
+        made = source.make(task, section, np.random.default_rng(0))
         assert isinstance(made, Made)
         images, parents = made.images, made.parents
         assert all(len(column) == len(images) for column in made.columns.values())
     else:
-        task = Task(
-            "d", "t", seeds, {"size": 32}, 0, "float32", {"device": "cpu", "batch_size": "auto", "compile": False}
-        )
         stream = source.stream(task, section)
         assert isinstance(stream, Stream) and stream.device == "cpu"
         images, parents = [image for block in stream.images(0) for image in block], stream.parents
