@@ -1,87 +1,127 @@
-"""Embeddings: images, prepared support images, anomalies and pools through every backbone."""
+"""Embeddings: images, prepared support images, anomalies and pools through every backbone.
+
+Backbones whose patches some head compares have a rule of their own for each stage: one pass makes both files. What is tracked
+is the same, so that a head that is added or removed embeds nothing whose files are there.
+"""
 
 
-rule embed_images:
-    input:
-        images=at("images"),
-        weights=weights_file,
-    output:
-        at("image_features"),
-    log:
-        stage_log("embed_images", "dataset", "backbone"),
-    benchmark:
-        stage_benchmark("embed_images", "dataset", "backbone")
-    conda:
-        "../envs/swsa.yaml"
-    threads: embedding_threads
-    resources:
-        gpu=embedding_gpus,
-    params:
-        **settings("embed_images", backbone="candidates.{backbone}", precision="precision"),
-        # Embedding goes on without an image or ends at it; `evaluate` tells of finished embeddings that lack images.
-        untracked=untracked(**of_dataset("on_bad_image")),
-    script:
-        "../workflow_scripts/embed_images.py"
+def with_patches(of):
+    """(the name of a rule's ending, slugs of its backbones, its output of patches), for each grid and for backbones without."""
+    for grid in [None, *dict.fromkeys(STUDY.grids.values())]:
+        slugs = [slug for slug in STUDY.backbones if STUDY.grids.get(slug) == grid]
+        if slugs:
+            yield f"_{grid}" if grid else "", slugs, {"patches": at(f"{of}_patches", grid=grid)} if grid else {}
 
 
-rule embed_support:
-    input:
-        supports=support_files,
-        weights=weights_file,
-    output:
-        at("support_features"),
-    log:
-        stage_log("embed_support", "dataset", "backbone"),
-    benchmark:
-        stage_benchmark("embed_support", "dataset", "backbone")
-    conda:
-        "../envs/swsa.yaml"
-    threads: embedding_threads
-    resources:
-        gpu=embedding_gpus,
-    params:
-        **settings("embed_support", backbone="candidates.{backbone}", precision="precision", preparation="preparation"),
-    script:
-        "../workflow_scripts/embed_support.py"
+for ending, slugs, patches in with_patches("image"):
+
+    rule:
+        name:
+            f"embed_images{ending}"
+        input:
+            images=at("images"),
+            weights=weights_file,
+        output:
+            at("image_features"),
+            **patches,
+        log:
+            stage_log("embed_images", "dataset", "backbone"),
+        benchmark:
+            stage_benchmark("embed_images", "dataset", "backbone")
+        wildcard_constraints:
+            backbone=one_of(slugs),
+        conda:
+            "../envs/swsa.yaml"
+        threads: embedding_threads
+        resources:
+            gpu=embedding_gpus,
+        params:
+            **settings("embed_images", backbone="candidates.{backbone}", precision="precision"),
+            # Embedding goes on without an image or ends at it; `evaluate` tells of finished embeddings that lack images.
+            untracked=untracked(**of_dataset("on_bad_image")),
+        script:
+            "../workflow_scripts/embed_images.py"
 
 
-rule embed_anomalies:
-    input:
-        anomalies=anomaly_files,
-        weights=weights_file,
-    output:
-        at("anomaly_features"),
-    log:
-        stage_log("embed_anomalies", "dataset", "backbone", "source"),
-    benchmark:
-        stage_benchmark("embed_anomalies", "dataset", "backbone", "source")
-    conda:
-        "../envs/swsa.yaml"
-    threads: embedding_threads
-    resources:
-        gpu=embedding_gpus,
-    params:
-        **settings("embed_anomalies", backbone="candidates.{backbone}", precision="precision"),
-    script:
-        "../workflow_scripts/embed_anomalies.py"
+for ending, slugs, patches in with_patches("support"):
+
+    rule:
+        name:
+            f"embed_support{ending}"
+        input:
+            supports=support_files,
+            weights=weights_file,
+        output:
+            at("support_features"),
+            **patches,
+        log:
+            stage_log("embed_support", "dataset", "backbone"),
+        benchmark:
+            stage_benchmark("embed_support", "dataset", "backbone")
+        wildcard_constraints:
+            backbone=one_of(slugs),
+        conda:
+            "../envs/swsa.yaml"
+        threads: embedding_threads
+        resources:
+            gpu=embedding_gpus,
+        params:
+            **settings("embed_support", backbone="candidates.{backbone}", precision="precision", preparation="preparation"),
+        script:
+            "../workflow_scripts/embed_support.py"
 
 
-rule embed_pool:
-    input:
-        images=at("pool_images"),
-        weights=weights_file,
-    output:
-        at("pool_features"),
-    log:
-        stage_log("embed_pool", "pool", "backbone"),
-    benchmark:
-        stage_benchmark("embed_pool", "pool", "backbone")
-    conda:
-        "../envs/swsa.yaml"
-    threads: embedding_threads
-    resources:
-        gpu=embedding_gpus,
-    params:
-        **settings("embed_pool", backbone="candidates.{backbone}", precision="precision", preparation="preparation"),
-    script:
-        "../workflow_scripts/embed_pool.py"
+for ending, slugs, patches in with_patches("anomaly"):
+
+    rule:
+        name:
+            f"embed_anomalies{ending}"
+        input:
+            anomalies=anomaly_files,
+            weights=weights_file,
+        output:
+            at("anomaly_features"),
+            **patches,
+        log:
+            stage_log("embed_anomalies", "dataset", "backbone", "source"),
+        benchmark:
+            stage_benchmark("embed_anomalies", "dataset", "backbone", "source")
+        wildcard_constraints:
+            backbone=one_of(slugs),
+        conda:
+            "../envs/swsa.yaml"
+        threads: embedding_threads
+        resources:
+            gpu=embedding_gpus,
+        params:
+            **settings("embed_anomalies", backbone="candidates.{backbone}", precision="precision"),
+        script:
+            "../workflow_scripts/embed_anomalies.py"
+
+
+for ending, slugs, patches in with_patches("pool"):
+
+    rule:
+        name:
+            f"embed_pool{ending}"
+        input:
+            images=at("pool_images"),
+            weights=weights_file,
+        output:
+            at("pool_features"),
+            **patches,
+        log:
+            stage_log("embed_pool", "pool", "backbone"),
+        benchmark:
+            stage_benchmark("embed_pool", "pool", "backbone")
+        wildcard_constraints:
+            backbone=one_of(slugs),
+        conda:
+            "../envs/swsa.yaml"
+        threads: embedding_threads
+        resources:
+            gpu=embedding_gpus,
+        params:
+            **settings("embed_pool", backbone="candidates.{backbone}", precision="precision", preparation="preparation"),
+        script:
+            "../workflow_scripts/embed_pool.py"

@@ -6,7 +6,7 @@ rule leaks:
     input:
         images=at("images"),
         supports=support_files,
-        features=at("image_features", backbone=next(iter(STUDY.candidates))),
+        features=at("image_features", backbone=next(iter(STUDY.backbones))),
     output:
         at("leaks"),
     log:
@@ -25,8 +25,8 @@ rule evaluate:
     input:
         images=at("images"),
         leaks=leaks_to_heed,
-        models=[at("scores", backbone=slug) for slug in STUDY.candidates],
-        prompts=[at("scores", backbone=slug) for slug in STUDY.clip],
+        models=[at("scores", candidate=slug) for slug in STUDY.candidates],
+        prompts=[at("scores", candidate=slug) for slug in STUDY.clip],
     output:
         auroc=at("auroc"),
         confidence=at("confidence"),

@@ -3,10 +3,10 @@
 
 rule tsne:
     input:
-        **feature_files(backbone=STUDY.space),
+        **feature_files(backbone=STUDY.shared[STUDY.space]),
         images=at("images"),
         supports=lambda wildcards: [at("support", dataset=wildcards.dataset, task=STUDY.tsne_tasks[wildcards.dataset])],
-        scores=at("scores", backbone=STUDY.space),
+        scores=at("scores", candidate=STUDY.space),
     output:
         at("tsne"),
     log:
@@ -25,7 +25,7 @@ rule tsne:
 
 rule total_variation:
     input:
-        **feature_files(backbone=STUDY.space),
+        **feature_files(backbone=STUDY.shared[STUDY.space]),
         images=at("images"),
         auroc=at("auroc"),
         supports=support_files,

@@ -8,6 +8,7 @@ from swsa_core.basics.names import SLUG
 from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable_ones
 from swsa_core.datasets.section import LATER
+from swsa_core.detectors import HEADS
 from swsa_core.files import layout
 
 RESULTS = "<results>"
@@ -25,6 +26,7 @@ wildcard_constraints:
     dataset=SLUG,
     task=SLUG,
     backbone=SLUG,
+    candidate=SLUG,
     source=SLUG,
     pool=one_of(STUDY.pools),
 
@@ -45,15 +47,29 @@ def anomaly_files(wildcards):
     return [at("anomalies", **known, task=task) for task in STUDY.tasks[wildcards.dataset]]
 
 
-def feature_files(**known):
-    """Named inputs: the features that a detector compares, of one backbone on one data set."""
+def feature_files(of="features", **known):
+    """Named inputs: what a detector compares, the `features` of images or the `patches`, of one backbone on one data set."""
+    of_pool = {field: value for field, value in known.items() if field != "dataset"}
+    of_dataset = {field: value for field, value in known.items() if field == "dataset"}
     return {
-        "image_features": at("image_features", **known),
-        "support_features": at("support_features", **known),
-        "anomaly_features": [at("anomaly_features", **known, source=source) for source in STUDY.generated],
-        "pool_features": [at("pool_features", **known, pool=pool) for pool in STUDY.pools],
-        "pool_rows": [at("pool_rows", pool=pool) for pool in STUDY.pools],
+        "image_features": at(f"image_{of}", **known),
+        "support_features": at(f"support_{of}", **known),
+        "anomaly_features": [at(f"anomaly_{of}", **known, source=source) for source in STUDY.generated],
+        "pool_features": [at(f"pool_{of}", **of_pool, pool=pool) for pool in STUDY.pools],
+        "pool_rows": [at("pool_rows", **of_dataset, pool=pool) for pool in STUDY.pools],
     }
+
+
+def compared_by(head):
+    """Input function of what a head compares, of the candidate of a job."""
+
+    def files(wildcards):
+        backbone = STUDY.shared[wildcards.candidate]
+        known = {"dataset": wildcards.dataset, "backbone": backbone}
+        patches = {"of": "patches", "grid": STUDY.grids[backbone]} if HEADS[head].patches else {}
+        return feature_files(**known, **patches)
+
+    return files
 
 
 # As functions: of long lists, beside outputs of other rules, Snakemake hashes the whole list once for each file.
@@ -63,8 +79,8 @@ def all_support_files(wildcards):
 
 
 def all_score_files(wildcards):
-    """The scores of all kNN candidates on all data sets."""
-    return [at("scores", dataset=dataset, backbone=slug) for dataset in STUDY.datasets for slug in STUDY.candidates]
+    """The scores of all candidates on all data sets."""
+    return [at("scores", dataset=dataset, candidate=slug) for dataset in STUDY.datasets for slug in STUDY.candidates]
 
 
 def all_anomaly_files(wildcards):
@@ -87,7 +103,7 @@ def network_files(source):
 
 def weights_file(wildcards):
     """What a backbone is made of on disk: weights that the config names, or bundled ones. They are inputs, never outputs."""
-    backbone = STUDY.backbones[wildcards.backbone]
+    backbone = STUDY.backbones[getattr(wildcards, "backbone", None) or wildcards.candidate]
     return nameable_ones(family_of(backbone).files(backbone))
 
 

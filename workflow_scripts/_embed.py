@@ -9,6 +9,7 @@ import numpy as np
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.embedding.embed import embed
+from swsa_core.files import layout
 from workflow_scripts.job import Job, progress
 
 
@@ -20,12 +21,16 @@ def embed_rows(
     on_bad_image: str = "error",
 ) -> list[dict[str, str]]:
     """Write the features of the images read(0), read(1), … and the columns `constants` to the rule's output."""
-    backbone = load_backbone(mine.settings["backbone"], mine.runtime["device"], mine.settings["precision"])
+    patches = snakemake.output.get("patches")
+    grid = layout.grid_of(patches) if patches else 0
+    backbone = load_backbone(mine.settings["backbone"], mine.runtime["device"], mine.settings["precision"], grid)
     what = " ".join([mine.stage, *snakemake.wildcards])
     return embed(
         backbone,
         read,
         path=snakemake.output[0],
+        patches_path=patches,
+        grid=grid,
         constants=constants,
         # an interrupted file goes on only with the same settings and unchanged input files
         header={"settings": mine.recorded, "inputs": {path: Path(path).stat().st_mtime_ns for path in snakemake.input}},

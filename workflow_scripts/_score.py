@@ -14,20 +14,25 @@ from swsa_core.files.text import read_json
 SAME = ("model", "weights_sha256", "transform", "precision")  # in all embeddings that are compared
 
 
-def read_embeddings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The first arguments of a `score_dataset`, as keywords, and the attributes of images.h5; given: the rule's input."""
+def read_embeddings(given: Any, patches: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first arguments of a `score_dataset`, as keywords, and the attributes of images.h5; given: the rule's input.
+
+    patches: whether the files hold those of images, which are read from disk as they are asked for.
+    """
+    read = read_patches if patches else store.read
+    what = "patches" if patches else "features"
     index = INDEX.read(given.images)
-    images, backbone = store.read(given.image_features)
-    prepared, support_backbone = store.read(given.support_features)
+    images, backbone = read(given.image_features)
+    prepared, support_backbone = read(given.support_features)
     backbones = {given.image_features: backbone, given.support_features: support_backbone}
     anomalies = {}
     for path in given.anomaly_features:
-        features, backbones[path] = store.read(path)
-        source = layout.fields_of("anomaly_features", path)["source"]
+        features, backbones[path] = read(path)
+        source = layout.fields_of(f"anomaly_{what}", path)["source"]
         anomalies[source] = Anomalies(features["features"], features["task"], features["parents"])
     for path, rows in zip(given.pool_features, given.pool_rows, strict=True):
-        features, backbones[path] = store.read(path)
-        anomalies[layout.fields_of("pool_features", path)["pool"]] = _sampled(POOL_ROWS.read(rows), features)
+        features, backbones[path] = read(path)
+        anomalies[layout.fields_of(f"pool_{what}", path)["pool"]] = _sampled(POOL_ROWS.read(rows), features)
     store.check_same(backbones, SAME)
     embedded = set(images["image_id"])  # without the images that cannot be read
     embeddings = {
@@ -37,7 +42,14 @@ def read_embeddings(given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "prepared": Features(prepared["features"], prepared["image_id"]),
         "anomalies": anomalies,
     }
-    return embeddings, backbone | {"feature_size": images["features"].shape[1]}
+    size = np.asarray(images["features"][:1]).shape[-1]
+    return embeddings, backbone | {"feature_size": size}
+
+
+def read_patches(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As `store.read`, with the patches of a file, as its `features`, still on disk."""
+    arrays, attributes = store.read(path, without=["patches"])
+    return arrays | {"features": store.OnDisk(path, "patches")}, attributes
 
 
 def describe(backbone: Mapping[str, Any]) -> dict[str, Any]:

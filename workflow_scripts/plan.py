@@ -82,7 +82,7 @@ with job(snakemake):
         name: official_size(spec) if absent[name] else size_on_disk(spec, planned.config["seed"], name)
         for name, spec in planned.datasets.items()
     }
-    costs = {slug: backbone_cost(model) for slug, model in planned.backbones.items()}
+    costs = {slug: backbone_cost(model, slug in planned.grids) for slug, model in planned.backbones.items()}
     every = list(jobs(planned, sizes, costs, work_of_networks(planned)))
     left = to_do(every, lambda output: Path(output).exists())
     rates, device, where = speeds(planned, left, costs)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from errno import EACCES, EPERM, EROFS
+from functools import partial
 from textwrap import shorten
 from typing import Any
 
@@ -17,6 +18,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.candidates import FAMILIES, family_of
 from swsa_core.candidates.family import CandidateSpec, Description, Network
+from swsa_core.candidates.maps import by_hooks, patches
 from swsa_core.candidates.transforms import Transform
 from swsa_core.files.provenance import file_sha256, library_versions, parameters_sha256
 from swsa_core.files.weights import load_weights
@@ -35,6 +37,8 @@ class Backbone:
     weights_sha256: of the weights file where there is one, of the parameters where the library downloads them.
     device: "cpu" or "cuda" for networks; "" for descriptors, whose work is all in `transform`.
     precision: that the network computes in, "float32" or "bfloat16"; "" for descriptors.
+    with_patches: where patches were asked for, n images to their features and, of the same pass, those of their patches
+    (n, grid², patch_size) float16.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Backbone:
     versions: str
     device: str = ""
     precision: str = ""
+    patch_size: int = 0
+    with_patches: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None
 
     def attributes(self) -> dict[str, str | int]:
         """{name: value}: what an embeddings file says about its backbone."""
@@ -99,17 +105,20 @@ def loading(candidate: CandidateSpec) -> Iterator[None]:
         raise InputError(f"{key}: {family} cannot load {model!r} ({_one_line(error)}); {remedy}") from error
 
 
-def load_backbone(candidate: CandidateSpec, device: str = "auto", precision: str = "auto") -> Backbone:
+def load_backbone(
+    candidate: CandidateSpec, device: str = "auto", precision: str = "auto", grid: int | None = None
+) -> Backbone:
     """Backbone of a candidate, ready to use.
 
     device: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:1".
     precision: "float32", "bfloat16" (autocast) or "auto" (bfloat16 on a GPU, float32 on a CPU).
+    grid: side of the grid of patches whose features are wanted too, of the stages `layers` of the candidate.
     Raises InputError for what the config got wrong: names, arguments, weights, sizes.
     """
     check_model(candidate)
     if family_of(candidate).blank is None:
         return _describing(candidate)
-    return _computing(candidate, device, precision)
+    return _computing(candidate, device, precision, grid)
 
 
 def _describing(candidate: CandidateSpec) -> Backbone:
@@ -136,9 +145,9 @@ def _describing(candidate: CandidateSpec) -> Backbone:
     )
 
 
-def _computing(candidate: CandidateSpec, device: str, precision: str) -> Backbone:
+def _computing(candidate: CandidateSpec, device: str, precision: str, grid: int | None) -> Backbone:
     """Backbone of a network, which is moved to the device."""
-    from swsa_core.basics.devices import find_device, find_dtype
+    from swsa_core.basics.devices import find_device, find_dtype, inference
 
     family = family_of(candidate)
     device = find_device(device if family.gpu else "cpu")
@@ -149,9 +158,14 @@ def _computing(candidate: CandidateSpec, device: str, precision: str) -> Backbon
         if network.weights:
             load_weights(network.module, network.weights, network.head, network.convert)
     transform = _override(network.transform, candidate)
-    features = _features(network, transform, device, dtype)
+    run = _runner(network, transform, device, dtype)
+    features = partial(_features, run, inference(network.forward))
+    look, layers = network.look or by_hooks(network.module, network.forward), candidate.get("layers")
+    with_patches = partial(_with_patches, run, inference(lambda images: look(images, layers)), grid or 0)
+    blank = np.zeros((1, transform.crop, transform.crop, 3), np.uint8)
     try:
-        size = features(np.zeros((1, transform.crop, transform.crop, 3), np.uint8)).shape[1]
+        size = features(blank).shape[1]
+        patch_size = with_patches(blank)[1].shape[2] if grid else 0
     except InputError as error:
         raise InputError(f"{_key(candidate)}: {error}") from None
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
@@ -172,31 +186,44 @@ def _computing(candidate: CandidateSpec, device: str, precision: str) -> Backbon
         versions=library_versions(*family.packages(candidate)),
         device=device.split(":")[0],
         precision=str(dtype).removeprefix("torch."),
+        patch_size=patch_size,
+        with_patches=with_patches if grid else None,
     )
 
 
-def _features(network: Network, transform: Transform, device: str, dtype: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Function from (n, crop, crop, 3) uint8 to (n, d) float32: normalisation, network, and back to NumPy."""
+def _runner(network: Network, transform: Transform, device: str, dtype: Any) -> Callable[[Any, np.ndarray], Any]:
+    """Function of a forward pass and (n, crop, crop, 3) uint8 to what the pass returns of the normalised images."""
     import torch
-
-    from swsa_core.basics.devices import inference
 
     network.module.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (transform.mean, transform.std))
     on_gpu = device.startswith("cuda")
     half = dtype == torch.bfloat16
-    forward = inference(network.forward)
 
-    def features(batch):
+    def run(forward, batch):
         images = torch.from_numpy(batch)  # (n, h, w, 3) uint8
         if on_gpu:
             images = images.pin_memory()
         images = images.to(device, non_blocking=True).permute(0, 3, 1, 2)  # (n, 3, h, w), channels last in memory
         images = images.float().div(255).sub(mean).div(std)
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=half):
-            return _vectors(forward(images), len(batch)).float().cpu().numpy()  # (n, d)
+            return forward(images)
 
-    return features
+    return run
+
+
+def _features(run: Callable, forward: Callable, batch: np.ndarray) -> np.ndarray:
+    """Features (n, d) float32 of n images."""
+    return _vectors(run(forward, batch), len(batch)).float().cpu().numpy()
+
+
+def _with_patches(run: Callable, look: Callable, grid: int, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features (n, d) float32 of n images, and of their patches (n, grid², p) float16."""
+    import torch
+
+    features, maps = run(look, batch)
+    of_patches = patches(maps, grid).to(torch.float16)
+    return _vectors(features, len(batch)).float().cpu().numpy(), of_patches.cpu().numpy()
 
 
 def _vectors(found: Any, n: int) -> Any:

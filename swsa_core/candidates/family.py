@@ -11,6 +11,7 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 
 from swsa_core.basics.errors import InputError
+from swsa_core.candidates.maps import Look
 from swsa_core.candidates.transforms import Transform
 
 # A file that is never read: with a file named, no library downloads weights.
@@ -33,6 +34,8 @@ class CandidateSpec(TypedDict):
     resize: NotRequired[int | None]
     crop: NotRequired[int | None]
     interpolation: NotRequired[str | None]
+    head: NotRequired[str | None]
+    layers: NotRequired[list[int] | None]
     section: NotRequired[str]
 
 
@@ -43,6 +46,8 @@ class Network:
     transform: the library's own for these weights.
     weights: file still to be loaded, or None.
     head: beginnings of the names of parameters that have no part in the features.
+    look: gives the features and, of the same pass, maps of its stages; None where the network has no function for it, so that
+    hooks on its parts serve (`swsa_core.candidates.maps`).
     convert: makes {name: tensor} of the module out of a file's, as the library does with its own weights; it is called where
     the file does not fit as it is, and raises where it does not fit at all.
     """
@@ -52,6 +57,7 @@ class Network:
     transform: Transform
     weights: str | Path | None
     head: tuple[str, ...] = ()
+    look: Look | None = None
     convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from swsa_core.basics.names import did_you_mean
-from swsa_core.basics.section import PlainPath, PositiveInt, Section, inconsistent, plain
+from swsa_core.basics.section import LeftOutIfNull, PlainPath, PositiveInt, Section, Several, inconsistent, plain
 from swsa_core.candidates import FAMILIES, family_of, prompts
 from swsa_core.candidates.family import CandidateSpec, Texts
 
@@ -59,6 +59,14 @@ class Candidate(Section):
     """Side of the central crop that the network sees, in pixels."""
     interpolation: Literal["bilinear", "bicubic"] | None = None
     """Interpolation used when resizing."""
+    head: Annotated[str | None, LeftOutIfNull] = None
+    """How features become anomaly scores: knn (the default), cosine, mahalanobis or patch (docs/candidates.md). All heads of a
+    model share its embeddings."""
+    heads: Annotated[Annotated[list[str], *Several] | None, LeftOutIfNull] = None
+    """Several heads, each of which makes a candidate. Its name is that of the model with the head after it, but for knn."""
+    layers: Annotated[Annotated[list[Annotated[int, Field(ge=0)]], *Several] | None, LeftOutIfNull] = None
+    """Stages of the network (blocks of a transformer), counted from 0, whose maps the head patch compares. If left out, two in
+    the middle are taken."""
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +83,8 @@ class Candidate(Section):
 
     @model_validator(mode="after")
     def _complete(self):
+        if self.heads and self.head:
+            raise inconsistent(f"{self.model} has both `head` and `heads`: name them all in `heads`")
         if (self.mean is None) != (self.std is None):
             raise inconsistent(f"{self.model} has only one of mean and std: give both, or none for the library's own")
         self.name = self.name or self.model

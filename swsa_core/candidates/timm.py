@@ -16,6 +16,7 @@ from swsa_core.candidates.family import (
     model_name,
     on_meta,
 )
+from swsa_core.candidates.maps import Seen, chosen
 from swsa_core.candidates.transforms import Transform
 
 
@@ -79,10 +80,16 @@ def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
     def forward(images):
         return module.forward_head(module.forward_features(images), pre_logits=True)
 
+    def look(images, layers):
+        stages = chosen([stage["reduction"] for stage in module.feature_info], layers)
+        last, maps = module.forward_intermediates(images, indices=stages, output_fmt="NCHW")
+        return Seen(module.forward_head(last, pre_logits=True), maps)
+
     def convert(given):
         return _converted(model, args, given, module, head)
 
-    return Network(module, forward, transform, weights, head, convert)
+    of_stages = look if hasattr(module, "forward_intermediates") else None
+    return Network(module, forward, transform, weights, head, of_stages, convert)
 
 
 def _converted(

@@ -17,21 +17,24 @@ from swsa_core import strategies
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
-from swsa_core.basics.section import PlainPath, Removable, Section, Several, inconsistent
+from swsa_core.basics.section import LeftOutIfNull, PlainPath, Removable, Section, Several, inconsistent
 from swsa_core.candidates import prompts
 from swsa_core.candidates.section import Candidate, Clip, usable_templates
+from swsa_core.config.candidates import with_heads
 from swsa_core.config.errors import sentences, strange_keys
 from swsa_core.config.reference import markdown
 from swsa_core.config.sections import (
     KNN,
     Evaluation,
     Figures,
+    Patch,
     Preparation,
     Runtime,
     Sources,
 )
 from swsa_core.datasets import KINDS, kind_of
 from swsa_core.datasets.section import Dataset, Support
+from swsa_core.detectors import DEFAULT, HEADS
 from swsa_core.files import layout
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
@@ -72,6 +75,8 @@ class Config(Section):
     """The detectors to choose from. On a tie the one listed first is picked, so list the largest first."""
     knn: KNN = KNN()
     """How the anomaly score of every candidate is computed."""
+    patch: Annotated[Patch | None, LeftOutIfNull] = None
+    """How the head patch compares images."""
     clip: Clip | None = None
     """The CLIP model among whose prompts SWSA chooses. If left out, no prompt is selected."""
     preparation: Preparation | Literal["original"] = Preparation()
@@ -97,6 +102,12 @@ class Config(Section):
                     f"and none of {', '.join(layout.RESERVED)}"
                 )
         return value
+
+    @field_validator("candidates")
+    @classmethod
+    def _one_for_each_head(cls, value):
+        """Each candidate with one head of its own, None for kNN."""
+        return [candidate for given in value for candidate in with_heads(given)]
 
     @field_validator("candidates")
     @classmethod
@@ -204,6 +215,7 @@ SECTIONS: dict[str, type[Section]] = KIND_SECTIONS | {
     "support": Support,
     "sources": Sources,
     "knn": KNN,
+    "patch": Patch,
     "clip": Clip,
     "preparation": Preparation,
     "Preparation": Preparation,
@@ -237,6 +249,8 @@ def validate(config: dict[str, Any]) -> dict[str, Any]:
         name: plain["sources"][name] for name in config["sources"] if plain["sources"][name] is not None
     }
     clip = plain["clip"]
+    if any(HEADS[candidate.get("head") or DEFAULT].patches for candidate in plain["candidates"]):
+        plain["patch"] = plain.get("patch") or Patch().model_dump(mode="json")
     plain["figures"]["space"] = plain["figures"]["space"] or plain["candidates"][0]["name"]
     plain["strategies"] = plain["strategies"] or strategies.defaults(plain["sources"], clip is not None)
     for dataset in plain["datasets"].values():

@@ -31,6 +31,13 @@ class KNN(Section):
     """Whether each feature vector is scaled to unit length first."""
 
 
+class Patch(Section):
+    grid: Annotated[int, Field(ge=2, le=64)] = 14
+    """Side of the grid of patches into which an image is divided. An edit embeds the images for this head again."""
+    bank: PositiveInt = 20_000
+    """The most patches that the bank of a task keeps, as many of each of its images, drawn at random."""
+
+
 class Preparation(Section):
     size: Annotated[int, Field(ge=16)] = 256
     """Side of the images that synthetic anomalies are made from and compared with, in pixels."""

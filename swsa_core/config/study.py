@@ -19,11 +19,14 @@ from swsa_core.candidates.backbone import check_model
 from swsa_core.candidates.family import CandidateSpec
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.candidates.section import clip_backbone
+from swsa_core.config.candidates import backbones, head_of
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.datasets.fetch import is_absent, or_fetch
 from swsa_core.datasets.kind import Spec
 from swsa_core.datasets.section import LATER
 from swsa_core.datasets.support import check_supports
+from swsa_core.detectors import HEADS
+from swsa_core.files import layout
 from swsa_core.strategies import judging_by_scores
 
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
@@ -43,13 +46,17 @@ class Study:
 
     config: of `swsa_core.config.config.validate`. present: {data set: its section}, without those that are still to be
     fetched: they have no tasks yet. tasks: {data set: {slug of the task in paths: original name}}.
-    backbones: {slug in paths: model that embeds images}, the kNN candidates and the CLIP model whose prompts are chosen among.
+    candidates: {slug in paths: candidate}, a backbone and a head, in the order of the config.
+    backbones: {slug in paths: model that embeds images}, those of the candidates and the CLIP model whose prompts are chosen
+    among; shared: {slug of a candidate, or of the CLIP model: slug of its backbone}.
     """
 
     config: dict[str, Any]
     present: dict[str, Spec]
     tasks: dict[str, dict[str, str]]
+    candidates: dict[str, CandidateSpec]
     backbones: dict[str, CandidateSpec]
+    shared: dict[str, str]
 
     @property
     def results(self) -> str:
@@ -81,9 +88,18 @@ class Study:
         return {slug: model for slug, model in self.backbones.items() if model.get("section") == "clip"}
 
     @cached_property
-    def candidates(self) -> dict[str, CandidateSpec]:
-        """{slug: kNN candidate}, in the order of the config."""
-        return {slug: model for slug, model in self.backbones.items() if slug not in self.clip}
+    def heads(self) -> dict[str, list[str]]:
+        """{head: slugs of the candidates that have it}, of the heads that some have."""
+        found: dict[str, list[str]] = {}
+        for slug, candidate in self.candidates.items():
+            found.setdefault(head_of(candidate), []).append(slug)
+        return {head: found[head] for head in HEADS if head in found}
+
+    @cached_property
+    def grids(self) -> dict[str, str]:
+        """{slug of a backbone whose patches are compared: the grid of its patches, as paths name it}."""
+        patched = [slug for head, slugs in self.heads.items() if HEADS[head].patches for slug in slugs]
+        return {self.shared[slug]: layout.grid_name(self.config["patch"]["grid"]) for slug in patched}
 
     @cached_property
     def class_names(self) -> dict[str, dict[str, str]]:
@@ -100,7 +116,7 @@ class Study:
 
     @property
     def space(self) -> str:
-        """Slug of the candidate whose features t-SNE and total variation are about."""
+        """Slug of the candidate whose scores Figure 4 shows, in the features of its backbone, as total variation."""
         return next(slug for slug, one in self.candidates.items() if one["name"] == self.config["figures"]["space"])
 
     @cached_property
@@ -200,10 +216,17 @@ def study(config: dict[str, Any]) -> Study:
     tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
         name: unique_slugs(_of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
     }
-    models = [*config["candidates"], *([clip_backbone(config["clip"])] if config["clip"] else [])]
-    by_name = {model["name"]: model for model in models}
-    backbones = {slug: by_name[name] for slug, name in unique_slugs(model["name"] for model in models).items()}
-    return Study(config, present, tasks, backbones)
+    clip = [clip_backbone(config["clip"])] if config["clip"] else []
+    by_name = backbones(config["candidates"]) | {model["name"]: model for model in clip}
+    slugs = {name: slug for slug, name in unique_slugs(by_name).items()}
+    return Study(
+        config,
+        present,
+        tasks,
+        candidates={slugs[one["name"]]: one for one in config["candidates"]},
+        backbones={slugs[model["name"]]: model for model in by_name.values()},
+        shared={slugs[name]: slugs[model["name"]] for name, model in by_name.items()},
+    )
 
 
 def check(given: Study) -> None:
@@ -229,8 +252,9 @@ def check(given: Study) -> None:
 
 
 def stage_version(stage: str) -> int:
-    """Integer version of a stage, part of what its rule tracks; a generated source is a stage."""
-    return (STAGE_VERSIONS | {name: source.version for name, source in SOURCES.items() if source.generated})[stage]
+    """Integer version of a stage, part of what its rule tracks; a generated source is a stage, and so is each head."""
+    generated = {name: source.version for name, source in SOURCES.items() if source.generated}
+    return (STAGE_VERSIONS | generated | {f"score_{name}": head.version for name, head in HEADS.items()})[stage]
 
 
 def _is_untracked(key: str, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The score stage of the kNN candidates: all tasks of a data set in one pass, and the file that holds the result.
+"""The score stage of the head knn: all tasks of a data set in one pass, and the file that holds the result.
 
 Real images get the sum of Eq. 4 against the bank of every task. Support images and synthetic anomalies get their k + 2
 nearest bank rows and distances, from which `swsa_core.evaluation.protocols` makes the scores of every protocol.
@@ -23,12 +23,15 @@ Layout of results/{dataset}/scores/{candidate}.h5, T tasks in the order of `task
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.errors import InputError
+from swsa_core.detectors.head import Head
 from swsa_core.detectors.knn import l2_normalized, nearest, of_squares, squared_distances
 from swsa_core.detectors.scores import (
     MOST_PARENTS,
@@ -40,7 +43,6 @@ from swsa_core.detectors.scores import (
     features_of,
     support_rows,
 )
-from swsa_core.files import store
 from swsa_core.files.support import Support
 
 BLOCK = 10**7  # float32 products of test images and bank rows at a time: 40 MB
@@ -201,6 +203,8 @@ def _joined(parts, k):
 
 def write(path: Path | str, scores: Scores, attributes: Mapping) -> None:
     """Write `Scores` to an HDF5 file; attributes: candidate, model, n_parameters, feature_size, k, …"""
+    from swsa_core.files import store
+
     parts = {"test": scores.test, "support": scores.support}
     parts |= {f"anomalies/{source}": part for source, part in scores.anomalies.items()}
     arrays = {f"{part}/{name}": values for part, columns in parts.items() for name, values in columns.items()}
@@ -209,6 +213,8 @@ def write(path: Path | str, scores: Scores, attributes: Mapping) -> None:
 
 def read(path: Path | str, sources: Iterable[str] = ()) -> Scores:
     """`Scores` from an HDF5 file, whose anomalies are in the order of `sources`; by name where that is empty."""
+    from swsa_core.files import store
+
     arrays, attributes = store.read(path)
     parts: dict[str, dict[str, np.ndarray]] = {"test": {}, "support": {}}
     for name, values in arrays.items():
@@ -217,3 +223,19 @@ def read(path: Path | str, sources: Iterable[str] = ()) -> Scores:
     anomalies = {part.removeprefix("anomalies/"): columns for part, columns in parts.items() if "/" in part}
     anomalies = {source: anomalies[source] for source in sources or anomalies}
     return Scores(parts[""]["tasks"].tolist(), parts["test"], parts["support"], anomalies, attributes)
+
+
+def by_knn(*, dataset: str, knn: dict[str, Any], k: int | None = None, **embeddings: Any) -> Scores:
+    """`Scores` by the config's section `knn`, and by `k` in place of its own; dataset is not used."""
+    options = knn if k is None else knn | {"k": k}
+    return replace(score_dataset(**embeddings, **options), attributes={"k": options["k"]})
+
+
+HEAD = Head(
+    title="kNN",
+    about="The sum of the squared distances to the k nearest normal images (Eq. 4).",
+    reference="Bergman et al. 2020",
+    score=by_knn,
+    settings={"knn": "knn"},
+    numbers=lambda config: 2 * (config["knn"]["k"] + MOST_PARENTS),
+)

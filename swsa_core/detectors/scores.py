@@ -5,10 +5,9 @@ Their arrays are named as in the layouts of `swsa_core.detectors.score_knn` and 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files.support import Support
@@ -19,14 +18,14 @@ MOST_PARENTS = 2  # so many rows can be left out of the bank for one score
 class Features(NamedTuple):
     """Embedded images."""
 
-    features: np.ndarray  # (n, d)
+    features: Any  # (n, d), or (n, patches, d) for heads that compare patches; an array or an `OnDisk`
     image_ids: np.ndarray | Sequence[str]  # (n,)
 
 
 class Anomalies(NamedTuple):
     """Embedded synthetic anomalies of one source, of all tasks."""
 
-    features: np.ndarray  # (n, d)
+    features: Any  # as of `Features`
     tasks: np.ndarray  # (n,) names
     parents: np.ndarray  # (n, P) ids of the images that each was made from; P = 0 for anomalies without parents
 
@@ -71,6 +70,8 @@ def anomaly_rows(
     of: (n,) task names; parents: (n, P) image ids; banks: {task: image ids of its bank}.
     Returns the row (n,) of each in `of`, and the columns task and parents.
     """
+    import pandas as pd
+
     of, parents = np.asarray(of, dtype=object), np.asarray(parents, dtype=object)
     if parents.shape[1] > MOST_PARENTS:
         raise InputError(f"an anomaly of {source!r} has {parents.shape[1]} parents, expected at most {MOST_PARENTS}")
@@ -92,8 +93,17 @@ def anomaly_rows(
     return np.concatenate(order), {"task": np.concatenate(tasks), "parents": np.concatenate(found)}
 
 
-def features_of(embedding: Features, wanted: np.ndarray | Sequence[str], name: str) -> np.ndarray:
+def once_each(parents: np.ndarray) -> np.ndarray:
+    """Parents (a, P) in increasing order, with repetitions within an anomaly set to -1."""
+    ordered = np.sort(parents, axis=1)
+    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1
+    return ordered
+
+
+def features_of(embedding: Features, wanted: np.ndarray | Sequence[str], name: str) -> Any:
     """The features (n, d) of the images `wanted`, in that order; name: of the file that `embedding` is from, for errors."""
+    import pandas as pd  # as above: the Snakefile reads this module
+
     rows = pd.Index(embedding.image_ids).get_indexer(wanted)
     if (rows < 0).any():
         missing = np.asarray(wanted, dtype=object)[rows < 0]

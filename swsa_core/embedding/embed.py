@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -44,6 +44,10 @@ class Embedder(Protocol):
     def transform(self) -> Callable[[np.ndarray], np.ndarray]: ...
     @property
     def features(self) -> Callable[[np.ndarray], np.ndarray]: ...
+    @property
+    def patch_size(self) -> int: ...
+    @property
+    def with_patches(self) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None: ...
     def attributes(self) -> dict[str, str | int]: ...
 
 
@@ -52,6 +56,8 @@ def embed(
     read: Callable[[int], np.ndarray],
     *,
     path: Path | str,
+    patches_path: Path | str | None = None,
+    grid: int = 0,
     constants: Mapping[str, Sequence[Any] | np.ndarray],
     header: Any = None,
     attributes: Mapping[str, Any] | None = None,
@@ -64,6 +70,8 @@ def embed(
     """Write the features of n images to the embeddings file `path`.
 
     read: row -> image (H, W, 3) uint8, in any process, InputError when it cannot be read; see image_stream.py.
+    patches_path, grid: file of the patches' features (grid², d) float16 of each image, where the backbone gives them too; they
+    come from the same pass, and the two files have the same rows.
     constants: {"image_id": n ids, and e.g. "task", "parents"}, the other columns of the file.
     header: inputs and settings that the features depend on beside the backbone, see `store.writer`.
     attributes: of the file, beside the backbone's own and `skipped`.
@@ -81,7 +89,8 @@ def embed(
     size = BATCH_SIZE[backbone.device] if size == "auto" else min(size, CHUNK)
     log(f"{path}: {n} images, {processes} reading processes, {compute} compute threads, batches of {size}")
     # Until the end every image has its row, also an unreadable one, so that chunks keep their places when resumed.
-    columns = {"features": ((backbone.feature_size,), "float32"), "reason": ((), store.text_type(REASON_BYTES))}
+    reason = {"reason": ((), store.text_type(REASON_BYTES))}
+    columns = {"features": ((backbone.feature_size,), "float32")} | reason
     attributes = backbone.attributes() | dict(attributes or {})
     # What is done about bad images is no part of it: an interrupted file goes on when that is changed.
     identity = [header, backbone.attributes(), backbone.device]
@@ -91,9 +100,15 @@ def embed(
         image_stream(partial(_prepare, read, backbone.transform), processes) as stream,
         _compute_threads(compute),
         store.writer(path, n, columns, identity, constants, attributes, scratch=["reason"], log=log) as rows,
+        _patch_writer(backbone, patches_path, grid, n, identity, constants, attributes, log) as patch_rows,
     ):
+        if patch_rows:  # one may be a chunk behind the other
+            rows.rewind(patch_rows.done)
+            patch_rows.rewind(rows.done)
         if on_bad_image == "error":
             _rewind_to_unreadable(rows)
+            if patch_rows:
+                patch_rows.rewind(rows.done)
         first = rows.done
         images = stream(range(first, n))
         if on_bad_image == "error":
@@ -101,13 +116,18 @@ def embed(
         while rows.done < n:
             count = min(CHUNK, n - rows.done)
             report = partial(_report, progress, rows.done, n) if progress else None
-            features, reasons, size = _embed_chunk(backbone, images, count, size, report, log)
-            _check_finite(features, constants, rows.done, path, backbone)
+            features, patches, reasons, size = _embed_chunk(backbone, images, count, size, grid, report, log)
+            for array in (features, patches):
+                _check_finite(array, constants, rows.done, path, backbone)
             if rows.done == first:
                 readable = [first + row for row, reason in enumerate(reasons) if not reason]
                 _check_distinct(features[[row - first for row in readable]], readable, read, path, backbone)
             rows.append(features=features, reason=[_shortened(reason) for reason in reasons])
+            if patch_rows:
+                patch_rows.append(patches=patches)
         skipped = _leave_out_unreadable(rows, path, constants["image_id"], log)
+        if patch_rows:
+            patch_rows.keep(rows.kept, **rows.attributes)
     seconds = time.perf_counter() - started
     log(f"{path}: read {n - first} images in {seconds:.1f} s, {(n - first) / seconds:.1f} per second")
     return skipped
@@ -170,27 +190,41 @@ def _compute_threads(threads):
                 torch.set_num_threads(before)
 
 
-def _embed_chunk(backbone, images, count, size, report, log):
-    """Features (count, d) of the next `count` images, zero where one is missing; the reasons; the last batch size."""
+def _patch_writer(backbone, path, grid, n, identity, constants, attributes, log):
+    """The writer of the file of patches, or a block without one."""
+    if path is None:
+        return nullcontext()
+    columns = {"patches": ((grid**2, backbone.patch_size), "float16")}
+    return store.writer(path, n, columns, [*identity, grid], constants, attributes | {"grid": grid}, log=log)
+
+
+def _embed_chunk(backbone, images, count, size, grid, report, log):
+    """Features and patches of the next `count` images, zero where one is missing; the reasons; the last batch size."""
     features = np.zeros((count, backbone.feature_size), np.float32)
+    patches = np.zeros((count, grid**2, backbone.patch_size), np.float16)
     reasons = []
     while len(reasons) < count:
         batch = list(islice(images, min(size, count - len(reasons))))
         rows = [len(reasons) + index for index, (image, _) in enumerate(batch) if image is not None]
         if rows:
-            features[rows], size = _features(backbone, [image for image, _ in batch if image is not None], size, log)
+            found, size = _features(backbone, [image for image, _ in batch if image is not None], size, log)
+            features[rows] = found[0]
+            if grid:
+                patches[rows] = found[1]
         reasons += [reason for _, reason in batch]
         if report:
             report(len(reasons))
-    return features, reasons, size
+    return features, patches, reasons, size
 
 
 def _features(backbone, images, size, log):
-    """Features (n, d) of n transformed images in batches of `size`, halved whenever memory runs out; the last size."""
+    """Features (n, d), and where the backbone gives them patches, of n transformed images in batches of `size`, halved whenever
+    memory runs out; the last size."""
+    run = backbone.with_patches or (lambda batch: (backbone.features(batch),))
     parts, done = [], 0
     while done < len(images):
         try:
-            parts.append(backbone.features(np.stack(images[done : done + size])))
+            parts.append(run(np.stack(images[done : done + size])))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -206,7 +240,7 @@ def _features(backbone, images, size, log):
         size = tried // 2
         log(f"{backbone.name}: out of memory with {tried} images a batch, going on with {size} ({message})")
         _free_gpu_memory()
-    return np.concatenate(parts), size
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)], size
 
 
 def _free_gpu_memory():
@@ -215,7 +249,7 @@ def _free_gpu_memory():
 
 
 def _check_finite(features, constants, start, path, backbone):
-    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=tuple(range(1, features.ndim))))
     if len(bad):
         raise InputError(
             f"{path}: the features of image {constants['image_id'][start + bad[0]]!r} are not finite (backbone "

@@ -6,7 +6,8 @@
 | `leave_one_out` | every support image | the normal itself; an anomaly's parents |
 | `paired` | each anomaly's own parents | all parents of the anomaly, for both sides of a pair |
 
-Each comes from the neighbours that the score stage stored. A candidate without a bank (CLIP) leaves nothing out: its
+Each comes from the neighbours that the score stage stored, or from its scores for what each leaves out. A candidate without a
+bank (CLIP) leaves nothing out: its
 protocols differ in the choice of normals only. Anomalies without parents leave nothing out, and `paired` is
 `leave_one_out` for them.
 """
@@ -17,7 +18,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.detectors.knn import sum_of_nearest
-from swsa_core.detectors.scores import Scores
+from swsa_core.detectors.scores import Scores, once_each
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,12 @@ def compare(scores: Scores, task: str, source: str, protocol: str) -> Comparison
         ) from error
 
 
-def once_each(parents: np.ndarray) -> np.ndarray:
-    """Parents (a, P) with repetitions within an anomaly set to -1."""
-    ordered = np.sort(parents, axis=1)
-    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1
-    return ordered
-
-
 def _paper(support, anomalies, parents, k):
     nothing = np.full(1, -1)
     held_out = np.flatnonzero(support["held_out"])
     normals = held_out if len(held_out) else np.arange(len(support["task"]))
-    return _crossed(_score(anomalies, k, nothing), _score(support, k, nothing)[normals], normals, parents)
+    anomaly_scores, support_scores = (_score(part, k, nothing, "scores_in_bank") for part in (anomalies, support))
+    return _crossed(anomaly_scores, support_scores[normals], normals, parents)
 
 
 def _leave_one_out(support, anomalies, parents, k):
@@ -87,7 +82,10 @@ def _paired(support, anomalies, parents, k):
     anomaly_scores = _score(anomalies, k, parents)  # (a,)
     anomaly, slot = np.nonzero(parents >= 0)
     normal = parents[anomaly, slot]  # (pairs,)
-    normal_scores = _score({name: values[normal] for name, values in support.items()}, k, parents[anomaly])
+    if "parent_scores" in anomalies:
+        normal_scores = anomalies["parent_scores"][anomaly, slot]
+    else:
+        normal_scores = _score({name: values[normal] for name, values in support.items()}, k, parents[anomaly])
     won = np.bincount(anomaly, weights=_wins(anomaly_scores[anomaly], normal_scores)) / np.bincount(anomaly)
     return Comparison(anomaly_scores, won[:, None], np.full(1, -1), parents, len(np.unique(normal)))
 
@@ -100,10 +98,13 @@ def _crossed(anomaly_scores, normal_scores, normals, parents):
     return Comparison(anomaly_scores, _wins(anomaly_scores[:, None], normal_scores), normals, parents, len(normals))
 
 
-def _score(part, k, left_out):
-    """Anomaly scores of the rows of `part`; left_out: bank rows (rows or 1, l), -1 for none."""
-    if "scores" in part:
-        return part["scores"]
+def _score(part, k, left_out, column="scores"):
+    """Anomaly scores of the rows of `part`; left_out: bank rows (rows or 1, l), -1 for none.
+
+    column: that of `swsa_core.detectors.requests` for them; CLIP, which has no bank, has one column for all.
+    """
+    if "neighbours" not in part:
+        return part.get(column, part["scores"])
     left_out = np.broadcast_to(left_out, (len(part["task"]), left_out.shape[-1]))
     return sum_of_nearest(part["neighbours"], part["distances"], k, left_out)
 

@@ -18,8 +18,13 @@ PATHS = {
     "support_features": "{dataset}/embeddings/{backbone}/support.h5",
     "anomaly_features": "{dataset}/embeddings/{backbone}/anomalies/{source}.h5",
     "pool_features": "pools/{pool}/{backbone}.h5",
+    # of the patches of a grid, for the heads that compare them; they come from the same pass as the features beside them
+    "image_patches": "{dataset}/embeddings/{backbone}/{grid}/images.h5",
+    "support_patches": "{dataset}/embeddings/{backbone}/{grid}/support.h5",
+    "anomaly_patches": "{dataset}/embeddings/{backbone}/{grid}/anomalies/{source}.h5",
+    "pool_patches": "pools/{pool}/{backbone}/{grid}.h5",
     # scores and what is made of them, per data set
-    "scores": "{dataset}/scores/{backbone}.h5",
+    "scores": "{dataset}/scores/{candidate}.h5",
     "leaks": "{dataset}/leaks.csv",
     "auroc": "{dataset}/auroc.csv",
     "confidence": "{dataset}/confidence.csv",
@@ -51,7 +56,7 @@ def at(results: str, name: str, **fields: str) -> str:
     """The path of a result; fields that are not given stay as wildcards.
 
     >>> at("results", "scores", dataset="birds"), at("results", "report")
-    ('results/birds/scores/{backbone}.h5', 'results/report.html')
+    ('results/birds/scores/{candidate}.h5', 'results/report.html')
     """
     path = PATHS[name]
     for field, value in fields.items():
@@ -65,12 +70,26 @@ def fields_of(name: str, path: str | PurePath) -> dict[str, str]:
     """The fields in the path of a result, whatever lies before them; the inverse of `at`.
 
     >>> fields_of("scores", "results/birds/scores/hog.h5")
-    {'dataset': 'birds', 'backbone': 'hog'}
+    {'dataset': 'birds', 'candidate': 'hog'}
     """
     found = _pattern(name).search(str(path))
     if found is None:
         raise ValueError(f"{path} is not the path of {name!r}, {PATHS[name]}")
     return found.groupdict()
+
+
+def grid_name(side: int) -> str:
+    """The field `grid` of a grid of side * side patches."""
+    return f"grid_{side}"
+
+
+def grid_of(path: str | PurePath) -> int:
+    """The side of the grid in the path of a file of patches.
+
+    >>> grid_of("results/birds/embeddings/resnet18/grid_14/images.h5")
+    14
+    """
+    return int(re.findall(r"/grid_(\d+)(?=[/.])", str(path))[-1])
 
 
 def dataset_of(name: str, path: str | PurePath) -> str:

@@ -172,6 +172,27 @@ def read(
     return arrays, attributes
 
 
+class OnDisk:
+    """Rows of an array in an HDF5 file: indexing picks among them, `np.asarray` reads those picked, in their order."""
+
+    def __init__(self, path: Path | str, name: str, rows: np.ndarray | None = None) -> None:
+        self.path, self.name = str(path), name
+        self.rows = np.arange(count_rows(path, name)) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any) -> "OnDisk":
+        return OnDisk(self.path, self.name, self.rows[rows])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        with reading(self.path, "HDF5"):
+            array = open_file(self.path)[self.name]
+            wanted, place = np.unique(self.rows, return_inverse=True)
+            found = array[wanted] if len(wanted) else np.empty((0, *array.shape[1:]), array.dtype)
+        return np.asarray(found[place], dtype=dtype)
+
+
 def count_rows(path: Path | str, name: str) -> int:
     """Number of rows of the array `name` in an HDF5 file."""
     with _reading(path) as file:

@@ -6,19 +6,22 @@ from swsa_core.basics.speed import batch_of, materialise, mean_seconds
 from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model, load_backbone, loading
 from swsa_core.candidates.family import CandidateSpec, Network
+from swsa_core.candidates.maps import by_hooks, patches
 from swsa_core.embedding.embed import BATCH_SIZE
 
 
 class Cost(NamedTuple):
-    """Cost of one image through a backbone: FLOPs (2 per multiply-add), parameters without the head, size of its features."""
+    """Cost of one image through a backbone: FLOPs (2 per multiply-add), parameters without the head, size of its features, and
+    of those of a patch where they were asked for."""
 
     flops: int
     parameters: int
     features: int
+    patch: int = 0
 
 
-def backbone_cost(candidate: CandidateSpec) -> Cost:
-    """`Cost` of a candidate, or of the CLIP model as `clip_backbone` gives it. A descriptor's FLOPs are not counted."""
+def backbone_cost(candidate: CandidateSpec, with_patches: bool = False) -> Cost:
+    """`Cost` of a backbone, or of the CLIP model as `clip_backbone` gives it. A descriptor's FLOPs are not counted."""
     check_model(candidate)
     if family_of(candidate).blank is None:
         return Cost(0, 0, load_backbone(candidate).feature_size)
@@ -26,11 +29,16 @@ def backbone_cost(candidate: CandidateSpec) -> Cost:
     from torch.utils.flop_counter import FlopCounterMode
 
     network, images = _backbone(candidate)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        features = network.forward(images)
+    patch = 0
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            features = network.forward(images)
+        if with_patches:
+            look = network.look or by_hooks(network.module, network.forward)
+            patch = patches(look(images, candidate.get("layers")).maps, 2).shape[2]
     named = network.module.named_parameters()
     parameters = sum(value.numel() for name, value in named if not name.startswith(network.head))
-    return Cost(counter.get_total_flops(), parameters, features.shape[1])
+    return Cost(counter.get_total_flops(), parameters, features.shape[1], patch)
 
 
 def backbone_speed(candidate: CandidateSpec, flops: int, device: str, dtype: Any) -> float:

@@ -9,16 +9,19 @@ from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.source import Work
 from swsa_core.basics.names import unique_slugs
+from swsa_core.config.candidates import head_of
 from swsa_core.config.study import Study
 from swsa_core.datasets.fetch import is_absent, publications, published
 from swsa_core.datasets.kind import Spec
-from swsa_core.detectors.scores import MOST_PARENTS
+from swsa_core.detectors import HEADS
+from swsa_core.detectors.patch import BLOCK
 from swsa_core.embedding.embed import share_threads
 from swsa_core.files import layout
 from swsa_core.files.downloads import published_at
 from swsa_core.plan.costs import Cost
 
-FLOAT32, FLOAT64 = 4, 8  # bytes
+FLOAT16, FLOAT32, FLOAT64 = 2, 4, 8  # bytes
+BLOCKS = 3  # of products that scoring patches holds at once
 ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flowers
 # Seconds of one core, beside `Kind.reading`: for a generated image to be read, for a generated pixel to be compressed, and for
 # a job's interpreter to start, with a network and without.
@@ -131,20 +134,23 @@ def _anomalies(study, sizes, work, place):
 
 def _embeddings(study, sizes, costs, place):
     for slug, cost in costs.items():
+        patches = study.config["patch"]["grid"] ** 2 * cost.patch * FLOAT16 if slug in study.grids else 0
+        job = partial(_embedding_job, cost=cost, more=patches)
         for dataset, (tasks, support, test) in sizes.items():
             known, seconds = {"dataset": dataset, "backbone": slug}, _reading(study, dataset)
-            yield _embedding_job("embed_images", place("image_features", **known), support + test, cost, seconds)
-            yield _embedding_job("embed_support", place("support_features", **known), support, cost, seconds)
+            yield job("embed_images", place("image_features", **known), support + test, seconds=seconds)
+            yield job("embed_support", place("support_features", **known), support, seconds=seconds)
             n = len(tasks) * n_anomalies(study.datasets[dataset])
             for source in study.generated:
                 output = place("anomaly_features", **known, source=source)
-                yield _embedding_job("embed_anomalies", output, n, cost, READING_GENERATED)
+                yield job("embed_anomalies", output, n, seconds=READING_GENERATED)
         for pool in study.pools:
             n, output = study.config["sources"][pool]["pool"], place("pool_features", pool=pool, backbone=slug)
-            yield _embedding_job("embed_pool", output, n, cost, READING_GENERATED)
+            yield job("embed_pool", output, n, seconds=READING_GENERATED)
 
 
-def _embedding_job(stage, output, n, cost, seconds):
+def _embedding_job(stage, output, n, cost, more, seconds):
+    """more: bytes of an image beside its features."""
     return Job(
         stage,
         output,
@@ -152,13 +158,14 @@ def _embedding_job(stage, output, n, cost, seconds):
         flops=n * cost.flops,
         start=START_NETWORK if cost.flops else START,
         reading=n * seconds,
-        disk=n * cost.features * FLOAT32,
+        disk=n * (cost.features * FLOAT32 + more),
         memory=cost.parameters * FLOAT32,
     )
 
 
 def _scores(study, sizes, costs, place):
-    for slug, cost in costs.items():
+    for slug in (*study.candidates, *study.clip):
+        cost = costs[study.shared[slug]]
         for dataset, (tasks, support, test) in sizes.items():
             spec = study.datasets[dataset]
             anomalies = len(tasks) * n_anomalies(spec) * len(study.sources)
@@ -166,11 +173,14 @@ def _scores(study, sizes, costs, place):
             of_test, of_task = test * len(tasks) * FLOAT64, (support + anomalies) * FLOAT64
             if slug in study.clip:
                 disk = (of_test + of_task) * (len(spec["templates"]) + 1)  # and the ensemble
+                memory, stage = rows * cost.features * FLOAT32, "score_clip"
             else:
-                disk = of_test + of_task * 2 * (study.config["knn"]["k"] + MOST_PARENTS)
-            memory = rows * cost.features * FLOAT32 + disk
-            stage = "score_clip" if slug in study.clip else "score_knn"
-            yield Job(stage, place("scores", dataset=dataset, backbone=slug), disk=disk, memory=memory)
+                name = head_of(study.candidates[slug])
+                disk = of_test + of_task * HEADS[name].numbers(study.config)
+                memory, stage = rows * cost.features * FLOAT32, f"score_{name}"
+                if HEADS[name].patches:  # which are read a few at a time, against one bank
+                    memory = study.config["patch"]["bank"] * cost.patch * FLOAT32 + BLOCKS * BLOCK * FLOAT32
+            yield Job(stage, place("scores", dataset=dataset, candidate=slug), disk=disk, memory=memory + disk)
 
 
 def _evaluations(study, sizes, place):

@@ -1,0 +1,65 @@
+"""Candidates with their heads, and the backbones that they share."""
+
+from typing import Any, cast
+
+from swsa_core.basics.names import did_you_mean
+from swsa_core.basics.section import inconsistent
+from swsa_core.candidates import family_of
+from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.section import Candidate
+from swsa_core.detectors import DEFAULT, HEADS
+
+OF_HEADS = ("name", "head")  # what candidates of one backbone may differ in
+
+
+def with_heads(given: Candidate) -> list[Candidate]:
+    """One candidate for each head that an entry of the config names; raises the error of a validator for what cannot be.
+
+    The head stands after the name, but for the default one, and but where a single one is given with a name.
+    """
+    heads = given.heads or [given.head or DEFAULT]
+    for head in heads:
+        if head not in HEADS:
+            raise inconsistent(f"{given.model}: there is no head {head!r}, {did_you_mean(head, HEADS)}")
+        if HEADS[head].patches and family_of({"name": given.model, "model": given.model}).blank is None:
+            raise inconsistent(
+                f"{given.model} has no feature maps whose patches the head {head} could compare: remove it"
+            )
+    if given.layers and not any(HEADS[head].patches for head in heads):
+        raise inconsistent(f"{given.model}: layers are those of the head patch: add it to `heads`, or remove the key")
+    named = given.name != given.model and not given.heads
+    return [
+        given.model_copy(
+            update={
+                "name": given.name if named or head == DEFAULT else f"{given.name} {head}",
+                "head": None if head == DEFAULT else head,
+                "heads": None,
+            }
+        )
+        for head in heads
+    ]
+
+
+def head_of(candidate: CandidateSpec | dict[str, Any]) -> str:
+    """The name of a candidate's head."""
+    return str(candidate.get("head") or DEFAULT)
+
+
+def backbones(candidates: list[CandidateSpec]) -> dict[str, CandidateSpec]:
+    """{name of each candidate: the backbone that it shares with all that differ in the head alone}.
+
+    A backbone has the name of the first of them, of one with the default head where there is one.
+    """
+    shared: dict[str, list[CandidateSpec]] = {}
+    for one in candidates:
+        shared.setdefault(str(_backbone(one)), []).append(one)
+    found: dict[str, CandidateSpec] = {}
+    for those in shared.values():
+        first = next((one for one in those if head_of(one) == DEFAULT), those[0])
+        backbone = {"name": first["name"], **_backbone(first)}
+        found |= {one["name"]: cast(CandidateSpec, backbone) for one in those}
+    return found
+
+
+def _backbone(candidate: CandidateSpec) -> dict[str, Any]:
+    return {key: value for key, value in candidate.items() if key not in OF_HEADS}

@@ -1,0 +1,33 @@
+"""What a head is: it turns what a backbone gives of the images into anomaly scores, against a bank of normal images.
+
+A head is a module of this package named after its stage, score_<head>, that ends in `HEAD = Head(...)`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from swsa_core.detectors.scores import Scores
+
+
+@dataclass(frozen=True)
+class Head:
+    """All facts about a head that another module asks for."""
+
+    title: str
+    """As written for people."""
+    about: str
+    """What its anomaly score is, as a sentence."""
+    reference: str
+    """Where it comes from, "Author … year"."""
+    score: Callable[..., Scores]
+    """Function of the embeddings, as keyword arguments (those of `score_knn.score_dataset` up to `anomalies`), of `dataset`, of
+    `threads`, and of its settings, to `Scores`."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """{argument of `score`: dotted path of the config value}; an edit of one scores again."""
+    version: int = 1
+    """Raised when its code changes what it computes."""
+    patches: bool = False
+    """Whether it compares patches of images, (n, patches, d), not one feature vector of each."""
+    numbers: Callable[[dict[str, Any]], int] = lambda config: 3
+    """Numbers that its file keeps of an image or anomaly, for the estimate of `snakemake plan`."""

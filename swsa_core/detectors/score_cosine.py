@@ -1,0 +1,16 @@
+"""The score stage of the head cosine: kNN among features of unit length, where squared distances are 2 - 2 cos."""
+
+from functools import partial
+
+from swsa_core.detectors.head import Head
+from swsa_core.detectors.score_knn import HEAD as KNN
+from swsa_core.detectors.score_knn import by_knn
+
+HEAD = Head(
+    title="cosine",
+    about="The sum of the cosine distances to the k nearest normal images.",
+    reference="Bergman et al. 2020",
+    score=partial(by_knn, knn={"distance": "squared_l2", "l2_normalize": True}),
+    settings={"k": "knn.k"},
+    numbers=KNN.numbers,
+)

@@ -1,0 +1,32 @@
+"""The score stage of the head mahalanobis: the distance to the mean normal image, in units of the normal images' spread."""
+
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from swsa_core.detectors.head import Head
+from swsa_core.detectors.mahalanobis import mahalanobis
+from swsa_core.detectors.requests import Answer, Ask, score_dataset
+from swsa_core.detectors.scores import Scores
+
+
+def score(*, dataset: str, threads: int = 1, **embeddings: Any) -> Scores:
+    """`Scores` by the Mahalanobis distance; dataset is not used. Other arguments as of `score_knn.score_dataset`."""
+
+    def ask(task: str, n: int) -> Ask:
+        def answer(queries: Any, bank: Any, rows: np.ndarray, left_out: np.ndarray) -> Answer:
+            return Answer(mahalanobis(queries, bank, rows, left_out))
+
+        return answer
+
+    with threadpool_limits(1):  # the matrices are small, and no digit depends on how a BLAS splits a sum
+        return score_dataset(**embeddings, ask=ask)
+
+
+HEAD = Head(
+    title="Mahalanobis",
+    about="The Mahalanobis distance to the normal images, with the covariance of Ledoit and Wolf (2004).",
+    reference="Rippel et al. 2021",
+    score=score,
+)

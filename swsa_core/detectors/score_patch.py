@@ -1,0 +1,46 @@
+"""The score stage of the head patch: every patch of an image against those of the task's normal images (Roth et al. 2022)."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from swsa_core.basics.seeding import rng
+from swsa_core.detectors.head import Head
+from swsa_core.detectors.patch import patch_scores, spread_over
+from swsa_core.detectors.requests import Answer, Ask, score_dataset
+from swsa_core.detectors.scores import Scores
+
+
+def score(*, dataset: str, bank: int, seed: int, threads: int = 1, **embeddings: Any) -> Scores:
+    """`Scores` by the largest distance of a patch to its nearest normal one.
+
+    bank: the most patches that a bank keeps, as many of each of its images, drawn at random; seed: of that draw. Other
+    arguments as of `score_knn.score_dataset`, of patch features (n, patches, d).
+    """
+
+    def ask(task: str, n: int) -> Ask:
+        return partial(_answer, dataset, task, bank, seed)
+
+    with threadpool_limits(threads):
+        return score_dataset(**embeddings, ask=ask)
+
+
+def _answer(
+    dataset: str, task: str, most: int, seed: int, queries: Any, bank: Any, rows: np.ndarray, left_out: np.ndarray
+) -> Answer:
+    images = np.asarray(bank)
+    kept = spread_over(len(images), images.shape[1], most, rng(seed, dataset, task, "patch bank"))
+    return Answer(*patch_scores(queries, np.take_along_axis(images, kept[:, :, None], axis=1), rows, left_out))
+
+
+HEAD = Head(
+    title="patch",
+    about="The largest distance of a patch of the image to the nearest patch of any normal image.",
+    reference="Roth et al. 2022",
+    score=score,
+    settings={"bank": "patch.bank", "seed": "seed"},
+    patches=True,
+    numbers=lambda config: 3 + config["patch"]["grid"] ** 2 // 4,  # the map is in float16
+)

@@ -1,0 +1,12 @@
+from swsa_core.detectors import HEADS, score_knn
+from workflow_scripts._score import describe, read_embeddings
+from workflow_scripts.job import job
+
+with job(snakemake) as mine:
+    name = mine.stage.removeprefix("score_")
+    head = HEADS[name]
+    embeddings, backbone = read_embeddings(snakemake.input, head.patches)
+    settings = {argument: mine.settings[argument] for argument in head.settings}
+    scores = head.score(**embeddings, **settings, dataset=snakemake.wildcards.dataset, threads=snakemake.threads)
+    described = describe(backbone) | {"candidate": snakemake.params.candidate, "head": name}
+    score_knn.write(snakemake.output[0], scores, described)
