@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from swsa_core.anomalies.source import Task
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.files import store
-from swsa_core.files.images import prepared
+from swsa_core.files.images import fit_of, prepared, squared
 from swsa_core.files.machine import writing
 from swsa_core.files.text import read_json
 from swsa_core.report.contact_sheets import sheet_of_all
@@ -35,8 +36,14 @@ def write_made() -> None:
 
 def write_stream() -> None:
     """Anomalies that are made one after the other; a job that was killed goes on after those that it had written."""
-    stream = source.stream(task, section)
-    made, side = stream.attributes | {"stage_version": mine.recorded["version"]}, settings["preparation"]["size"]
+    side, seeds, sizes = settings["preparation"]["size"], task.seeds, {}
+    padded = fit_of(task.preparation) == "pad"
+    if padded:
+        seeds = {image_id: squared(image, side) for image_id, image in seeds.items()}
+    stream = source.stream(replace(task, seeds=seeds), section)
+    made = stream.attributes | {"stage_version": mine.recorded["version"]}
+    if padded:  # an anomaly is as large as its last parent, so that readers cut its padding off again
+        sizes = {"sizes": np.array([task.seeds[ids[-1]].shape[:2] for ids in stream.parents])}
     header = {
         "settings": mine.recorded,
         "inputs": {path: Path(path).stat().st_mtime_ns for path in snakemake.input},
@@ -48,7 +55,7 @@ def write_stream() -> None:
         len(stream.parents),
         {"images": ((side, side, 3), "uint8")},
         header,
-        {"parents": stream.parents},
+        {"parents": stream.parents} | sizes,
         known | made,
         compress=["images"],
     ) as rows:
@@ -60,7 +67,10 @@ def write_stream() -> None:
             rows.append(images=images)
             print(f"{rows.done // size} of {n} {unit} are done")
         # Before the anomalies are whole: a job killed from here on finds them in its partial file, not removed by Snakemake.
-        write_sheet(rows.read("images"), stream.parents)
+        images = rows.read("images")
+        if padded:
+            images = [image[:height, :width] for image, (height, width) in zip(images, sizes["sizes"], strict=True)]
+        write_sheet(images, stream.parents)
 
 
 with job(snakemake) as mine:

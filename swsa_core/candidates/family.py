@@ -12,6 +12,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.transforms import Transform
+from swsa_core.files.images import Fit
 
 # A file that is never read: with a file named, no library downloads weights.
 UNREAD = "none"
@@ -21,7 +22,7 @@ class CandidateSpec(TypedDict):
     """A candidate as the validated config has it, or the CLIP model as `section.clip_backbone` gives it.
 
     model: family:model. Keys that are None or left out keep the library's own. section: the config key that errors name,
-    where it is not candidates.<name>.
+    where it is not candidates.<name>. fit: left out where the library's own transform stays.
     """
 
     name: str
@@ -33,6 +34,7 @@ class CandidateSpec(TypedDict):
     resize: NotRequired[int | None]
     crop: NotRequired[int | None]
     interpolation: NotRequired[str | None]
+    fit: NotRequired[Fit]
     section: NotRequired[str]
 
 
@@ -71,8 +73,7 @@ class Description:
         return self.describe(self.prepare(image), **self.args)
 
     def __str__(self) -> str:
-        size = f"resize {self.prepare.resize} {self.prepare.interpolation}, crop {self.prepare.crop}"
-        return ", ".join([size, self.name, *(f"{key} {value}" for key, value in self.args.items())])
+        return ", ".join([self.prepare.geometry, self.name, *(f"{key} {value}" for key, value in self.args.items())])
 
 
 @dataclass(frozen=True)
