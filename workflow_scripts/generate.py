@@ -7,7 +7,7 @@ from PIL import Image
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import write_anomalies
-from swsa_core.anomalies.source import Task
+from swsa_core.anomalies.source import Images, Task
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.files import store
@@ -18,9 +18,9 @@ from swsa_core.report.contact_sheets import sheet_of_all
 from workflow_scripts.job import job, progress
 
 
-def write_sheet(images: Sequence[np.ndarray], parents: np.ndarray) -> None:
+def write_sheet(seeds: Images, images: Sequence[np.ndarray], parents: np.ndarray) -> None:
     with writing(snakemake.output.sheet):
-        Image.fromarray(sheet_of_all(task.seeds, images, parents)).save(snakemake.output.sheet)
+        Image.fromarray(sheet_of_all(seeds, images, parents)).save(snakemake.output.sheet)
 
 
 def write_made() -> None:
@@ -30,7 +30,7 @@ def write_made() -> None:
         made = source.make(task, section, generator)
     except InputError as error:
         raise InputError(f"data set {task.dataset!r}, task {task.name!r}: {error}") from None
-    write_sheet(made.images, made.parents)
+    write_sheet(task.seeds, made.images, made.parents)
     write_anomalies(snakemake.output.anomalies, made.images, made.parents, known, **made.columns)
 
 
@@ -67,10 +67,7 @@ def write_stream() -> None:
             rows.append(images=images)
             print(f"{rows.done // size} of {n} {unit} are done")
         # Before the anomalies are whole: a job killed from here on finds them in its partial file, not removed by Snakemake.
-        images = rows.read("images")
-        if padded:
-            images = [image[:height, :width] for image, (height, width) in zip(images, sizes["sizes"], strict=True)]
-        write_sheet(images, stream.parents)
+        write_sheet(seeds, rows.read("images"), stream.parents)
 
 
 with job(snakemake) as mine:

@@ -143,5 +143,5 @@ def test_at_the_default_nothing_new_is_tracked():
     assert fit is None
     leaves = known.leaves
     assert leaves["preparation"] == leaves["config"]["preparation"] == {"size": 256, "crop": "center"}
-    assert "fit" not in leaves["candidates"]["descriptor_hog"] and "fit" not in leaves["config"]["candidates"][0]
+    assert "fit" not in leaves["candidates"]["descriptor-hog"] and "fit" not in leaves["config"]["candidates"][0]
     assert fits({"fit": "pad"})[1].leaves["preparation"] == {"size": 256, "crop": "center", "fit": "pad"}
