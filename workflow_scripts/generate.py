@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,20 +7,20 @@ from PIL import Image
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import write_anomalies
-from swsa_core.anomalies.source import Task
+from swsa_core.anomalies.source import Images, Task
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.files import store
-from swsa_core.files.images import prepared
+from swsa_core.files.images import fit_of, prepared, squared
 from swsa_core.files.machine import writing
 from swsa_core.files.text import read_json
 from swsa_core.report.contact_sheets import sheet_of_all
 from workflow_scripts.job import job, progress
 
 
-def write_sheet(images: Sequence[np.ndarray], parents: np.ndarray) -> None:
+def write_sheet(seeds: Images, images: Sequence[np.ndarray], parents: np.ndarray) -> None:
     with writing(snakemake.output.sheet):
-        Image.fromarray(sheet_of_all(task.seeds, images, parents)).save(snakemake.output.sheet)
+        Image.fromarray(sheet_of_all(seeds, images, parents)).save(snakemake.output.sheet)
 
 
 def write_made() -> None:
@@ -29,14 +30,20 @@ def write_made() -> None:
         made = source.make(task, section, generator)
     except InputError as error:
         raise InputError(f"data set {task.dataset!r}, task {task.name!r}: {error}") from None
-    write_sheet(made.images, made.parents)
+    write_sheet(task.seeds, made.images, made.parents)
     write_anomalies(snakemake.output.anomalies, made.images, made.parents, known, **made.columns)
 
 
 def write_stream() -> None:
     """Anomalies that are made one after the other; a job that was killed goes on after those that it had written."""
-    stream = source.stream(task, section)
-    made, side = stream.attributes | {"stage_version": mine.recorded["version"]}, settings["preparation"]["size"]
+    side, seeds, sizes = settings["preparation"]["size"], task.seeds, {}
+    padded = fit_of(task.preparation) == "pad"
+    if padded:
+        seeds = {image_id: squared(image, side) for image_id, image in seeds.items()}
+    stream = source.stream(replace(task, seeds=seeds), section)
+    made = stream.attributes | {"stage_version": mine.recorded["version"]}
+    if padded:  # an anomaly is as large as its last parent, so that readers cut its padding off again
+        sizes = {"sizes": np.array([task.seeds[ids[-1]].shape[:2] for ids in stream.parents])}
     header = {
         "settings": mine.recorded,
         "inputs": {path: Path(path).stat().st_mtime_ns for path in snakemake.input},
@@ -48,7 +55,7 @@ def write_stream() -> None:
         len(stream.parents),
         {"images": ((side, side, 3), "uint8")},
         header,
-        {"parents": stream.parents},
+        {"parents": stream.parents} | sizes,
         known | made,
         compress=["images"],
     ) as rows:
@@ -60,7 +67,7 @@ def write_stream() -> None:
             rows.append(images=images)
             print(f"{rows.done // size} of {n} {unit} are done")
         # Before the anomalies are whole: a job killed from here on finds them in its partial file, not removed by Snakemake.
-        write_sheet(rows.read("images"), stream.parents)
+        write_sheet(seeds, rows.read("images"), stream.parents)
 
 
 with job(snakemake) as mine:

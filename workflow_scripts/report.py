@@ -5,6 +5,7 @@ from pathlib import Path
 
 from swsa_core import __version__
 from swsa_core.candidates import FAMILIES
+from swsa_core.candidates.transforms import seen_by
 from swsa_core.files import layout
 from swsa_core.files.text import write_text
 from swsa_core.paper.typeset import FORMS
@@ -15,6 +16,7 @@ from swsa_core.report.read import (
     read_copies,
     read_crosses,
     read_drawings,
+    read_shapes,
     read_sheets,
     read_skipped,
     read_supports,
@@ -45,6 +47,10 @@ with job(snakemake) as mine:
     images, auroc = read_tables("images", given.images), read_tables("auroc", given.auroc)
     candidates = read_tables("candidates", given.candidates).query("selection == 'model'")
     candidates = candidates.drop(columns=["dataset", "selection"]).drop_duplicates("candidate")
+    shapes = read_shapes(supports)
+    candidates["seen"] = [
+        sum(seen_by(text, *shape) for shape in shapes) / len(shapes) for text in candidates["transform"]
+    ]
     page = report.render(
         config=config,
         picks=picks,

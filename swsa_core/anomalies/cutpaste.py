@@ -12,12 +12,12 @@ from swsa_core.anomalies.source import Images, Made, Source, Task
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
 from swsa_core.basics.section import Range, Section, inconsistent
-from swsa_core.files.images import colours_of
+from swsa_core.files.images import colours_of, fit_of
 
 Pasted = tuple[np.ndarray, tuple[int, ...]]
 """An anomaly (H, W, 3) uint8, and its box."""
 MAX_DRAWS = 100
-CENTRAL = 224 / 256
+CENTRAL = 224 / 256  # of each side, that the usual central crop of a network shows
 MIN_CHANGED = 0.01  # of the pixels of the central crop
 MIN_OF_SCAR = 0.5  # of the scar's own pixels, of which there are too few for the share above
 PAPER_SIDE = 256  # the image side that the sizes of a scar are told for
@@ -68,12 +68,13 @@ def cutpaste(
     area: Sequence[float] = (0.02, 0.15),
     aspect: Sequence[float] = (0.3, 3.3),
     jitter: float = 0.0,
+    seen: float = CENTRAL,
 ) -> Pasted:
     """One CutPaste anomaly of an image (Li et al. 2021, Sec. 2.2), by default without colour jitter.
 
     image: (H, W, 3) uint8. area: share of the image that the patch covers, drawn uniformly. aspect: width over height of
     the patch, drawn log-uniformly. jitter: see `jittered`. Patch and target are drawn again until the patch fits, its
-    target is elsewhere, and at least 1 % of the pixels of the central 224/256 of each side change in some channel before
+    target is elsewhere, and at least 1 % of the pixels of the central share `seen` of each side change in some channel before
     jitter: a backbone's central crop sees the anomaly.
     Returns (anomaly (H, W, 3) uint8, box (w, h, x, y, to_x, to_y) in pixels).
     Raises InputError after 100 draws in vain, as for an image of one colour.
@@ -95,8 +96,8 @@ def cutpaste(
 
         return paste, (w, h, int(x), int(y), int(to_x), int(to_y)), MIN_CHANGED
 
-    wanted = f"{MIN_CHANGED:.0%} of the central pixels"
-    paste, patch, box = _first_that_shows(image, draw, wanted, f"area {list(area)} and aspect {list(aspect)}")
+    wanted = f"{MIN_CHANGED:.0%} of the {'central pixels' if seen < 1 else 'pixels'}"
+    paste, patch, box = _first_that_shows(image, draw, seen, wanted, f"area {list(area)} and aspect {list(aspect)}")
     return paste(jittered(patch, colours, jitter)), box
 
 
@@ -107,19 +108,20 @@ def cutpaste_scar(
     length: Sequence[float] = (10, 25),
     rotation: Sequence[float] = (-45, 45),
     jitter: float = 0.0,
+    seen: float = CENTRAL,
 ) -> Pasted:
     """One CutPaste-Scar anomaly of an image (Li et al. 2021): a thin rectangle, rotated and pasted elsewhere.
 
     image: (H, W, 3) uint8. width, length: of the upright rectangle, in pixels of an image whose shorter side has 256,
     scaled to this one, at least one pixel; rotation: in degrees; all drawn uniformly. jitter: see `jittered`.
-    Drawn again until the scar's bounding box is elsewhere, and pixels change inside the central 224/256 of each side that
+    Drawn again until the scar's bounding box is elsewhere, and pixels change inside the central share `seen` of each side that
     number at least half of the scar's own, before jitter.
     Returns (anomaly (H, W, 3) uint8, box (w, h, x, y, to_x, to_y, to_w, to_h) in pixels: the rectangle that was taken, and
     the bounding box of the scar). Raises InputError after 100 draws in vain, as for an image of one colour.
     """
     rows, columns = image.shape[:2]
     scale = min(rows, columns) / PAPER_SIDE
-    n_central = image[_central(image)][..., 0].size
+    n_central = image[_central(image, seen)][..., 0].size
     colours = rng.spawn(1)[0]
 
     def draw():
@@ -142,17 +144,17 @@ def cutpaste_scar(
         box = w, h, int(x), int(y), int(to_x), int(to_y), to_w, to_h
         return paste, box, MIN_OF_SCAR * covered.sum() / n_central
 
-    wanted = f"{MIN_OF_SCAR:.0%} of a scar's pixels inside the centre"
-    paste, patch, box = _first_that_shows(image, draw, wanted, f"width {list(width)} and length {list(length)}")
+    wanted = f"{MIN_OF_SCAR:.0%} of a scar's pixels{' inside the centre' if seen < 1 else ''}"
+    paste, patch, box = _first_that_shows(image, draw, seen, wanted, f"width {list(width)} and length {list(length)}")
     return paste(jittered(patch, colours, jitter)), box
 
 
-def by_config(source: dict[str, Any]) -> Callable[[np.ndarray, np.random.Generator], Pasted]:
-    """The form of CutPaste that the config's section asks for, as a function of image and rng."""
+def by_config(source: dict[str, Any], seen: float = CENTRAL) -> Callable[[np.ndarray, np.random.Generator], Pasted]:
+    """The form of CutPaste that the config's section asks for, as a function of image and rng; seen: as of `cutpaste`."""
     if source["form"] == "scar":
         shape = {"width": source["scar_width"], "length": source["scar_length"], "rotation": source["scar_rotation"]}
-        return partial(cutpaste_scar, **shape, jitter=source["jitter"])
-    return partial(cutpaste, area=source["area"], aspect=source["aspect"], jitter=source["jitter"])
+        return partial(cutpaste_scar, **shape, jitter=source["jitter"], seen=seen)
+    return partial(cutpaste, area=source["area"], aspect=source["aspect"], jitter=source["jitter"], seen=seen)
 
 
 def cutpaste_per_image(
@@ -214,7 +216,7 @@ def _rotated(patch, degrees):
     return np.array(turn(Image.fromarray(patch))), covered
 
 
-def _first_that_shows(image, draw, wanted, settings):
+def _first_that_shows(image, draw, seen, wanted, settings):
     """(paste, patch, box) of the first draw whose target is elsewhere and that changes enough of the central pixels.
 
     draw: () -> (paste, box (w, h, x, y, to_x, to_y, ...), least share of the central pixels), or None where the patch does
@@ -226,7 +228,7 @@ def _first_that_shows(image, draw, wanted, settings):
         paste, box, least = drawn
         w, h, x, y, to_x, to_y = box[:6]
         patch = image[y : y + h, x : x + w]
-        if (x, y) != (to_x, to_y) and _changed_centrally(image, paste(patch)) >= least:
+        if (x, y) != (to_x, to_y) and _changed_centrally(image, paste(patch), seen) >= least:
             return paste, patch, box
     height, width = image.shape[:2]
     raise InputError(
@@ -244,21 +246,22 @@ def _appearance(image):
     return f"it is nearly of one colour (it has {counted}){doubt}"
 
 
-def _central(image):
-    """Index of the central crop."""
-    top, left = (round(side * (1 - CENTRAL) / 2) for side in image.shape[:2])
+def _central(image, seen):
+    """Index of the central share `seen` of each side."""
+    top, left = (round(side * (1 - seen) / 2) for side in image.shape[:2])
     return np.s_[top : image.shape[0] - top, left : image.shape[1] - left]
 
 
-def _changed_centrally(image, anomaly):
+def _changed_centrally(image, anomaly, seen):
     """Share of the pixels inside the central crop that differ in any channel."""
-    inside = _central(image)
+    inside = _central(image, seen)
     return (image[inside] != anomaly[inside]).any(-1).mean()
 
 
 def make(task: Task, section: dict, rng: np.random.Generator) -> Made:
     """(n // 2)² CutPaste anomalies of n seed images, as many as a mixture of their halves has."""
-    anomalies = cutpaste_per_image(task.seeds, task.n_anomalies, rng, by_config(section))
+    seen = CENTRAL if fit_of(task.preparation) == "crop" else 1.0  # the candidates then see all of the image
+    anomalies = cutpaste_per_image(task.seeds, task.n_anomalies, rng, by_config(section, seen))
     parents, images, boxes = zip(*anomalies, strict=True)
     return Made(list(images), np.array(parents)[:, None], {"boxes": np.array(boxes)})
 

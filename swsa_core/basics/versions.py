@@ -28,7 +28,7 @@ STAGE_VERSIONS = {
     "tsne": 1,
     "figures": 3,
     "paper_figures": 1,
-    "report": 3,
+    "report": 4,
     "mini_models": 1,
     "plan": 1,
     "inspect": 1,

@@ -81,6 +81,15 @@ def chance(value: float) -> str:
     return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else f"{value:.2f}"
 
 
+def part(share: float) -> str:
+    """A share from 0 to 1 in percent, rounded down, so that 100 % is all of it.
+
+    >>> part(0.999), part(1.0)
+    ('99 %', '100 %')
+    """
+    return f"{math.floor(100 * share)} %"
+
+
 def three_digits(value: float) -> str:
     """A count of parameters in three digits.
 

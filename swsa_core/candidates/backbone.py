@@ -23,6 +23,7 @@ from swsa_core.candidates.transforms import Transform
 from swsa_core.files.provenance import file_sha256, library_versions, parameters_sha256
 from swsa_core.files.weights import load_weights
 
+GREY = (0.5, 0.5, 0.5)
 # What libraries raise for arguments of the right type and no sense.
 ONLY_BY_ARGS = (AttributeError, LookupError, AssertionError, ArithmeticError)
 
@@ -125,7 +126,8 @@ def _describing(candidate: CandidateSpec) -> Backbone:
     """Backbone of a descriptor: all is done in the transform, and `features` passes on what it made."""
     description = family_of(candidate).load(candidate)
     assert isinstance(description, Description)  # as its family has no network
-    prepare = _override(description.prepare, candidate)
+    # no mean is subtracted, and mid-grey is what padding is made of
+    prepare = _override(replace(description.prepare, mean=GREY), candidate)
     transform = replace(description, prepare=prepare)
     try:
         size = len(transform(np.zeros((prepare.crop, prepare.crop, 3), np.uint8)))
@@ -255,6 +257,8 @@ def _override(transform: Transform, candidate: CandidateSpec) -> Transform:
     own = {key: given[key] for key in keys if given.get(key) is not None}
     own |= {key: tuple(own[key]) for key in ("mean", "std") if key in own}
     transform = replace(transform, **own)
+    if fit := candidate.get("fit"):
+        transform = transform.fitted(fit)
     if transform.crop > transform.resize:
         raise InputError(
             f"{_key(candidate)}: crop {transform.crop} is larger than resize {transform.resize}: raise `resize`"

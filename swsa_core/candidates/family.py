@@ -13,6 +13,7 @@ import numpy as np
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.maps import Look
 from swsa_core.candidates.transforms import Transform
+from swsa_core.files.images import Fit
 
 # A file that is never read: with a file named, no library downloads weights.
 UNREAD = "none"
@@ -22,7 +23,7 @@ class CandidateSpec(TypedDict):
     """A candidate as the validated config has it, or the CLIP model as `section.clip_backbone` gives it.
 
     model: family:model. Keys that are None or left out keep the library's own. section: the config key that errors name,
-    where it is not candidates.<name>.
+    where it is not candidates.<name>. fit: left out where the library's own transform stays.
     """
 
     name: str
@@ -36,6 +37,7 @@ class CandidateSpec(TypedDict):
     interpolation: NotRequired[str | None]
     head: NotRequired[str | None]
     layers: NotRequired[list[int] | None]
+    fit: NotRequired[Fit]
     section: NotRequired[str]
 
 
@@ -77,8 +79,7 @@ class Description:
         return self.describe(self.prepare(image), **self.args)
 
     def __str__(self) -> str:
-        size = f"resize {self.prepare.resize} {self.prepare.interpolation}, crop {self.prepare.crop}"
-        return ", ".join([size, self.name, *(f"{key} {value}" for key, value in self.args.items())])
+        return ", ".join([self.prepare.geometry, self.name, *(f"{key} {value}" for key, value in self.args.items())])
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
         config["interpolation"],
         tuple(config["mean"]),
         tuple(config["std"]),
-        squash=config["resize_mode"] == "squash",
+        fit="squash" if config["resize_mode"] == "squash" else "crop",
     )
 
     def forward(images):

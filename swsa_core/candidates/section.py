@@ -9,6 +9,7 @@ from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import LeftOutIfNull, PlainPath, PositiveInt, Section, Several, inconsistent, plain
 from swsa_core.candidates import FAMILIES, family_of, prompts
 from swsa_core.candidates.family import CandidateSpec, Texts
+from swsa_core.files.images import Fit
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
@@ -67,6 +68,10 @@ class Candidate(Section):
     layers: Annotated[Annotated[list[Annotated[int, Field(ge=0)]], *Several] | None, LeftOutIfNull] = None
     """Stages of the network (blocks of a transformer), counted from 0, whose maps the head patch compares. If left out, two in
     the middle are taken."""
+    fit: Fit | None = None
+    """How an image fits the square that the network sees: `crop` (the centre, by `resize` and `crop`), `squash` (both sides are
+    resized to `crop`) or `pad` (the longer side is resized to `crop`, the rest has the mean colour); the last two cut nothing
+    off. If left out, that of `preparation`; with `crop` there, the library's own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -87,6 +92,10 @@ class Candidate(Section):
             raise inconsistent(f"{self.model} has both `head` and `heads`: name them all in `heads`")
         if (self.mean is None) != (self.std is None):
             raise inconsistent(f"{self.model} has only one of mean and std: give both, or none for the library's own")
+        if self.resize and self.fit in ("squash", "pad"):
+            raise inconsistent(
+                f"{self.model} has resize {self.resize}, which `fit: {self.fit}` has no use for: remove it"
+            )
         self.name = self.name or self.model
         return self
 

@@ -74,7 +74,7 @@ def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
         config["interpolation"],
         tuple(config["mean"]),
         tuple(config["std"]),
-        squash=config["crop_mode"] == "squash",
+        fit="squash" if config["crop_mode"] == "squash" else "crop",
     )
 
     def forward(images):

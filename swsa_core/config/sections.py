@@ -6,6 +6,7 @@ from pydantic import Field, create_model, field_validator
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.section import PositiveInt, Removable, Section, Several
+from swsa_core.files.images import Fit
 
 if TYPE_CHECKING:
 
@@ -42,7 +43,11 @@ class Preparation(Section):
     size: Annotated[int, Field(ge=16)] = 256
     """Side of the images that synthetic anomalies are made from and compared with, in pixels."""
     crop: Literal["center"] = "center"
-    """Which part of an image is kept: the central square, as large as the short side allows."""
+    """Which part of an image is kept by `fit: crop`: the central square, as large as the short side allows."""
+    fit: Fit = "crop"
+    """How an image fits: `crop` keeps the centre alone; `squash` makes the whole image a square of `size`; `pad` keeps its
+    shape, and its longer side becomes `size`. Candidates that have no `fit` of their own follow, and see the whole image with
+    the last two."""
 
 
 class Runtime(Section):

@@ -7,7 +7,7 @@ read.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
@@ -27,6 +27,7 @@ from swsa_core.datasets.section import LATER
 from swsa_core.datasets.support import check_supports
 from swsa_core.detectors import HEADS
 from swsa_core.files import layout
+from swsa_core.files.images import Fit, fit_of
 from swsa_core.strategies import judging_by_scores
 
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
@@ -160,6 +161,9 @@ class Study:
             }
             for section in ("datasets", "sources")
         }
+        tracked["candidates"] = [_without(one, fit=None) for one in self.config["candidates"]]
+        if self.config["preparation"] != "original":
+            tracked["preparation"] = _without(self.config["preparation"], fit="crop")
         sections = [kind.section for kind in datasets.KINDS.values()]
         keys = {key: None for section in sections for key in section.model_fields if key not in FETCHING}
         return tracked | {
@@ -218,6 +222,7 @@ def study(config: dict[str, Any]) -> Study:
     }
     clip = [clip_backbone(config["clip"])] if config["clip"] else []
     by_name = backbones(config["candidates"]) | {model["name"]: model for model in clip}
+    by_name = {name: _fitted(model, fit_of(config["preparation"])) for name, model in by_name.items()}
     slugs = {name: slug for slug, name in unique_slugs(by_name).items()}
     return Study(
         config,
@@ -260,6 +265,17 @@ def stage_version(stage: str) -> int:
 def _is_untracked(key: str, value: Any) -> bool:
     """Whether a key of a data set or source changes no result, or did not exist when studies were made that had its default."""
     return key in FETCHING or (key in LATER and value == LATER[key])
+
+
+def _without(entry: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """`entry` without those of the keys that are at their default: keys that came when studies had been made already."""
+    return {key: value for key, value in entry.items() if key not in defaults or value != defaults[key]}
+
+
+def _fitted(model: CandidateSpec, fit: Fit) -> CandidateSpec:
+    """A candidate with its own `fit`, else the preparation's; without the key where the library's own transform stays."""
+    own = model.get("fit") or (None if fit == "crop" else fit)
+    return cast(CandidateSpec, _without({**model, "fit": own}, fit=None))
 
 
 def _of_dataset(name: str, function: Callable, *args: Any) -> Any:

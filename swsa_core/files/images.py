@@ -12,7 +12,7 @@ import re
 import stat
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,8 @@ from swsa_core.basics.errors import InputError, NeedsKey, is_out_of_memory
 from swsa_core.files.pixels import bits_in_use, decode, header_of
 from swsa_core.files.reading import parse
 
+Fit = Literal["crop", "squash", "pad"]
+"""How an image of any shape becomes what is wanted: its centre alone, all of it in another shape, or all of it and padding."""
 MAX_BYTES = 2_000_000_000  # of an image file: as many as 300 million pixels of 16-bit colour take without compression
 FEW_COLOURS = 32  # of a mask or a label map; photographs, also grey ones, have more than a hundred
 # What is wrong with a path itself. Other errors (permission, a broken disk) are those of the machine and stay what they are.
@@ -74,22 +76,47 @@ def read_image(path: str | Path) -> np.ndarray:
     return _with_name(file, partial(decode, _read_bytes(Path(file)), reading))
 
 
-def prepare(image: np.ndarray, size: int) -> np.ndarray:
-    """Centre crop of (H, W, 3) uint8 to the short side, resized to (size, size, 3) uint8 as InjectFusion does.
+def fit_of(preparation: dict | str) -> Fit:
+    """The `fit` of a preparation; that of candidates that declare none, too. What is left out or `original` is `crop`."""
+    return "crop" if isinstance(preparation, str) else preparation.get("fit", "crop")
 
-    That is torchvision's CenterCrop and Resize on a PIL image: bilinear, with antialias.
+
+def longer_side_to(image: np.ndarray, side: int, resample: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:
+    """(H, W, 3) uint8 resized in its own shape, so that the longer side is `side`: (h, w, 3) uint8."""
+    longer = max(image.shape[:2])
+    height, width = (max(1, round(side * length / longer)) for length in image.shape[:2])
+    return np.array(Image.fromarray(image).resize((width, height), resample))
+
+
+def prepare(image: np.ndarray, size: int, fit: Fit = "crop") -> np.ndarray:
+    """(H, W, 3) uint8 as synthetic anomalies are made from it, bilinear with antialias, on a PIL image.
+
+    crop: the central square, resized to (size, size, 3) as InjectFusion does, by torchvision's CenterCrop and Resize.
+    squash: the whole image in that size. pad: the whole image in its own shape, the longer side of `size`; padding is left to
+    the candidates, so that no source cuts out of it.
     """
     height, width = image.shape[:2]
+    if fit == "pad":
+        return longer_side_to(image, size)
+    if fit == "squash":
+        return np.array(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
     side = min(height, width)
     top, left = round((height - side) / 2), round((width - side) / 2)
     square = Image.fromarray(image[top : top + side, left : left + side])
     return np.array(square.resize((size, size), Image.Resampling.BILINEAR))
 
 
+def squared(image: np.ndarray, size: int) -> np.ndarray:
+    """(h, w, 3) uint8 at the top left of a mid-grey (size, size, 3) uint8, for a model that takes squares alone."""
+    square = np.full((size, size, 3), 128, np.uint8)
+    square[: image.shape[0], : image.shape[1]] = image
+    return square
+
+
 def prepared(path: str | Path, preparation: dict | str) -> np.ndarray:
-    """The image at `path` as (H, W, 3) uint8 under the config's `preparation`: {"size", "crop"}, or "original"."""
+    """The image at `path` as (H, W, 3) uint8 under the config's `preparation`: {"size", "fit"}, or "original"."""
     image = read_image(path)
-    return image if isinstance(preparation, str) else prepare(image, preparation["size"])
+    return image if isinstance(preparation, str) else prepare(image, preparation["size"], fit_of(preparation))
 
 
 def significant_bits(path: str | Path) -> int:

@@ -54,8 +54,8 @@ def render(
     """The page as text.
 
     config: the validated dict; picks, table1, pick_counts, costs: of tables.picks, table1, pick_counts, stage_costs;
-    candidates: rows of candidates.csv; sheets: list of Sheet; svgs: {(data set, name): SVG text}, named as by
-    figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
+    candidates: rows of candidates.csv with a column `seen`; sheets: list of Sheet; svgs: {(data set, name): SVG text}, named as
+    by figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
     all anomalies that a source generated; paper_tables: {name: title} of the paper's tables that lie beside the page, with its
@@ -114,6 +114,7 @@ def environment(candidates: Iterable[str] = ()) -> Environment:
         "auroc": lambda value: wording.decimals(value, 3),
         "share": lambda value: wording.decimals(value, 2),
         "chance": wording.chance,
+        "part": wording.part,
         "count": wording.count,
         "large": wording.three_digits,
         "duration": wording.measured_time,

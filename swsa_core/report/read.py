@@ -26,7 +26,7 @@ from swsa_core.evaluation.protocols import compare
 from swsa_core.evaluation.total_variation import TOTAL_VARIATION
 from swsa_core.evaluation.tsne import TSNE
 from swsa_core.files import layout
-from swsa_core.files.images import prepared, read_image
+from swsa_core.files.images import header, prepared, read_image
 from swsa_core.files.reading import file_of
 from swsa_core.files.support import Copies, Support, Unreadable
 from swsa_core.files.text import read_json
@@ -161,6 +161,12 @@ def read_skipped(supports: Supports, score_files: Iterable[str], paths: Mapping[
                 key, {"dataset": dataset, "task": "", "stage": "embed_images", "path": file_of(paths[key])} | image
             )
     return list(skipped.values())
+
+
+def read_shapes(supports: Supports) -> list[tuple[int, int]]:
+    """(height, width) of the seed images of all tasks, as their files have them; no pixel is decoded."""
+    found = (header(support["paths"][image_id]) for support in supports.values() for image_id in support["seed_ids"])
+    return [(image.height, image.width) for image in found]
 
 
 def read_copies(supports: Supports) -> list[Copied]:

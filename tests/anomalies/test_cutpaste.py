@@ -18,7 +18,9 @@ from swsa_core.anomalies.cutpaste import (
     cutpaste_per_image,
     cutpaste_scar,
     jittered,
+    make,
 )
+from swsa_core.anomalies.source import Task
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.config.config import validate
@@ -241,3 +243,26 @@ def test_a_noisy_wall_is_not_taken_for_a_mask():
     image[0, :60, 0] = np.arange(60)
     with pytest.raises(InputError, match=r"it has 61 colours, the commonest on 99\.4% of its pixels\); remove it"):
         cutpaste(image, rng(0))
+
+
+@pytest.mark.parametrize("form", ["patch", "scar"])
+@pytest.mark.parametrize(
+    ("preparation", "seen"), [({"size": 64, "fit": "squash"}, 1), ({"size": 64}, CENTRAL), ("original", CENTRAL)]
+)
+def test_what_counts_as_visible_follows_the_preparation(form, preparation, seen):
+    seeds = {"a": noise(64, 64), "b": noise(64, 48, 1)}
+    section = CutPaste(form=form).model_dump()
+    task = Task("set", "task", seeds, preparation, 0)
+    made = make(task, section, rng(1))
+    expected = list(cutpaste_per_image(seeds, 1, rng(1), by_config(section, seen)))
+    assert np.array_equal(made.images[0], expected[0][1])
+
+
+def test_a_patch_at_the_border_counts_where_all_is_seen():
+    """Of an image that changes at its border alone nothing shows in the centre."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:4] = noise(4, 64)
+    image[-4:] = noise(4, 64, 1)
+    with pytest.raises(InputError, match="of the central pixels"):
+        cutpaste(image, rng(0), area=(0.03, 0.04), aspect=(8, 8.1), seen=0.5)
+    cutpaste(image, rng(0), area=(0.03, 0.04), aspect=(8, 8.1), seen=1.0)

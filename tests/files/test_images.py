@@ -14,7 +14,7 @@ from PIL import Image
 
 from swsa_core.basics.errors import InputError, NeedsKey
 from swsa_core.files import listing
-from swsa_core.files.images import MAX_BYTES, prepare, prepared, read_image, significant_bits
+from swsa_core.files.images import MAX_BYTES, prepare, prepared, read_image, significant_bits, squared
 from swsa_core.files.pixels import FORMATS
 from swsa_core.files.reading import Reading, address, parse
 
@@ -508,3 +508,18 @@ def tiff(width, height, bits, channels, packed):
     entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
     start = 8 + len(packed)
     return struct.pack("<2sHI", b"II", 42, start) + packed + struct.pack("<H", len(tags)) + entries + b"\0" * 4
+
+
+def test_preparation_that_cuts_nothing_off():
+    image = np.random.default_rng(0).integers(0, 256, (30, 60, 3), dtype=np.uint8)
+    for size, fit in (((16, 16), "squash"), ((16, 8), "pad")):
+        expected = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+        assert np.array_equal(prepare(image, 16, fit), np.array(expected))
+    assert prepare(image[:1], 16, "pad").shape == (1, 16, 3), "a side has a pixel at least"
+
+
+def test_squares_are_filled_up_with_grey():
+    image = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
+    square = squared(image, 8)
+    assert np.array_equal(square[:3, :5], image)
+    assert (square[3:] == 128).all() and (square[:, 5:] == 128).all()

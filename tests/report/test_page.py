@@ -46,7 +46,7 @@ def rendered(
         picks=picks,
         table1=table1,
         pick_counts=tables.pick_counts(made["selection"]),
-        candidates=made["candidates"],
+        candidates=made["candidates"].assign(seen=0.765625),
         sheets=[sheet_of(pick, boxes, n_parents=n_parents) for pick in tables.shown(picks).itertuples()],
         svgs={name: figure_style.svg(figure) for name, figure in drawn.items()},
         skipped=list(skipped),
