@@ -17,6 +17,7 @@ from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model
 from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.licences import allowed
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.config.figure_tasks import figure_tasks
@@ -44,12 +45,14 @@ class Study:
     config: of `swsa_core.config.config.validate`. present: {data set: its section}, without those that are still to be
     fetched: they have no tasks yet. tasks: {data set: {slug of the task in paths: original name}}.
     backbones: {slug in paths: model that embeds images}, the kNN candidates and the CLIP model whose prompts are chosen among.
+    left_out: {name of a candidate that `licences` leaves out, and is nowhere else: its licence}.
     """
 
     config: dict[str, Any]
     present: dict[str, Spec]
     tasks: dict[str, dict[str, str]]
     backbones: dict[str, CandidateSpec]
+    left_out: dict[str, str]
 
     @property
     def results(self) -> str:
@@ -152,6 +155,7 @@ class Study:
             "dataset_order": list(self.datasets),
             "source_order": self.sources,
             "candidates": self.backbones,
+            "left_out": self.left_out,
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
             "class_names": self.class_names,
@@ -200,10 +204,24 @@ def study(config: dict[str, Any]) -> Study:
     tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
         name: unique_slugs(_of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
     }
+    config, left_out = _licensed(config)
     models = [*config["candidates"], *([clip_backbone(config["clip"])] if config["clip"] else [])]
     by_name = {model["name"]: model for model in models}
     backbones = {slug: by_name[name] for slug, name in unique_slugs(model["name"] for model in models).items()}
-    return Study(config, present, tasks, backbones)
+    return Study(config, present, tasks, backbones, left_out)
+
+
+def _licensed(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """(The config without the candidates that its `licences` leave out, {name of each of those: its licence})."""
+    if not (licences := config.get("licences")):
+        return config, {}
+    for candidate in config["candidates"]:
+        check_model(candidate)  # of a model that is not there no licence is known
+    kept, left_out = allowed(config["candidates"], licences)
+    figures = config["figures"]
+    if figures["space"] in left_out:
+        figures = figures | {"space": kept[0]["name"]}
+    return config | {"candidates": kept, "figures": figures}, left_out
 
 
 def check(given: Study) -> None:
