@@ -19,7 +19,7 @@ rule plan:
     params:
         **settings("plan"),
         config=not_tracked(**STUDY.config),
-        left_out=not_tracked(**STUDY.left_out),
+        untracked=untracked(left_out="left_out"),
     script:
         "../workflow_scripts/plan.py"
 

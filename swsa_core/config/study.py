@@ -200,11 +200,11 @@ class Study:
 
 def study(config: dict[str, Any]) -> Study:
     """The `Study` of a validated config. Raises InputError for a data set that is there and cannot be read."""
+    config, left_out = _licensed(config)
     present = {name: spec for name, spec in config["datasets"].items() if not is_absent(spec)}
     tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
         name: unique_slugs(_of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
     }
-    config, left_out = _licensed(config)
     models = [*config["candidates"], *([clip_backbone(config["clip"])] if config["clip"] else [])]
     by_name = {model["name"]: model for model in models}
     backbones = {slug: by_name[name] for slug, name in unique_slugs(model["name"] for model in models).items()}
