@@ -69,7 +69,10 @@ def study(config, generator):
             made = tables_of(tasks, candidates, combined, config, generator)
             described = pd.DataFrame({"candidate": candidates, "model": candidates, "n_parameters": 10**8})
             described = described.assign(
-                feature_size=2048, weights_sha256="ab12" * 16, transform="resize 256, crop 224"
+                feature_size=2048,
+                licence="bsd-3-clause",
+                weights_sha256="ab12" * 16,
+                transform="resize 256, crop 224",
             )
             for name, table in zip(found, (*made, described), strict=True):
                 found[name].append(table.assign(dataset=dataset, selection=selection))

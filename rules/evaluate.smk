@@ -51,6 +51,7 @@ rule evaluate:
             **LABELS,
             **({"qualities": "qualities"} if STUDY.leaves["qualities"] else {}),
         ),
+        untracked=untracked(backbones="candidates"),
     script:
         "../workflow_scripts/evaluate.py"
 

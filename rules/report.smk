@@ -66,6 +66,7 @@ rule report:
             config="config",
             class_names="class_names",
             **({"paper_tables": "paper_tables"} if STUDY.in_paper else {}),
+            **({"left_out": "left_out"} if STUDY.left_out else {}),
         ),
     script:
         "../workflow_scripts/report.py"

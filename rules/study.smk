@@ -19,6 +19,8 @@ def checked(function, *args):
 STUDY = checked(study.study, checked(validate, config))
 if workflow.is_main_process:
     checked(study.check, STUDY)
+    for name, licence in STUDY.left_out.items():
+        print(f"candidates.{name} is left out: its licence, {licence}, is not among `licences`", file=sys.stderr)
 
 
 pathvars:

@@ -19,6 +19,7 @@ rule plan:
     params:
         **settings("plan"),
         config=not_tracked(**STUDY.config),
+        untracked=untracked(left_out="left_out"),
     script:
         "../workflow_scripts/plan.py"
 

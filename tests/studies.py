@@ -129,6 +129,7 @@ def _candidates(names):
             "model": [f"mini:{name}" for name in names],
             "n_parameters": np.where(networks, 10 ** (7 - np.arange(len(names)).clip(0, 5)), 0),
             "feature_size": 128,
+            "licence": np.where(networks, "apache-2.0", "no weights"),
             "weights_sha256": np.where(networks, "ab12" * 16, ""),
             "transform": "resize 256, crop 224, mean 0.485 0.456 0.406",
         }

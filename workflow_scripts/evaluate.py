@@ -2,6 +2,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.wording import plural
+from swsa_core.candidates.licences import licence_of
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_clip, score_knn
@@ -35,6 +36,7 @@ with job(snakemake) as mine, threadpool_limits(1):
             )
     listed = settings["qualities"] if "qualities" in settings else ()  # noqa: SIM401  `get` refuses what is not tracked
     judges = {name: find(name).quality for name in listed}
+    licences = {backbone["name"]: licence_of(backbone) for backbone in settings["backbones"].values()}
     aurocs, sureness, described, quality = {}, {}, {}, {}
     for selection, scores in selections.items():
         aurocs[selection] = evaluate.evaluate(
@@ -55,9 +57,9 @@ with job(snakemake) as mine, threadpool_limits(1):
             threads=snakemake.threads,
         )
         quality[selection] = consensus.qualities(candidates, index, spec, judges, dropped)
-        described[selection] = pd.DataFrame(
-            [{name: one.attributes[name] for name in evaluate.CANDIDATES.columns[1:]} for one in candidates.values()]
-        )
+        described[selection] = pd.DataFrame([one.attributes for one in candidates.values()])
+        named = described[selection]["candidate" if selection == "model" else "model"]
+        described[selection] = described[selection].assign(licence=named.map(licences))[evaluate.CANDIDATES.columns[1:]]
     written = snakemake.output
     evaluate.AUROC.write(written.auroc, stack(aurocs, "selection"))
     confidence.CONFIDENCE.write(written.confidence, stack(sureness, "selection"))

@@ -74,7 +74,7 @@ def work_of_networks(planned: Study) -> dict[tuple[str, int], Work]:
     }
 
 
-with job(snakemake):
+with job(snakemake) as mine:
     planned = study(snakemake.params.config)
     runtime = planned.config["runtime"]
     absent = {name: name not in planned.present for name in planned.datasets}
@@ -100,6 +100,8 @@ with job(snakemake):
         tasks = plural(len(size.tasks), "task")
         origin = "published numbers, not on disk" if absent[name] else "counted on disk"
         print(f"  {name}: {tasks}, {size.support:,} normal training and {size.test:,} test images ({origin})")
+    for name, licence in mine.settings["left_out"].items():
+        print(f"  without {name}: its licence, {licence}, is not among `licences`")
     print(f"Time {where}.\n")
     print(*table(rows), sep="\n")
     print(NOTES.format(reading=reading_note(share_threads(threads, runtime["workers"], device)[0])))

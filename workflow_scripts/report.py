@@ -61,6 +61,7 @@ with job(snakemake) as mine:
         auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,
         class_names=settings["class_names"],
         crosses=read_crosses(picks, supports, config),
+        left_out=dict(settings).get("left_out", {}),
         paper_tables={name: FORMS[name].title for name in dict(settings).get("paper_tables", ())},
         svgs={
             (path.parent.name, path.stem): path.read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ STAGE_VERSIONS = {
     "embed_pool": 1,
     "score_clip": 1,
     "leaks": 1,
-    "evaluate": 4,
+    "evaluate": 5,
     "select": 2,
     "strategies": 1,
     "tables": 2,

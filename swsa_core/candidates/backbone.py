@@ -20,6 +20,7 @@ from swsa_core.candidates import FAMILIES, family_of
 from swsa_core.candidates.family import CandidateSpec, Description, Network
 from swsa_core.candidates.maps import by_hooks, patches
 from swsa_core.candidates.transforms import Transform
+from swsa_core.files.packaged import is_packaged
 from swsa_core.files.provenance import file_sha256, library_versions, parameters_sha256
 from swsa_core.files.weights import load_weights
 
@@ -158,7 +159,8 @@ def _computing(candidate: CandidateSpec, device: str, precision: str, grid: int 
         network = family.load(candidate)
         assert isinstance(network, Network)
         if network.weights:
-            load_weights(network.module, network.weights, network.head, network.convert)
+            in_order = is_packaged(candidate.get("weights"))
+            load_weights(network.module, network.weights, network.head, network.convert, in_order)
     transform = _override(network.transform, candidate)
     run = _runner(network, transform, device, dtype)
     features = partial(_features, run, inference(network.forward))

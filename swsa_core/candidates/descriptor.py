@@ -11,7 +11,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
-from swsa_core.candidates.family import CandidateSpec, Description, Family, args_of, model_name
+from swsa_core.candidates.family import NO_WEIGHTS, CandidateSpec, Description, Family, args_of, model_name
 from swsa_core.candidates.transforms import Transform
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as PIL's "L"
@@ -81,6 +81,7 @@ def load(candidate: CandidateSpec) -> Description:
 FAMILY = Family(
     title="classical image descriptors, without trained weights",
     licence="no weights; code Apache-2.0, on top of scikit-image (BSD-3-Clause)",
+    licence_of=lambda candidate: NO_WEIGHTS,
     packages=lambda candidate: ("scikit-image",),
     check=check,
     load=load,

@@ -14,16 +14,19 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates.maps import Look
 from swsa_core.candidates.transforms import Transform
 from swsa_core.files.images import Fit
+from swsa_core.files.packaged import is_packaged, packaged_file
 
 # A file that is never read: with a file named, no library downloads weights.
 UNREAD = "none"
+# Licences that are none: of a model without weights, and where nobody says.
+NO_WEIGHTS, NOT_STATED = "no weights", "not stated"
 
 
 class CandidateSpec(TypedDict):
     """A candidate as the validated config has it, or the CLIP model as `section.clip_backbone` gives it.
 
-    model: family:model. Keys that are None or left out keep the library's own. section: the config key that errors name,
-    where it is not candidates.<name>. fit: left out where the library's own transform stays.
+    model: family:model. weights: a file, or package:<package>. Keys that are None or left out keep the library's own. section:
+    the config key that errors name, where it is not candidates.<name>. fit: left out where the library's own transform stays.
     """
 
     name: str
@@ -123,6 +126,11 @@ def no_files(candidate: CandidateSpec) -> list[str]:
     return []
 
 
+def unstated(candidate: CandidateSpec) -> str:
+    """The licence of a model about whose weights its library says nothing."""
+    return NOT_STATED
+
+
 def no_note(candidate: CandidateSpec, known: bool) -> str:
     """The note of a model about which there is nothing to know."""
     return ""
@@ -145,6 +153,8 @@ class Family:
     blank: Callable[[CandidateSpec], Network] | None
     """The network without a download, to count on shapes what it costs: on the meta device, or small and on the CPU. None
     where there is no network."""
+    licence_of: Callable[[CandidateSpec], str] = unstated
+    """The licence of a model's own weights as its library names it, "no weights", or "not stated"; needs no torch."""
     files: Callable[[CandidateSpec], list[str]] = no_files
     """Paths of the weights, and of whatever else the model is made of, that are on disk and not in a library's cache."""
     prefetched: bool = False
@@ -174,7 +184,7 @@ def args_of(candidate: CandidateSpec) -> dict[str, Any]:
 
 def check_weights(candidate: CandidateSpec) -> None:
     """Raise InputError when a candidate's weights file is not there, or can hold no weights."""
-    weights = candidate.get("weights")
+    weights = weights_file(candidate)
     if not weights:
         return
     path = Path(weights)
@@ -188,17 +198,28 @@ def check_weights(candidate: CandidateSpec) -> None:
         raise InputError(f"the weights file {str(weights)!r} is empty, it has 0 bytes: fetch it again")
 
 
+def weights_file(candidate: CandidateSpec) -> str | None:
+    """Path of the weights that a candidate names, a file or a package that holds one; None for the library's own."""
+    weights = candidate.get("weights")
+    return str(packaged_file(weights)) if weights and is_packaged(weights) else weights
+
+
 def given_files(candidate: CandidateSpec) -> list[str]:
-    """The weights file that a candidate names, and what is in the folder of a model local-dir:<folder>."""
+    """The weights file that a candidate names, and what is in the folder of a model local-dir:<folder>.
+
+    A file in a package is none of them: it is installed as libraries are, and a new installation computes nothing again.
+    """
     source, _, folder = model_name(candidate).partition(":")
     found = sorted(Path(folder).glob("[!.]*")) if source == "local-dir" else []
     weights = candidate.get("weights")
-    return ([str(weights)] if weights else []) + [str(path) for path in found if path.is_file()]
+    return ([str(weights)] if weights and not is_packaged(weights) else []) + [
+        str(path) for path in found if path.is_file()
+    ]
 
 
 def as_given(make: Callable[[str, str | None, dict[str, Any]], Network], candidate: CandidateSpec) -> Network:
     """What `make`, of (model, weights, args), makes of a candidate."""
-    return make(model_name(candidate), candidate.get("weights"), args_of(candidate))
+    return make(model_name(candidate), weights_file(candidate), args_of(candidate))
 
 
 def on_meta(

@@ -13,6 +13,7 @@ from swsa_core.candidates.family import (
     args_of,
     check_weights,
     model_name,
+    weights_file,
 )
 from swsa_core.candidates.transforms import Transform
 from swsa_core.files.weights import MINI_WEIGHTS
@@ -42,7 +43,7 @@ def check(candidate: CandidateSpec) -> None:
 
 def weights_of(candidate: CandidateSpec) -> str:
     """Path of the weights: the file that is named, or the bundled one."""
-    return str(candidate.get("weights") or MINI_WEIGHTS / f"{model_name(candidate)}.safetensors")
+    return str(weights_file(candidate) or MINI_WEIGHTS / f"{model_name(candidate)}.safetensors")
 
 
 def load(candidate: CandidateSpec) -> Network:
@@ -87,6 +88,7 @@ def most_words(candidate: CandidateSpec) -> int:
 FAMILY = Family(
     title="small networks that are bundled, trained on drawn letters and digits",
     licence="code and weights Apache-2.0, as the rest of this repository; trained on images that it draws itself",
+    licence_of=lambda candidate: "Apache-2.0",
     packages=packages,
     check=check,
     load=load,

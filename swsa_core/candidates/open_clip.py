@@ -22,6 +22,7 @@ from swsa_core.candidates.family import (
     given_files,
     model_name,
     on_meta,
+    weights_file,
 )
 from swsa_core.candidates.transforms import Transform
 from swsa_core.files.weights import load_weights
@@ -161,7 +162,7 @@ def load_towers(candidate: CandidateSpec) -> Towers:
     """Both towers, with a tokenizer that refuses texts which open_clip's would cut."""
     import open_clip
 
-    model, weights = model_name(candidate), candidate.get("weights")
+    model, weights = model_name(candidate), weights_file(candidate)
     module = create(model, weights, args_of(candidate))
     if weights:
         load_weights(module, weights)

@@ -10,8 +10,7 @@ from swsa_core.basics.section import LeftOutIfNull, PlainPath, PositiveInt, Sect
 from swsa_core.candidates import FAMILIES, family_of, prompts
 from swsa_core.candidates.family import CandidateSpec, Texts
 from swsa_core.files.images import Fit
-
-WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+from swsa_core.files.packaged import WEIGHTS_SUFFIXES
 
 
 def usable_templates(value: Any) -> Any:
@@ -44,7 +43,8 @@ class Candidate(Section):
     model: str
     """The model as family:model, for instance torchvision:resnet50, timm:mobilenetv2_100 or descriptor:hog."""
     weights: PlainPath | None = None
-    """Local file of weights, used instead of the download of the library."""
+    """Local file of weights, used instead of the download of the library; or package:<package>, an installed Python package
+    that holds one file of weights, whose tensors are those of the model in the same order, whatever their names."""
     args: dict[str, str | int | float | bool | None] = {}
     """Arguments for the constructor of the model in its library. Of a timm model, img_size sets the image size for which it is
     made, to which the position embeddings of its weights are resampled (give `resize` and `crop` too), and dynamic_img_size

@@ -7,6 +7,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.candidates.catalogue import catalogue
 from swsa_core.candidates.family import (
+    NOT_STATED,
     CandidateSpec,
     Family,
     Network,
@@ -21,12 +22,18 @@ from swsa_core.candidates.transforms import Transform
 
 
 def listed() -> dict[str, Any]:
-    """{"models": timm's architectures, "old": their former names, "tagged": architecture.tag}, by its own listing."""
+    """{"models": timm's architectures, "old": their former names, "tagged": architecture.tag}, by its own listing.
+
+    "licences" are those of the weights of each of these names, None where timm names none.
+    """
     import timm
 
     models = timm.list_models()
     old = {name for name in dir(timm.models) if timm.is_model(name)} - set(models)
-    return {"models": models, "old": sorted(old), "tagged": timm.list_models(include_tags=True)}
+    tagged = timm.list_models(include_tags=True)
+    configs = {name: timm.get_pretrained_cfg(name) for name in (*models, *old, *tagged)}
+    licences = {name: getattr(config, "license", None) for name, config in configs.items()}
+    return {"models": models, "old": sorted(old), "tagged": tagged, "licences": licences}
 
 
 def check(candidate: CandidateSpec) -> None:
@@ -43,6 +50,12 @@ def check(candidate: CandidateSpec) -> None:
     if tag and model not in known["tagged"]:
         tagged = [name for name in known["tagged"] if name.startswith(f"{architecture}.")]
         raise InputError(f"timm has no weights {tag!r} of {architecture}: {did_you_mean(model, tagged)}")
+
+
+def licence_of(candidate: CandidateSpec) -> str:
+    """The licence of a model's weights as timm names it: those of its tag, or those that timm takes without one."""
+    known = catalogue("timm", listed) or {"licences": {}}
+    return known["licences"].get(model_name(candidate)) or NOT_STATED
 
 
 def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
@@ -120,6 +133,7 @@ FAMILY = Family(
         "code Apache-2.0; weights have licences of their own, which the model's page on the Hugging Face hub names (some "
         "non-commercial, as CC BY-NC 4.0), and terms of the data that they were trained on (ImageNet: non-commercial research)"
     ),
+    licence_of=licence_of,
     packages=lambda candidate: ("torch", "timm", "torchvision"),
     check=check,
     load=partial(as_given, network),

@@ -1,5 +1,6 @@
 """Family torchvision: any classification model, as torchvision.models names it, cut at the penultimate layer."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -7,9 +8,11 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.candidates.catalogue import catalogue
 from swsa_core.candidates.family import (
+    NOT_STATED,
     CandidateSpec,
     Family,
     Network,
+    args_of,
     as_given,
     check_weights,
     given_files,
@@ -22,11 +25,16 @@ from swsa_core.candidates.transforms import Transform
 AUXILIARY = ("AuxLogits", "aux1", "aux2")
 
 
-def listed() -> list[str]:
-    """Names of torchvision's classification models, by its own listing."""
+def listed() -> dict[str, dict[str, str | None]]:
+    """{classification model of torchvision: {its weights: their licence, None where none is named}}, by its own listing."""
     from torchvision import models
 
-    return models.list_models(module=models)
+    return {
+        model: {
+            name: weights.meta.get("license") for name, weights in models.get_model_weights(model).__members__.items()
+        }
+        for model in models.list_models(module=models)
+    }
 
 
 def check(candidate: CandidateSpec) -> None:
@@ -37,9 +45,21 @@ def check(candidate: CandidateSpec) -> None:
         _check_name(model, known)
 
 
-def _check_name(model: str, known: list[str]) -> None:
+def _check_name(model: str, known: Collection[str]) -> None:
     if model not in known:
         raise InputError(f"torchvision has no classification model {model!r}: {did_you_mean(model, known)}")
+
+
+def default_weights(choices: Collection[str]) -> str:
+    """The weights that are taken where `args` name none: the first ones, of ImageNet alone, if there are any."""
+    return "IMAGENET1K_V1" if "IMAGENET1K_V1" in choices else "IMAGENET1K_SWAG_LINEAR_V1"
+
+
+def licence_of(candidate: CandidateSpec) -> str:
+    """The licence that torchvision names with a model's weights; where it names none, that of torchvision itself."""
+    choices = (catalogue("torchvision", listed) or {}).get(model_name(candidate), {})
+    chosen = args_of(candidate).get("weights", default_weights(choices))
+    return (choices[chosen] or "BSD-3-Clause") if chosen in choices else NOT_STATED
 
 
 def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
@@ -47,10 +67,9 @@ def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
     from torch import nn
     from torchvision import models
 
-    _check_name(model, listed())
+    _check_name(model, models.list_models(module=models))
     choices = models.get_model_weights(model).__members__
-    default = "IMAGENET1K_V1" if "IMAGENET1K_V1" in choices else "IMAGENET1K_SWAG_LINEAR_V1"
-    chosen = args.pop("weights", default)
+    chosen = args.pop("weights", default_weights(choices))
     if chosen not in choices:
         raise InputError(f"args.weights: {model} has no weights {chosen!r}: {did_you_mean(chosen, choices)}")
     if weights and model in ("googlenet", "inception_v3"):
@@ -84,6 +103,7 @@ FAMILY = Family(
         "code BSD-3-Clause; weights may have terms of their own, derived from the data that they were trained on "
         "(ImageNet: non-commercial research), and those with SWAG in their name are CC BY-NC 4.0"
     ),
+    licence_of=licence_of,
     packages=lambda candidate: ("torch", "torchvision"),
     check=check,
     load=partial(as_given, network),

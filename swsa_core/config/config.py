@@ -73,6 +73,10 @@ class Config(Section):
     """The ways to make synthetic anomalies. A source that is left out is not used; the first one makes the recommendation."""
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     """The detectors to choose from. On a tie the one listed first is picked, so list the largest first."""
+    licences: Annotated[Annotated[list[str], *Several] | None, LeftOutIfNull] = None
+    """Licences of weights that candidates may have, as [apache-2.0, mit]; the others are left out of the study, which says so.
+    docs/candidates.md names the ids; `not stated` is one too. Candidates without weights stay, and so does the model of `clip`.
+    If left out, any licence will do."""
     knn: KNN = KNN()
     """How the anomaly score of every candidate is computed."""
     patch: Annotated[Patch | None, LeftOutIfNull] = None

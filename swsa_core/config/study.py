@@ -17,6 +17,7 @@ from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model
 from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.licences import allowed
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.config.candidates import backbones, head_of
@@ -50,6 +51,7 @@ class Study:
     candidates: {slug in paths: candidate}, a backbone and a head, in the order of the config.
     backbones: {slug in paths: model that embeds images}, those of the candidates and the CLIP model whose prompts are chosen
     among; shared: {slug of a candidate, or of the CLIP model: slug of its backbone}.
+    left_out: {name of a candidate that `licences` leaves out, and is nowhere else: its licence}.
     """
 
     config: dict[str, Any]
@@ -58,6 +60,7 @@ class Study:
     candidates: dict[str, CandidateSpec]
     backbones: dict[str, CandidateSpec]
     shared: dict[str, str]
+    left_out: dict[str, str]
 
     @property
     def results(self) -> str:
@@ -172,6 +175,7 @@ class Study:
             "dataset_order": list(self.datasets),
             "source_order": self.sources,
             "candidates": self.backbones,
+            "left_out": self.left_out,
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
             "class_names": self.class_names,
@@ -216,6 +220,7 @@ class Study:
 
 def study(config: dict[str, Any]) -> Study:
     """The `Study` of a validated config. Raises InputError for a data set that is there and cannot be read."""
+    config, left_out = _licensed(config)
     present = {name: spec for name, spec in config["datasets"].items() if not is_absent(spec)}
     tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
         name: unique_slugs(_of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
@@ -231,7 +236,21 @@ def study(config: dict[str, Any]) -> Study:
         candidates={slugs[one["name"]]: one for one in config["candidates"]},
         backbones={slugs[model["name"]]: model for model in by_name.values()},
         shared={slugs[name]: slugs[model["name"]] for name, model in by_name.items()},
+        left_out=left_out,
     )
+
+
+def _licensed(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """(The config without the candidates that its `licences` leave out, {name of each of those: its licence})."""
+    if not (licences := config.get("licences")):
+        return config, {}
+    for candidate in config["candidates"]:
+        check_model(candidate)  # of a model that is not there no licence is known
+    kept, left_out = allowed(config["candidates"], licences)
+    figures = config["figures"]
+    if figures["space"] in left_out:
+        figures = figures | {"space": kept[0]["name"]}
+    return config | {"candidates": kept, "figures": figures}, left_out
 
 
 def check(given: Study) -> None:

@@ -26,7 +26,7 @@ AUROC = Table(
 )
 CANDIDATES = Table(
     "candidates",
-    "selection candidate model n_parameters feature_size weights_sha256 transform",
+    "selection candidate model n_parameters feature_size licence weights_sha256 transform",
     numbers="n_parameters feature_size",
 )
 

@@ -26,15 +26,24 @@ MOST_GROWTH, SLACK = 8, 64_000_000  # of what the model needs: two moments of an
 Convert = Callable[[dict[str, Any]], dict[str, Any]]  # {name: tensor} of a file to {name: tensor} of a module
 
 
-def load_weights(module: Any, path: Path | str, head: tuple[str, ...] = (), convert: Convert | None = None) -> None:
+def load_weights(
+    module: Any,
+    path: Path | str,
+    head: tuple[str, ...] = (),
+    convert: Convert | None = None,
+    in_order: bool = False,
+) -> None:
     """Load a state dict from safetensors or a torch file into `module`, exactly, except for the keys of the head.
 
+    in_order: whether tensors may have other names than the module's, if they stand in its order, head and all.
     convert: what the model's library does with weights of another image size or with other names; it is tried where the file
     does not fit as it is, and raises where it does not help.
     Raises InputError that names the file where it cannot be read, does not fit, or holds what no training leaves.
     """
     wanted = {name: value for name, value in module.state_dict().items() if not name.startswith(head)}
     given = _state_dict(path, needed=sum(value.nbytes for value in wanted.values()))
+    if in_order and not given.keys() & wanted.keys():
+        given = _renamed(given, module.state_dict(), path)
     for prefix in PREFIXES:
         if not any(name.startswith(prefix) for name in wanted):
             part = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
@@ -50,6 +59,23 @@ def load_weights(module: Any, path: Path | str, head: tuple[str, ...] = (), conv
         )
     _check_values(given, wanted, path)
     module.load_state_dict(given, strict=False)
+
+
+def _renamed(given, wanted, path):
+    """`given` under the names of `wanted`, tensor by tensor: number, kinds (the ends of names) and shapes must be the same."""
+    if len(given) != len(wanted):
+        raise InputError(
+            f"the weights file {str(path)!r} does not fit the model: it has {len(given)} tensors, the model has {len(wanted)}; "
+            "check `model` and `weights`"
+        )
+    for (theirs, value), (ours, own) in zip(given.items(), wanted.items(), strict=True):
+        kinds = [name.rpartition(".")[2] for name in (theirs, ours)]
+        if value.shape != own.shape or kinds[0] != kinds[1]:
+            raise InputError(
+                f"the weights file {str(path)!r} does not fit the model: it has {theirs} {tuple(value.shape)} in the place of "
+                f"{ours} {tuple(own.shape)}; check `model` and `weights`"
+            )
+    return dict(zip(wanted, given.values(), strict=True))
 
 
 def _misfits(given, wanted):

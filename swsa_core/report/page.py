@@ -50,6 +50,7 @@ def render(
     copies: Sequence[Copied] = (),
     leaks: pd.DataFrame | None = None,
     drawings: Sequence[Drawn] = (),
+    left_out: Mapping[str, str] | None = None,
 ) -> str:
     """The page as text.
 
@@ -59,7 +60,8 @@ def render(
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
     all anomalies that a source generated; paper_tables: {name: title} of the paper's tables that lie beside the page, with its
-    figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows of leaks.csv, with a column dataset.
+    figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows of leaks.csv, with a column dataset;
+    left_out: {candidate that the config's `licences` leave out: its licence}.
     """
     page = environment(candidates["candidate"]).get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
@@ -80,6 +82,7 @@ def render(
         warnings=told,
         skipped=skipped,
         candidates=candidates.to_dict("records"),
+        left_out=left_out or {},
         costs=_shares(costs).to_dict("records"),
         total=costs["seconds"].sum(),
         # through JSON, which has no anchors for a part that occurs twice

@@ -110,7 +110,7 @@ def test_a_library_that_is_not_there_refuses_nothing_here(cache, monkeypatch):
 def test_torchvision():
     from torchvision import models
 
-    assert catalogue("torchvision", torchvision.listed) == models.list_models(module=models)
+    assert list(catalogue("torchvision", torchvision.listed)) == models.list_models(module=models)
 
 
 def test_timm():
