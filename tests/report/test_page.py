@@ -26,7 +26,7 @@ BENCHMARKS = pd.DataFrame(
 
 def rendered(
     datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
-    benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), **options,
+    benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), left_out=None, **options,
 ):  # fmt: skip
     """The page of a made-up study; options: of studies.study."""
     made = study(datasets, candidates, **options)
@@ -57,6 +57,7 @@ def rendered(
         copies=copies,
         leaks=leaks,
         drawings=drawings,
+        left_out=left_out,
     )
 
 
@@ -69,6 +70,13 @@ def page():
 @pytest.fixture(scope="module")
 def practitioner():
     return Page(rendered({"mine": (["mine"], False)}, draw=True, sources=["cutpaste"], protocols=["leave_one_out"]))
+
+
+def test_licences_of_candidates_and_those_that_are_left_out():
+    page = rendered({"mine": (["a"], False)}, left_out={"vit <h>": "cc-by-nc-4.0"})
+    assert page.count("<td>apache-2.0</td>") == 5 and page.count("<td>no weights</td>") == 2
+    assert "of the config: vit &lt;h&gt; (cc-by-nc-4.0)." in page
+    assert "Left out, as" not in rendered({"mine": (["a"], False)})
 
 
 def test_examples_in_docstrings():
