@@ -8,6 +8,9 @@ SOURCES: dict[str, Source] = entries(
     "SOURCE",
     "diffusion",
     "cutpaste",
+    "defects",
+    "perlin",
+    "mix",
     "tiny_imagenet",
     "procedural",
 )

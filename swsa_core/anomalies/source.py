@@ -38,8 +38,30 @@ class Task:
 
     @property
     def n_anomalies(self) -> int:
-        """(n // 2)² of n seeds: as many as DiffStyle makes, which mixes one half of them with the other."""
-        return (len(self.seeds) // 2) ** 2
+        """Anomalies that a source makes unless its section says how many."""
+        return mixtures(len(self.seeds))
+
+
+def number(seeds: int, section: dict[str, Any]) -> int:
+    """Anomalies of a task with so many seed images: `n` of a section that has it, else `mixtures`."""
+    return section.get("n") or mixtures(seeds)
+
+
+def mixtures(seeds: int) -> int:
+    """(n // 2)² of n seeds: as many as DiffStyle makes, which mixes one half of them with the other."""
+    return (seeds // 2) ** 2
+
+
+def in_turn(task: Task, section: dict[str, Any]) -> list[str]:
+    """Id of the seed image that each anomaly is made from; counts per image differ by at most one."""
+    ids = list(task.seeds)
+    return [ids[i % len(ids)] for i in range(number(len(ids), section))]
+
+
+def another(task: Task, image_id: str, rng: np.random.Generator) -> str:
+    """Id of another seed image of the task, at random."""
+    ids = [one for one in task.seeds if one != image_id]
+    return ids[rng.integers(len(ids))]
 
 
 @dataclass(frozen=True)

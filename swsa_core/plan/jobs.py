@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Work
+from swsa_core.anomalies.source import Work, number
 from swsa_core.basics.names import unique_slugs
 from swsa_core.config.study import Study
 from swsa_core.datasets.fetch import is_absent, publications, published
@@ -71,9 +71,9 @@ def official_size(spec: Spec) -> Size:
     return Size([None] * chosen, round(support * chosen / n_tasks), test)
 
 
-def n_anomalies(spec: Spec) -> int:
-    """Synthetic anomalies of a task and source."""
-    return (spec["support"]["seeds"] // 2) ** 2
+def n_anomalies(study: Study, dataset: str, source: str) -> int:
+    """Synthetic anomalies of a task of a data set that a source makes."""
+    return number(study.datasets[dataset]["support"]["seeds"], study.config["sources"][source])
 
 
 def jobs(
@@ -113,7 +113,7 @@ def _anomalies(study, sizes, work, place):
                 yield Job("fetch_weights", path)
         for dataset, task in _tasks(sizes):
             spec = study.datasets[dataset]
-            seeds, pixels = spec["support"]["seeds"], n_anomalies(spec) * side**2
+            seeds, pixels = spec["support"]["seeds"], n_anomalies(study, dataset, name) * side**2
             output = task and place("anomalies", dataset=dataset, source=name, task=task)
             seconds = seeds * _reading(study, dataset) + pixels * (COMPRESSING + source.seconds_per_pixel)
             disk = 3 * pixels
@@ -135,10 +135,9 @@ def _embeddings(study, sizes, costs, place):
             known, seconds = {"dataset": dataset, "backbone": slug}, _reading(study, dataset)
             yield _embedding_job("embed_images", place("image_features", **known), support + test, cost, seconds)
             yield _embedding_job("embed_support", place("support_features", **known), support, cost, seconds)
-            n = len(tasks) * n_anomalies(study.datasets[dataset])
             for source in study.generated:
-                output = place("anomaly_features", **known, source=source)
-                yield _embedding_job("embed_anomalies", output, n, cost, READING_GENERATED)
+                output, n = place("anomaly_features", **known, source=source), n_anomalies(study, dataset, source)
+                yield _embedding_job("embed_anomalies", output, len(tasks) * n, cost, READING_GENERATED)
         for pool in study.pools:
             n, output = study.config["sources"][pool]["pool"], place("pool_features", pool=pool, backbone=slug)
             yield _embedding_job("embed_pool", output, n, cost, READING_GENERATED)
@@ -161,7 +160,7 @@ def _scores(study, sizes, costs, place):
     for slug, cost in costs.items():
         for dataset, (tasks, support, test) in sizes.items():
             spec = study.datasets[dataset]
-            anomalies = len(tasks) * n_anomalies(spec) * len(study.sources)
+            anomalies = len(tasks) * sum(n_anomalies(study, dataset, source) for source in study.sources)
             rows = support * 2 + test + anomalies
             of_test, of_task = test * len(tasks) * FLOAT64, (support + anomalies) * FLOAT64
             if slug in study.clip:
