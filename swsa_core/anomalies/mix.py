@@ -62,21 +62,25 @@ def mixed(image: np.ndarray, other: np.ndarray, section: dict, rng: np.random.Ge
     anomaly, covered = image.astype(np.float64), np.zeros(image.shape[:2], bool)
     for _ in range(rng.integers(1, section["regions"], endpoint=True)):
         pixels, ratio = rng.uniform(*section["area"]) * covered.size, np.exp(rng.uniform(*np.log(section["aspect"])))
-        sides = np.sqrt([pixels / ratio, pixels * ratio])  # height, width
-        h, w = (max(SMALLEST, min(round(side), most)) for side, most in zip(sides, covered.shape, strict=True))
+        height, width = (max(SMALLEST, round(np.sqrt(side))) for side in (pixels / ratio, pixels * ratio))
+        place = _somewhere(anomaly, height, width, rng)
         scale = rng.uniform(*SCALE)
-        taken = [max(1, min(round(side / scale), most)) for side, most in zip((h, w), other.shape, strict=False)]
-        top, left = (
-            int(rng.integers(0, most - side, endpoint=True)) for side, most in zip(taken, other.shape, strict=False)
-        )
-        patch = Image.fromarray(other[top : top + taken[0], left : left + taken[1]])
-        patch = np.asarray(patch.resize((w, h), Image.Resampling.BILINEAR))
-        y, x = (
-            int(rng.integers(0, most - side, endpoint=True)) for side, most in zip((h, w), covered.shape, strict=True)
-        )
-        anomaly[y : y + h, x : x + w] = blended(anomaly[y : y + h, x : x + w], patch)
-        covered[y : y + h, x : x + w] = True
+        taken = other[_somewhere(other, round(height / scale), round(width / scale), rng)]
+        region = anomaly[place]
+        patch = Image.fromarray(taken).resize(region.shape[1::-1], Image.Resampling.BILINEAR)
+        anomaly[place] = blended(region, np.asarray(patch))
+        covered[place] = True
     return to_uint8(anomaly), float(covered.mean())
+
+
+def _somewhere(image: np.ndarray, height: int, width: int, rng: np.random.Generator) -> tuple[slice, slice]:
+    """A region of an image, anywhere, as an index; no larger than the image."""
+    spans = []
+    for wanted, most in zip((height, width), image.shape[:2], strict=True):
+        side = min(wanted, most)
+        first = int(rng.integers(0, most - side, endpoint=True))
+        spans.append(slice(first, first + side))
+    return spans[0], spans[1]
 
 
 def make(task: Task, section: dict, rng: np.random.Generator) -> Made:

@@ -88,8 +88,9 @@ def perlin(
     image: np.ndarray, other: np.ndarray, section: dict, rng: np.random.Generator
 ) -> tuple[np.ndarray, float, float]:
     """(anomaly (H, W, 3) uint8, area, opacity): an image with the texture of another one in a mask (DRAEM, Eq. 1)."""
-    cells = np.exp(rng.uniform(*np.log(section["cells"]), size=2))
-    mask = perlin_mask(image.shape[:2], rng.uniform(*section["area"]), (cells[0], cells[1]), rng)
+    low, high = np.log(section["cells"])
+    cells = np.exp(rng.uniform(low, high)), np.exp(rng.uniform(low, high))
+    mask = perlin_mask((len(image), len(image[0])), rng.uniform(*section["area"]), cells, rng)
     opacity = rng.uniform(*section["opacity"])
     texture = Image.fromarray(augmented(other, rng)).resize(image.shape[1::-1], Image.Resampling.BILINEAR)
     cover = (opacity * mask)[..., None]
