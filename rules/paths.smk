@@ -45,6 +45,12 @@ def anomaly_files(wildcards):
     return [at("anomalies", **known, task=task) for task in STUDY.tasks[wildcards.dataset]]
 
 
+def other_files(wildcards):
+    """What the tasks of a data set take of each other as anomalies."""
+    dataset = wildcards.dataset
+    return [at("other_images", dataset=dataset, source=source) for source in STUDY.others_of(dataset)]
+
+
 def feature_files(**known):
     """Named inputs: the features that a detector compares, of one backbone on one data set."""
     return {
@@ -53,6 +59,9 @@ def feature_files(**known):
         "anomaly_features": [at("anomaly_features", **known, source=source) for source in STUDY.generated],
         "pool_features": [at("pool_features", **known, pool=pool) for pool in STUDY.pools],
         "pool_rows": [at("pool_rows", pool=pool) for pool in STUDY.pools],
+        "nearest_features": [at("pool_features", **known, pool=pool) for pool in STUDY.pool_of.values()],
+        "nearest_rows": [at("nearest_rows", source=source) for source in STUDY.pool_of],
+        "other_images": other_files,
     }
 
 
@@ -76,6 +85,10 @@ def all_anomaly_files(wildcards):
         for task in tasks
     ]
     sampled = [at("pool_rows", dataset=dataset, pool=pool) for dataset in STUDY.datasets for pool in STUDY.pools]
+    sampled += [at("nearest_rows", dataset=name, source=source) for name in STUDY.datasets for source in STUDY.pool_of]
+    sampled += [
+        at("other_images", dataset=name, source=source) for name in STUDY.datasets for source in STUDY.others_of(name)
+    ]
     return generated + sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
 
 

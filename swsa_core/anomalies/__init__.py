@@ -13,6 +13,8 @@ SOURCES: dict[str, Source] = entries(
     "mix",
     "tiny_imagenet",
     "procedural",
+    "hard_pool",
+    "other_tasks",
 )
 
 from swsa_core.anomalies.cutpaste import cutpaste  # noqa: E402  a public function, whose module has the same name

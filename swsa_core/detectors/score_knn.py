@@ -208,12 +208,15 @@ def write(path: Path | str, scores: Scores, attributes: Mapping) -> None:
 
 
 def read(path: Path | str, sources: Iterable[str] = ()) -> Scores:
-    """`Scores` from an HDF5 file, whose anomalies are in the order of `sources`; by name where that is empty."""
+    """`Scores` from an HDF5 file, whose anomalies are in the order of `sources`; by name where that is empty.
+
+    A data set may lack one of the sources, which needs other tasks.
+    """
     arrays, attributes = store.read(path)
     parts: dict[str, dict[str, np.ndarray]] = {"test": {}, "support": {}}
     for name, values in arrays.items():
         part, _, column = name.rpartition("/")
         parts.setdefault(part, {})[column] = values
     anomalies = {part.removeprefix("anomalies/"): columns for part, columns in parts.items() if "/" in part}
-    anomalies = {source: anomalies[source] for source in sources or anomalies}
+    anomalies = {source: anomalies[source] for source in sources or anomalies if source in anomalies}
     return Scores(parts[""]["tasks"].tolist(), parts["test"], parts["support"], anomalies, attributes)

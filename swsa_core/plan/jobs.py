@@ -127,6 +127,10 @@ def _anomalies(study, sizes, work, place):
         yield Job("index_pool", place("pool_images", pool=pool))
         for dataset in sizes:
             yield Job(f"sample_{pool}", place("pool_rows", dataset=dataset, pool=pool))
+    for dataset, size in sizes.items():
+        for name, sources in (("nearest_rows", list(study.pool_of)), ("other_images", _others(study, size))):
+            for source in sources:
+                yield Job(f"sample_{source}", place(name, dataset=dataset, source=source))
 
 
 def _embeddings(study, sizes, costs, place):
@@ -160,7 +164,9 @@ def _scores(study, sizes, costs, place):
     for slug, cost in costs.items():
         for dataset, (tasks, support, test) in sizes.items():
             spec = study.datasets[dataset]
-            anomalies = len(tasks) * sum(n_anomalies(study, dataset, source) for source in study.sources)
+            alone = set(study.others) - set(_others(study, sizes[dataset]))
+            sources = [source for source in study.sources if source not in alone]
+            anomalies = len(tasks) * sum(n_anomalies(study, dataset, source) for source in sources)
             rows = support * 2 + test + anomalies
             of_test, of_task = test * len(tasks) * FLOAT64, (support + anomalies) * FLOAT64
             if slug in study.clip:
@@ -197,6 +203,11 @@ def _tables(study, place):
 
 
 TABLES = ("strategies", "tables", "figures", "paper_tables", "paper_figures", "report", "tsne", "total_variation", ALL)
+
+
+def _others(study, size):
+    """The sources that take images of other tasks, for a data set that has some."""
+    return study.others if len(size.tasks) > 1 else []
 
 
 def _tasks(sizes):

@@ -128,6 +128,11 @@ def sheet_of_all(seeds: dict[str, np.ndarray], images: Sequence[np.ndarray], par
     return grid(rows, apart=True)
 
 
+def in_rows(images: list[np.ndarray], length: int = 10) -> list[list[np.ndarray]]:
+    """Images in rows of `length`."""
+    return [images[first : first + length] for first in range(0, len(images), length)]
+
+
 def grid(rows: list[list[np.ndarray]], apart: bool, gap: int = 4) -> np.ndarray:
     """Images in rows, each at the upper left of its tile; apart: whether the first column stands a little apart."""
     height, width = (max(image.shape[axis] for row in rows for image in row) + gap for axis in (0, 1))

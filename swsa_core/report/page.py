@@ -72,7 +72,7 @@ def render(
             part["figures"] = _figures(part["name"], svgs, config, "prompt_")
     # what the numbers are worth
     alerts = told_of_drawings(drawings) + told_of_copies(copies) + told_of_leaks(leaks, config)
-    told = alerts + warnings(picks, skipped)
+    told = alerts + left_out(picks, config) + warnings(picks, skipped)
     picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
     return page.render(
         datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs) for name in names],
@@ -87,6 +87,7 @@ def render(
         versions=versions,
         pictures=pictures,
         crosses=crosses or {},
+        sampled=[name for name, source in SOURCES.items() if not source.generated],
         in_pairs=[name for name, source in SOURCES.items() if source.pairs],
         prompts=prompts,
         clip=config["clip"]["model"] if prompts else "",
@@ -125,6 +126,18 @@ def environment(candidates: Iterable[str] = ()) -> Environment:
         "swatch": lambda name: Markup(figure_style.swatch(*looks[name])) if name in looks else "",
     }
     return templates
+
+
+def left_out(picks: pd.DataFrame, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Which data sets go without a source, as `warnings` has it: those with one task, where the source needs others."""
+    counts = picks.groupby("dataset", sort=False)["task"].nunique()
+    lone = counts.index[counts == 1].tolist()
+    text = "This source takes the images of other tasks, and these data sets have one task each. They go without it."
+    return [
+        {"title": f"Left out: {words(source)}", "text": text, "tasks": lone}
+        for source in config["sources"]
+        if SOURCES[source].others and lone
+    ]
 
 
 def warnings(picks: pd.DataFrame, skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
