@@ -59,6 +59,9 @@ class Candidate(Section):
     """Side of the central crop that the network sees, in pixels."""
     interpolation: Literal["bilinear", "bicubic"] | None = None
     """Interpolation used when resizing."""
+    known_bad: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether it is known to be a bad detector, such as a network with random weights: a source by which it wins misleads, and
+    the report says so. Descriptors of colour alone always are."""
 
     @model_validator(mode="before")
     @classmethod

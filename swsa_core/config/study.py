@@ -166,7 +166,10 @@ class Study:
             "datasets": {name: keys | spec for name, spec in tracked["datasets"].items()},
             "dataset_order": list(self.datasets),
             "source_order": self.sources,
-            "candidates": self.backbones,
+            "candidates": {
+                slug: {key: value for key, value in model.items() if key != "known_bad"}
+                for slug, model in self.backbones.items()
+            },
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
             "class_names": self.class_names,

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics import wording
 from swsa_core.candidates.prompts import ENSEMBLE
+from swsa_core.evaluation.misleading import Misled
 from swsa_core.report import style as figure_style
 from swsa_core.report.contact_sheets import Sheet, cross_uri, data_uri, pictures
 from swsa_core.report.copies import told_of_copies, told_of_drawings, told_of_leaks
@@ -50,6 +51,7 @@ def render(
     copies: Sequence[Copied] = (),
     leaks: pd.DataFrame | None = None,
     drawings: Sequence[Drawn] = (),
+    misled: Mapping[str, Sequence[Misled]] | None = None,
 ) -> str:
     """The page as text.
 
@@ -58,8 +60,9 @@ def render(
     figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
-    all anomalies that a source generated; paper_tables: {name: title} of the paper's tables that lie beside the page, with its
-    figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows of leaks.csv, with a column dataset.
+    the anomalies of each source; paper_tables: {name: title} of the paper's tables that lie beside the page, with its
+    figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows of leaks.csv, with a column dataset;
+    misled: {data set: what evaluation.misleading finds}.
     """
     page = environment(candidates["candidate"]).get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
@@ -72,7 +75,7 @@ def render(
             part["figures"] = _figures(part["name"], svgs, config, "prompt_")
     # what the numbers are worth
     alerts = told_of_drawings(drawings) + told_of_copies(copies) + told_of_leaks(leaks, config)
-    told = alerts + left_out(picks, config) + warnings(picks, skipped)
+    told = alerts + told_of_misled(misled or {}) + left_out(picks, config) + warnings(picks, skipped)
     picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
     return page.render(
         datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs) for name in names],
@@ -126,6 +129,24 @@ def environment(candidates: Iterable[str] = ()) -> Environment:
         "swatch": lambda name: Markup(figure_style.swatch(*looks[name])) if name in looks else "",
     }
     return templates
+
+
+def told_of_misled(misled: Mapping[str, Sequence[Misled]]) -> list[dict[str, Any]]:
+    """The sources by which a candidate wins that is known to be bad, as `warnings` has it."""
+    cases: dict[str, list[tuple[str, Misled]]] = {}
+    for dataset, found in misled.items():
+        for one in found:
+            cases.setdefault(one.source, []).append((dataset, one))
+    return [
+        {
+            "title": f"Misleading: {words(source)}",
+            "text": "These anomalies are told best by a candidate that is known to be a bad detector "
+            f"({', '.join(dict.fromkeys(one.candidate for _, one in rows))}): they may differ from normal images in something "
+            "that real anomalies do not differ in. Do not let this source decide alone.",
+            "tasks": [f"{dataset}: {one.task}" for dataset, one in rows],
+        }
+        for source, rows in cases.items()
+    ]
 
 
 def left_out(picks: pd.DataFrame, config: Mapping[str, Any]) -> list[dict[str, Any]]:

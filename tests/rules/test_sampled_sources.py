@@ -24,7 +24,7 @@ def config_of(directory, sources, datasets=("shapes", "one")):
         "knn": {"k": 2},
         "preparation": {"size": 32},
         "runtime": {"device": "cpu", "threads": 1},
-        "evaluation": {"bootstrap": 50},
+        "evaluation": {"bootstrap": 100},
     }
 
 
@@ -59,9 +59,9 @@ def test_features_are_those_of_embeddings_that_are_there(finished):
     rows = pd.read_csv(results / "shapes" / "anomalies" / "other_tasks.csv")
     assert rows.groupby("task").size().to_dict() == dict.fromkeys(["circle", "square", "star"], 4)
     assert (rows.groupby(["task", "other"]).size() == 2).all() and (rows.task != rows.other).all()
-    scores = score_knn.read(results / "shapes" / "scores" / "descriptor_hog.h5")
+    scores = score_knn.read(results / "shapes" / "scores" / "descriptor-hog.h5")
     assert set(scores.anomalies) == {*FEW, *ADDED}
-    embedded, _ = store.read(results / "shapes" / "embeddings" / "descriptor_hog" / "support.h5")
+    embedded, _ = store.read(results / "shapes" / "embeddings" / "descriptor-hog" / "support.h5")
     place = {image_id: row for row, image_id in enumerate(embedded["image_id"])}
     first = rows[rows.task == "circle"].image_id.iloc[0]
     bank = embedded["features"][[place[image_id] for image_id in scores.support["image_id"][:6]]]
@@ -71,7 +71,7 @@ def test_features_are_those_of_embeddings_that_are_there(finished):
 
 def test_a_data_set_with_one_task_goes_without_and_the_log_and_report_say_so(finished):
     directory, _, _, output = finished
-    assert set(score_knn.read(directory / "results" / "one" / "scores" / "descriptor_hog.h5").anomalies) == {
+    assert set(score_knn.read(directory / "results" / "one" / "scores" / "descriptor-hog.h5").anomalies) == {
         *FEW,
         "hard_pool",
     }
