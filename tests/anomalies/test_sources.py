@@ -56,6 +56,17 @@ def test_every_fact_has_its_type(name):
 
 
 @every_source
+def test_the_documentation_has_it_and_its_reference(name):
+    page = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    table, literature = page.split("## Literature")
+    assert f"| `{name}` |" in table
+    if reference := SOURCES[name].reference:
+        author, year = reference.split()[0], reference.split()[-1]
+        assert reference in table
+        assert any(author in entry and year in entry for entry in literature.split("\n* "))
+
+
+@every_source
 def test_a_source_makes_streams_or_samples(name):
     source = SOURCES[name]
     assert [source.make, source.stream, source.pool, source.of_pool, source.others].count(None) == 4
