@@ -24,7 +24,7 @@ def nearest_rows(support: np.ndarray, pool: np.ndarray, n: int) -> np.ndarray:
 
 SOURCE = Source(
     HardPool,
-    title="hard pool",
+    title="hard-pool",
     about="The images of a pool that lie nearest to the support set of each task.",
     look=Look("#999999", "X"),
     of_pool=OfPool(lambda section: section["of"], nearest_rows),

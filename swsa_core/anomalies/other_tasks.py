@@ -49,7 +49,7 @@ def _images(support):
 
 SOURCE = Source(
     OtherTasks,
-    title="other tasks",
+    title="other-task",
     about="Normal images of the data set's other tasks; data sets with one task go without.",
     look=Look("#F0E442", "h"),
     others=others,

@@ -139,7 +139,7 @@ def told_of_misled(misled: Mapping[str, Sequence[Misled]]) -> list[dict[str, Any
             cases.setdefault(one.source, []).append((dataset, one))
     return [
         {
-            "title": f"Misleading: {words(source)}",
+            "title": f"Misleading: {words(source)} anomalies",
             "text": "These anomalies are told best by a candidate that is known to be a bad detector "
             f"({', '.join(dict.fromkeys(one.candidate for _, one in rows))}): they may differ from normal images in something "
             "that real anomalies do not differ in. Do not let this source decide alone.",
@@ -155,7 +155,7 @@ def left_out(picks: pd.DataFrame, config: Mapping[str, Any]) -> list[dict[str, A
     lone = counts.index[counts == 1].tolist()
     text = "This source takes the images of other tasks, and these data sets have one task each. They go without it."
     return [
-        {"title": f"Left out: {words(source)}", "text": text, "tasks": lone}
+        {"title": f"Left out: {words(source)} anomalies", "text": text, "tasks": lone}
         for source in config["sources"]
         if SOURCES[source].others and lone
     ]

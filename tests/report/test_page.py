@@ -163,14 +163,14 @@ def test_images_like_masks_are_told_of_at_the_top():
 def test_a_source_by_which_a_bad_candidate_wins_is_told():
     misled = {"d": [Misled("b", "cutpaste", "color_histogram")]}
     text = Page(rendered({"d": (list("ab"), False)}, misled=misled, sources=["cutpaste"])).text
-    section = text[text.index("Misleading: CutPaste These") :]
+    section = text[text.index("Misleading: CutPaste anomalies These") :]
     assert "(color_histogram)" in section and "d: b" in section and "d: a" not in section[: section.index("d: b")]
 
 
 def test_data_sets_with_one_task_go_without_images_of_other_tasks():
     datasets = {"many": (list("ab"), False), "single": (["c"], False)}
     text = Page(rendered(datasets, sources=["cutpaste", "other_tasks"])).text
-    section = text[text.index("Left out: other tasks") :]
+    section = text[text.index("Left out: other-task anomalies") :]
     assert "single" in section[:200] and "many" not in section[:200]
     assert "Left out" not in Page(rendered({"many": (list("ab"), False)}, sources=["cutpaste", "other_tasks"])).text
 

@@ -78,12 +78,12 @@ def test_a_data_set_with_one_task_goes_without_and_the_log_and_report_say_so(fin
     assert "one goes without other_tasks: it has one task" in output
     page = (directory / "results" / "report.html").read_text(encoding="utf-8")
     assert (
-        "Some other tasks anomalies" in page
-        and "Some hard pool anomalies" in page
+        "Some other-task anomalies" in page
+        and "Some hard-pool anomalies" in page
         and "Some procedural anomalies" in page
     )
     assert SOURCES["hard_pool"].note.split(" by ")[0] in page
-    assert "Left out: other tasks" in page
+    assert "Left out: other-task anomalies" in page
     rows = pd.read_csv(directory / "results" / "tables" / "picks.csv", keep_default_na=False)
     assert set(rows.source[rows.dataset == "one"]) == {*FEW, "hard_pool"}
     assert set(rows.source[rows.dataset == "shapes"]) == {*FEW, *ADDED}
