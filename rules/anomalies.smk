@@ -1,4 +1,4 @@
-"""Synthetic anomalies: those that a source generates for each task, and pools of other images that tasks sample."""
+"""Synthetic anomalies: those that a source generates for each task, and images that tasks sample of pools and of each other."""
 
 GENERATE = "../workflow_scripts/generate.py"
 
@@ -72,3 +72,50 @@ for pool in STUDY.pools:
             source=not_tracked(name=pool),
         script:
             "../workflow_scripts/sample_pool.py"
+
+
+# By the features of the first candidate, as of the leaks.
+for source, pool in STUDY.pool_of.items():
+
+    rule:
+        name:
+            f"sample_{source}"
+        input:
+            supports=support_files,
+            support_features=at("support_features", backbone=next(iter(STUDY.backbones))),
+            pool_features=at("pool_features", pool=pool, backbone=next(iter(STUDY.backbones))),
+        output:
+            at("nearest_rows", source=source),
+        log:
+            stage_log(f"sample_{source}", "dataset"),
+        benchmark:
+            stage_benchmark(f"sample_{source}", "dataset")
+        conda:
+            "../envs/swsa.yaml"
+        params:
+            **settings("sample_nearest", support="datasets.{dataset}.support", section=f"sources.{source}"),
+            source=not_tracked(name=source),
+        script:
+            "../workflow_scripts/sample_nearest.py"
+
+
+for source in STUDY.others:
+
+    rule:
+        name:
+            f"sample_{source}"
+        input:
+            supports=support_files,
+        output:
+            at("other_images", source=source),
+        log:
+            stage_log(f"sample_{source}", "dataset"),
+        benchmark:
+            stage_benchmark(f"sample_{source}", "dataset")
+        conda:
+            "../envs/swsa.yaml"
+        params:
+            **settings("sample_others", seed="seed", support="datasets.{dataset}.support"),
+            source=not_tracked(name=source),
+        script:
+            "../workflow_scripts/sample_others.py"

@@ -47,6 +47,11 @@ def anomaly_files(wildcards):
     return [at("anomalies", **known, task=task) for task in STUDY.tasks[wildcards.dataset]]
 
 
+def other_files(dataset):
+    """What the tasks of a data set take of each other as anomalies."""
+    return [at("other_images", dataset=dataset, source=source) for source in STUDY.others_of(dataset)]
+
+
 def feature_files(of="features", **known):
     """Named inputs: what a detector compares, the `features` of images or the `patches`, of one backbone on one data set."""
     of_pool = {field: value for field, value in known.items() if field != "dataset"}
@@ -57,6 +62,9 @@ def feature_files(of="features", **known):
         "anomaly_features": [at(f"anomaly_{of}", **known, source=source) for source in STUDY.generated],
         "pool_features": [at(f"pool_{of}", **of_pool, pool=pool) for pool in STUDY.pools],
         "pool_rows": [at("pool_rows", **of_dataset, pool=pool) for pool in STUDY.pools],
+        "nearest_features": [at(f"pool_{of}", **of_pool, pool=pool) for pool in STUDY.pool_of.values()],
+        "nearest_rows": [at("nearest_rows", **of_dataset, source=source) for source in STUDY.pool_of],
+        "other_images": other_files(**of_dataset) if of_dataset else lambda wildcards: other_files(wildcards.dataset),
     }
 
 
@@ -92,6 +100,10 @@ def all_anomaly_files(wildcards):
         for task in tasks
     ]
     sampled = [at("pool_rows", dataset=dataset, pool=pool) for dataset in STUDY.datasets for pool in STUDY.pools]
+    sampled += [at("nearest_rows", dataset=name, source=source) for name in STUDY.datasets for source in STUDY.pool_of]
+    sampled += [
+        at("other_images", dataset=name, source=source) for name in STUDY.datasets for source in STUDY.others_of(name)
+    ]
     return generated + sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
 
 

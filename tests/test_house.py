@@ -105,6 +105,10 @@ def test_what_the_snakefile_reads_imports_neither_torch_nor_scipy():
 
 # Texts that are no name of a source or family though they are the same.
 OTHERS = {
+    **{  # what the anomalies of a kind of data set are
+        f"swsa_core/{file}.py": {"defects"}
+        for file in ("datasets/folder", "datasets/kind", "datasets/mvtec_ad", "datasets/visa", "plan/jobs")
+    },
     "swsa_core/files/drawings.py": {"procedural"},  # of a stream of random numbers
     "swsa_core/files/images.py": {r"procedural:(\d+):(\d+)"},  # the address of a drawn image
     "swsa_core/files/weights.py": {"mini", "mini:"},  # the folder of the bundled models, and how their names begin

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from swsa_core.anomalies.pool import POOL_ROWS
+from swsa_core.anomalies.pool import NEAREST_ROWS, OTHER_IMAGES, POOL_ROWS
 from swsa_core.datasets import INDEX
-from swsa_core.detectors.scores import Anomalies, Features
+from swsa_core.detectors.scores import Anomalies, Features, features_of
 from swsa_core.files import layout, store
 from swsa_core.files.text import read_json
 
@@ -32,14 +32,24 @@ def read_embeddings(given: Any, patches: bool = False) -> tuple[dict[str, Any], 
         anomalies[source] = Anomalies(features["features"], features["task"], features["parents"])
     for path, rows in zip(given.pool_features, given.pool_rows, strict=True):
         features, backbones[path] = read(path)
-        anomalies[layout.fields_of(f"pool_{what}", path)["pool"]] = _sampled(POOL_ROWS.read(rows), features)
+        anomalies[layout.fields_of(f"pool_{what}", path)["pool"]] = _sampled(POOL_ROWS.read(rows), features["features"])
+    for path, rows in zip(given.nearest_features, given.nearest_rows, strict=True):
+        features, _ = read(path)  # of a pool, which is compared above
+        source = layout.fields_of("nearest_rows", rows)["source"]
+        anomalies[source] = _sampled(NEAREST_ROWS.read(rows), features["features"])
+    of_tasks = Features(prepared["features"], prepared["image_id"])
+    for path in given.other_images:
+        images_of_others = OTHER_IMAGES.read(path)
+        found = features_of(of_tasks, images_of_others.image_id, "support.h5")
+        source = layout.fields_of("other_images", path)["source"]
+        anomalies[source] = _without_parents(found, images_of_others.task)
     store.check_same(backbones, SAME)
     embedded = set(images["image_id"])  # without the images that cannot be read
     embeddings = {
         "supports": [read_json(path) for path in given.supports],
         "images": Features(images["features"], images["image_id"]),
         "test_ids": [image_id for image_id in index.image_id[index.split == "test"] if image_id in embedded],
-        "prepared": Features(prepared["features"], prepared["image_id"]),
+        "prepared": of_tasks,
         "anomalies": anomalies,
     }
     size = np.asarray(images["features"][:1]).shape[-1]
@@ -58,8 +68,10 @@ def describe(backbone: Mapping[str, Any]) -> dict[str, Any]:
     return {name: backbone[name] for name in names}
 
 
-def _sampled(rows, pool):
-    """The pool rows that the tasks sampled, as anomalies without parents."""
-    return Anomalies(
-        pool["features"][rows.row.to_numpy()], rows.task.to_numpy(), np.empty((len(rows), 0), dtype=object)
-    )
+def _sampled(rows, features):
+    """The pool rows that the tasks sampled, as anomalies."""
+    return _without_parents(features[rows.row.to_numpy()], rows.task)
+
+
+def _without_parents(features, tasks):
+    return Anomalies(features, tasks.to_numpy(), np.empty((len(tasks), 0), dtype=object))

@@ -17,6 +17,10 @@ with job(snakemake) as mine, threadpool_limits(1):
     options, spec = settings["evaluation"], dataset_spec(settings)
     index = INDEX.read(snakemake.input.images)
     models = [score_knn.read(path, settings["source_order"]) for path in snakemake.input.models]
+    if absent := [source for source in settings["source_order"] if source not in models[0].anomalies]:
+        print(
+            f"{dataset} goes without {', '.join(absent)}: it has one task, and no other tasks whose images are anomalies"
+        )
     selections = {"model": {one.attributes["candidate"]: one for one in models}}
     for path in snakemake.input.prompts:
         selections["prompt"] = score_clip.read(path, settings["source_order"])

@@ -4,8 +4,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from swsa_core import __version__
-from swsa_core.candidates import FAMILIES
+from swsa_core.candidates import FAMILIES, is_known_bad
 from swsa_core.candidates.transforms import seen_by
+from swsa_core.evaluation.misleading import misleading
 from swsa_core.files import layout
 from swsa_core.files.text import write_text
 from swsa_core.paper.typeset import FORMS
@@ -61,7 +62,7 @@ with job(snakemake) as mine:
         auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,
         class_names=settings["class_names"],
         crosses=read_crosses(picks, supports, config),
-        left_out=dict(settings).get("left_out", {}),
+        unlicensed=dict(settings).get("left_out", {}),
         paper_tables={name: FORMS[name].title for name in dict(settings).get("paper_tables", ())},
         svgs={
             (path.parent.name, path.stem): path.read_text(encoding="utf-8")
@@ -75,6 +76,10 @@ with job(snakemake) as mine:
         ),
         copies=read_copies(supports),
         drawings=read_drawings(supports),
+        misled={
+            dataset: misleading(rows, [one["name"] for one in config["candidates"] if is_known_bad(one)])
+            for dataset, rows in auroc[auroc["selection"] == "model"].groupby("dataset", sort=False)
+        },
         leaks=read_tables("leaks", given.leaks),
         costs=tables.stage_costs(read_benchmarks(Path(layout.at(config["results"], "benchmarks")), config, supports)),
         versions=read_versions(),

@@ -8,8 +8,13 @@ SOURCES: dict[str, Source] = entries(
     "SOURCE",
     "diffusion",
     "cutpaste",
+    "defects",
+    "perlin",
+    "mix",
     "tiny_imagenet",
     "procedural",
+    "hard_pool",
+    "other_tasks",
 )
 
 from swsa_core.anomalies.cutpaste import cutpaste  # noqa: E402  a public function, whose module has the same name

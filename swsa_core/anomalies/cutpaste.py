@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, field_validator, model_validator
 
-from swsa_core.anomalies.source import Images, Made, Source, Task
+from swsa_core.anomalies.source import Images, Made, Source, Task, number
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
-from swsa_core.basics.section import Range, Section, inconsistent
+from swsa_core.basics.section import LeftOutIfNull, PositiveInt, Range, Section, inconsistent
 from swsa_core.files.images import colours_of, fit_of
 
 Pasted = tuple[np.ndarray, tuple[int, ...]]
@@ -38,6 +38,8 @@ class CutPaste(Section):
     """Range of the degrees by which a scar is rotated."""
     jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Strength of the colour jitter of what is pasted. Li et al. use 0.1."""
+    n: Annotated[PositiveInt | None, LeftOutIfNull] = None
+    """Anomalies per task. If left out, (seeds / 2)², as many as the other sources have."""
 
     @field_validator("area", "aspect", "scar_width", "scar_length")
     @classmethod
@@ -259,9 +261,10 @@ def _changed_centrally(image, anomaly, seen):
 
 
 def make(task: Task, section: dict, rng: np.random.Generator) -> Made:
-    """(n // 2)² CutPaste anomalies of n seed images, as many as a mixture of their halves has."""
+    """CutPaste anomalies of the seed images in turn."""
     seen = CENTRAL if fit_of(task.preparation) == "crop" else 1.0  # the candidates then see all of the image
-    anomalies = cutpaste_per_image(task.seeds, task.n_anomalies, rng, by_config(section, seen))
+    n = number(len(task.seeds), section)
+    anomalies = cutpaste_per_image(task.seeds, n, rng, by_config(section, seen))
     parents, images, boxes = zip(*anomalies, strict=True)
     return Made(list(images), np.array(parents)[:, None], {"boxes": np.array(boxes)})
 

@@ -1,4 +1,4 @@
-"""Anomalies from a pool of unrelated images, such as Tiny-ImageNet: each task samples rows of it."""
+"""Anomalies that are images as they are: of a pool of unrelated ones, such as Tiny-ImageNet, or of other tasks."""
 
 from collections.abc import Iterable
 
@@ -9,6 +9,8 @@ from swsa_core.basics.seeding import rng
 from swsa_core.files.table import Table
 
 POOL_IMAGES = Table("pool_images", "image_id path")  # all images of a pool
+NEAREST_ROWS = Table("nearest_rows", "task row pool", numbers="row")  # rows of a pool that is another source
+OTHER_IMAGES = Table("other_images", "task image_id other")  # support images of other tasks
 POOL_ROWS = Table("pool_rows", "task row", numbers="row")  # which of them each task samples
 
 

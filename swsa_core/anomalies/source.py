@@ -1,10 +1,11 @@
 """What a source of synthetic anomalies is: every fact about it, declared by its own module as `SOURCE`.
 
 A source either generates anomalies for each task (`make`, or `stream` where that takes long enough to be resumed), or it
-is a pool of other images of which each task samples some (`pool`).
+is a pool of other images of which each task samples some (`pool`), or each task takes images that are embedded anyway: of
+such a pool (`of_pool`), or of the support sets of the data set's other tasks (`others`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ import numpy as np
 from swsa_core.basics.look import Look
 from swsa_core.basics.section import Section
 from swsa_core.files.downloads import Publication
+from swsa_core.files.support import Support
 
 Images = dict[str, np.ndarray]
 """{image id: (H, W, 3) uint8}."""
@@ -38,8 +40,30 @@ class Task:
 
     @property
     def n_anomalies(self) -> int:
-        """(n // 2)² of n seeds: as many as DiffStyle makes, which mixes one half of them with the other."""
-        return (len(self.seeds) // 2) ** 2
+        """Anomalies that a source makes unless its section says how many."""
+        return mixtures(len(self.seeds))
+
+
+def number(seeds: int, section: dict[str, Any]) -> int:
+    """Anomalies of a task with so many seed images: `n` of a section that has it, else `mixtures`."""
+    return section.get("n") or mixtures(seeds)
+
+
+def mixtures(seeds: int) -> int:
+    """(n // 2)² of n seeds: as many as DiffStyle makes, which mixes one half of them with the other."""
+    return (seeds // 2) ** 2
+
+
+def in_turn(task: Task, section: dict[str, Any]) -> list[str]:
+    """Id of the seed image that each anomaly is made from; counts per image differ by at most one."""
+    ids = list(task.seeds)
+    return [ids[i % len(ids)] for i in range(number(len(ids), section))]
+
+
+def another(task: Task, image_id: str, rng: np.random.Generator) -> str:
+    """Id of another seed image of the task, at random."""
+    ids = [one for one in task.seeds if one != image_id]
+    return ids[rng.integers(len(ids))]
 
 
 @dataclass(frozen=True)
@@ -106,9 +130,23 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class OfPool:
+    """Images of a pool that is a source of its own, chosen by their features.
+
+    pool: function of the section to the name of that source. rows: function of the features (m, d) of the support images of a
+    task, those (p, d) of the pool, and a number n, to the rows (n,) of the pool.
+    """
+
+    pool: Callable[[dict], str]
+    rows: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Source:
     """A source of synthetic anomalies.
 
+    others: function of the support sets of all tasks of a data set, a number for each task and the config's seed to a
+    DataFrame(task, image_id, other); a data set with one task goes without such a source.
     section: of the config, below `sources`. about: that key's description. title: as written for people.
     look: in figures; colours of Okabe and Ito (2008), none of them a candidate's.
     parents: support images that one anomaly is made from, at most two. pairs: whether each style image is mixed with each
@@ -126,6 +164,8 @@ class Source:
     make: Callable[[Task, dict, np.random.Generator], Made] | None = None
     stream: Callable[[Task, dict], Stream] | None = None
     pool: Pool | None = None
+    of_pool: OfPool | None = None
+    others: Callable[[Sequence[Support], int, int], Any] | None = None
     network: Network | None = None
     parents: int = 0
     pairs: bool = False
@@ -141,7 +181,7 @@ class Source:
     @property
     def generated(self) -> bool:
         """Whether anomalies are generated for each task."""
-        return self.pool is None
+        return self.make is not None or self.stream is not None
 
     @property
     def gpu(self) -> bool:

@@ -13,6 +13,8 @@ STAGE_VERSIONS = {
     "fetch_archive": 1,
     "fetch_dataset": 1,
     "sample_pool": 1,
+    "sample_nearest": 1,
+    "sample_others": 1,
     "embed_images": 1,
     "embed_support": 1,
     "embed_anomalies": 1,

@@ -11,3 +11,9 @@ FAMILIES: dict[str, Family] = entries(
 def family_of(candidate: CandidateSpec) -> Family:
     """The family of a candidate whose `model` was checked, by the config or by `backbone.check_model`."""
     return FAMILIES[candidate["model"].partition(":")[0]]
+
+
+def is_known_bad(candidate: CandidateSpec) -> bool:
+    """Whether a candidate is a bad detector, as its family or the config says."""
+    model = candidate["model"].partition(":")[2]
+    return candidate.get("known_bad", False) or model in family_of(candidate).known_bad

@@ -87,4 +87,5 @@ FAMILY = Family(
     load=load,
     blank=None,
     gpu=False,
+    known_bad=("color_histogram",),
 )

@@ -42,6 +42,7 @@ class CandidateSpec(TypedDict):
     layers: NotRequired[list[int] | None]
     fit: NotRequired[Fit]
     section: NotRequired[str]
+    known_bad: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ class Family:
     note: Callable[[CandidateSpec, bool], str] = no_note
     """What a reader must know wherever a model's results on a data set stand, or ""; the second argument says whether the data
     set shows what the bundled models were trained on (`Kind.mini_clip`)."""
+    known_bad: tuple[str, ...] = ()
+    """Models that are no good detectors, so that anomalies by which they win mislead."""
     texts: Texts | None = None
     """How its models read texts, where they are CLIP models."""
 

@@ -72,6 +72,9 @@ class Candidate(Section):
     """How an image fits the square that the network sees: `crop` (the centre, by `resize` and `crop`), `squash` (both sides are
     resized to `crop`) or `pad` (the longer side is resized to `crop`, the rest has the mean colour); the last two cut nothing
     off. If left out, that of `preparation`; with `crop` there, the library's own."""
+    known_bad: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether it is known to be a bad detector, such as a network with random weights: a source by which it wins misleads, and
+    the report says so. Descriptors of colour alone always are."""
 
     @model_validator(mode="before")
     @classmethod

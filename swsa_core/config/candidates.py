@@ -9,7 +9,7 @@ from swsa_core.candidates.family import CandidateSpec
 from swsa_core.candidates.section import Candidate
 from swsa_core.detectors import DEFAULT, HEADS
 
-OF_HEADS = ("name", "head")  # what candidates of one backbone may differ in
+OF_HEADS = ("name", "head", "known_bad")  # what candidates of one backbone may differ in
 
 
 def with_heads(given: Candidate) -> list[Candidate]:

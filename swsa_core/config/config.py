@@ -135,6 +135,7 @@ class Config(Section):
             )
         self._check_names()
         self._check_figures()
+        self._check_pools(sources)
         for name, dataset in self.datasets.items():
             seeds = (dataset.support or self.support).seeds
             anomalies = (seeds // 2) ** 2
@@ -166,6 +167,18 @@ class Config(Section):
             raise inconsistent(
                 f"strategies: received {self.strategies}, one of {', '.join(recommending)} must be among them"
             )
+
+    def _check_pools(self, sources):
+        """A source that chooses from another one's pool needs that source."""
+        pools = [source for source in sources if SOURCES[source].pool]
+        for source in sources:
+            of_pool = SOURCES[source].of_pool
+            if of_pool and (name := of_pool.pool(getattr(self.sources, source).model_dump())) not in pools:
+                known = " or ".join(name for name in SOURCES if SOURCES[name].pool)
+                raise inconsistent(
+                    f"sources.{source}.of: received {name!r}, expected a pool among the `sources` of this config "
+                    f"({', '.join(pools) or 'which has none'}): add {known} to `sources`, or remove {source}"
+                )
 
     def _check_figures(self):
         candidates = [candidate.name for candidate in self.candidates]

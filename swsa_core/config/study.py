@@ -84,7 +84,22 @@ class Study:
     @property
     def pools(self) -> list[str]:
         """Sources that sample a pool of other images."""
-        return [source for source in self.sources if not SOURCES[source].generated]
+        return [source for source in self.sources if SOURCES[source].pool]
+
+    @property
+    def pool_of(self) -> dict[str, str]:
+        """{source: the pool whose images it chooses from}, of the sources that choose from another one's pool."""
+        chosen = {source: SOURCES[source].of_pool for source in self.sources}
+        return {source: one.pool(self.config["sources"][source]) for source, one in chosen.items() if one}
+
+    @property
+    def others(self) -> list[str]:
+        """Sources that take the images of the data set's other tasks."""
+        return [source for source in self.sources if SOURCES[source].others]
+
+    def others_of(self, dataset: str) -> list[str]:
+        """`others`, where a data set has other tasks."""
+        return self.others if len(self.tasks[dataset]) > 1 else []
 
     @cached_property
     def clip(self) -> dict[str, CandidateSpec]:
@@ -263,6 +278,7 @@ def check(given: Study) -> None:
     for name, section in given.config["sources"].items():
         if check_source := SOURCES[name].check:
             check_source(section, given.config["preparation"])
+    _check_others(given)
     for backbone in given.backbones.values():
         check_model(backbone)
     for model in given.clip.values():
@@ -279,6 +295,22 @@ def stage_version(stage: str) -> int:
     """Integer version of a stage, part of what its rule tracks; a generated source is a stage, and so is each head."""
     generated = {name: source.version for name, source in SOURCES.items() if source.generated}
     return (STAGE_VERSIONS | generated | {f"score_{name}": head.version for name, head in HEADS.items()})[stage]
+
+
+def _check_others(given: Study) -> None:
+    """Raise InputError where a source needs other tasks and no data set has them, or it decides for one that has none."""
+    lone = [name for name in given.present if len(given.tasks[name]) == 1]
+    for source in given.others if lone else []:
+        if len(lone) == len(given.datasets):
+            raise InputError(
+                f"sources.{source}: takes the images of other tasks, but {' and '.join(lone)} has one task: remove the source, "
+                "or add tasks"
+            )
+        if source == given.sources[0]:
+            raise InputError(
+                f"sources.{source}: stands first and so makes the recommendation, but data set {lone[0]!r} has one task and no "
+                "other tasks whose images it could take: put another source first"
+            )
 
 
 def _is_untracked(key: str, value: Any) -> bool:

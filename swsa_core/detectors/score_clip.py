@@ -114,7 +114,8 @@ def read(path: Path | str, sources: Iterable[str] = ()) -> dict[str, Scores]:
     for name, values in arrays.items():
         part, _, column = name.rpartition("/")
         parts.setdefault(part, {})[column] = values
-    order = sources or [part.removeprefix("anomalies/") for part in parts if "/" in part]
+    order = [source for source in sources if f"anomalies/{source}" in parts]
+    order = order or [part.removeprefix("anomalies/") for part in parts if "/" in part]
     return {
         name: _of_prompt(
             p, tasks, parts, order, attributes | {"candidate": name, "normal": normal, "anomalous": anomalous}

@@ -212,7 +212,10 @@ def write(path: Path | str, scores: Scores, attributes: Mapping) -> None:
 
 
 def read(path: Path | str, sources: Iterable[str] = ()) -> Scores:
-    """`Scores` from an HDF5 file, whose anomalies are in the order of `sources`; by name where that is empty."""
+    """`Scores` from an HDF5 file, whose anomalies are in the order of `sources`; by name where that is empty.
+
+    A data set may lack one of the sources, which needs other tasks.
+    """
     from swsa_core.files import store
 
     arrays, attributes = store.read(path)
@@ -221,7 +224,7 @@ def read(path: Path | str, sources: Iterable[str] = ()) -> Scores:
         part, _, column = name.rpartition("/")
         parts.setdefault(part, {})[column] = values
     anomalies = {part.removeprefix("anomalies/"): columns for part, columns in parts.items() if "/" in part}
-    anomalies = {source: anomalies[source] for source in sources or anomalies}
+    anomalies = {source: anomalies[source] for source in sources or anomalies if source in anomalies}
     return Scores(parts[""]["tasks"].tolist(), parts["test"], parts["support"], anomalies, attributes)
 
 

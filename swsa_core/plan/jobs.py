@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Work
+from swsa_core.anomalies.source import Work, number
 from swsa_core.basics.names import unique_slugs
 from swsa_core.config.candidates import head_of
 from swsa_core.config.study import Study
@@ -74,9 +74,9 @@ def official_size(spec: Spec) -> Size:
     return Size([None] * chosen, round(support * chosen / n_tasks), test)
 
 
-def n_anomalies(spec: Spec) -> int:
-    """Synthetic anomalies of a task and source."""
-    return (spec["support"]["seeds"] // 2) ** 2
+def n_anomalies(study: Study, dataset: str, source: str) -> int:
+    """Synthetic anomalies of a task of a data set that a source makes."""
+    return number(study.datasets[dataset]["support"]["seeds"], study.config["sources"][source])
 
 
 def jobs(
@@ -116,7 +116,7 @@ def _anomalies(study, sizes, work, place):
                 yield Job("fetch_weights", path)
         for dataset, task in _tasks(sizes):
             spec = study.datasets[dataset]
-            seeds, pixels = spec["support"]["seeds"], n_anomalies(spec) * side**2
+            seeds, pixels = spec["support"]["seeds"], n_anomalies(study, dataset, name) * side**2
             output = task and place("anomalies", dataset=dataset, source=name, task=task)
             seconds = seeds * _reading(study, dataset) + pixels * (COMPRESSING + source.seconds_per_pixel)
             disk = 3 * pixels
@@ -130,6 +130,10 @@ def _anomalies(study, sizes, work, place):
         yield Job("index_pool", place("pool_images", pool=pool))
         for dataset in sizes:
             yield Job(f"sample_{pool}", place("pool_rows", dataset=dataset, pool=pool))
+    for dataset, size in sizes.items():
+        for name, sources in (("nearest_rows", list(study.pool_of)), ("other_images", _others(study, size))):
+            for source in sources:
+                yield Job(f"sample_{source}", place(name, dataset=dataset, source=source))
 
 
 def _embeddings(study, sizes, costs, place):
@@ -140,10 +144,9 @@ def _embeddings(study, sizes, costs, place):
             known, seconds = {"dataset": dataset, "backbone": slug}, _reading(study, dataset)
             yield job("embed_images", place("image_features", **known), support + test, seconds=seconds)
             yield job("embed_support", place("support_features", **known), support, seconds=seconds)
-            n = len(tasks) * n_anomalies(study.datasets[dataset])
             for source in study.generated:
-                output = place("anomaly_features", **known, source=source)
-                yield job("embed_anomalies", output, n, seconds=READING_GENERATED)
+                output, n = place("anomaly_features", **known, source=source), n_anomalies(study, dataset, source)
+                yield job("embed_anomalies", output, len(tasks) * n, seconds=READING_GENERATED)
         for pool in study.pools:
             n, output = study.config["sources"][pool]["pool"], place("pool_features", pool=pool, backbone=slug)
             yield job("embed_pool", output, n, seconds=READING_GENERATED)
@@ -168,7 +171,9 @@ def _scores(study, sizes, costs, place):
         cost = costs[study.shared[slug]]
         for dataset, (tasks, support, test) in sizes.items():
             spec = study.datasets[dataset]
-            anomalies = len(tasks) * n_anomalies(spec) * len(study.sources)
+            alone = set(study.others) - set(_others(study, sizes[dataset]))
+            sources = [source for source in study.sources if source not in alone]
+            anomalies = len(tasks) * sum(n_anomalies(study, dataset, source) for source in sources)
             rows = support * 2 + test + anomalies
             of_test, of_task = test * len(tasks) * FLOAT64, (support + anomalies) * FLOAT64
             if slug in study.clip:
@@ -208,6 +213,11 @@ def _tables(study, place):
 
 
 TABLES = ("strategies", "tables", "figures", "paper_tables", "paper_figures", "report", "tsne", "total_variation", ALL)
+
+
+def _others(study, size):
+    """The sources that take images of other tasks, for a data set that has some."""
+    return study.others if len(size.tasks) > 1 else []
 
 
 def _tasks(sizes):

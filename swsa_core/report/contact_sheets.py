@@ -115,26 +115,25 @@ def sheet_of_all(seeds: dict[str, np.ndarray], images: Sequence[np.ndarray], par
     """Every anomaly of one task beside the seed images that it was made from, (h, w, 3) uint8.
 
     seeds: {image id: image}; images: n of (h, w, 3) uint8; parents: (n, P) image ids.
-    All pairs of style and content images make a cross, as in Figure 2; anomalies of one parent stand in its row, others in
-    rows of ten.
+    All pairs of style and content images make a cross, as in Figure 2; else anomalies stand in the row of their first parent.
     """
-    n = len(images)
     if parents.shape[1] == 2:
         firsts, seconds = (list(dict.fromkeys(column)) for column in parents.T)
         if [tuple(pair) for pair in parents] == list(product(firsts, seconds)):
             whole = np.reshape(images, (len(firsts), len(seconds), *images[0].shape))
             return cross_sheet([seeds[i] for i in firsts], [seeds[i] for i in seconds], whole)
-    if parents.shape[1] == 1:
-        rows = [
-            [seeds[i], *(images[int(k)] for k in np.flatnonzero(parents[:, 0] == i))]
-            for i in dict.fromkeys(parents[:, 0])
-        ]
-    else:
-        rows = [[*images[start : start + 10]] for start in range(0, n, 10)]
-    return _grid(rows, apart=parents.shape[1] == 1)
+    rows = [
+        [seeds[i], *(images[int(k)] for k in np.flatnonzero(parents[:, 0] == i))] for i in dict.fromkeys(parents[:, 0])
+    ]
+    return grid(rows, apart=True)
 
 
-def _grid(rows: list[list[np.ndarray]], apart: bool, gap: int = 4) -> np.ndarray:
+def in_rows(images: list[np.ndarray], length: int = 10) -> list[list[np.ndarray]]:
+    """Images in rows of `length`."""
+    return [images[first : first + length] for first in range(0, len(images), length)]
+
+
+def grid(rows: list[list[np.ndarray]], apart: bool, gap: int = 4) -> np.ndarray:
     """Images in rows, each at the upper left of its tile; apart: whether the first column stands a little apart."""
     height, width = (max(image.shape[axis] for row in rows for image in row) + gap for axis in (0, 1))
     columns = max(map(len, rows))

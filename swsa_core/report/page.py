@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics import wording
 from swsa_core.candidates.prompts import ENSEMBLE
+from swsa_core.evaluation.misleading import Misled
 from swsa_core.report import style as figure_style
 from swsa_core.report.contact_sheets import Sheet, cross_uri, data_uri, pictures
 from swsa_core.report.copies import told_of_copies, told_of_drawings, told_of_leaks
@@ -50,7 +51,8 @@ def render(
     copies: Sequence[Copied] = (),
     leaks: pd.DataFrame | None = None,
     drawings: Sequence[Drawn] = (),
-    left_out: Mapping[str, str] | None = None,
+    unlicensed: Mapping[str, str] | None = None,
+    misled: Mapping[str, Sequence[Misled]] | None = None,
 ) -> str:
     """The page as text.
 
@@ -59,9 +61,10 @@ def render(
     by figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
-    all anomalies that a source generated; paper_tables: {name: title} of the paper's tables that lie beside the page, with its
+    the anomalies of each source; paper_tables: {name: title} of the paper's tables that lie beside the page, with its
     figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows of leaks.csv, with a column dataset;
-    left_out: {candidate that the config's `licences` leave out: its licence}.
+    unlicensed: {candidate that the config's `licences` leave out: its licence}; misled: {data set: what evaluation.misleading
+    finds}.
     """
     page = environment(candidates["candidate"]).get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
@@ -74,7 +77,7 @@ def render(
             part["figures"] = _figures(part["name"], svgs, config, "prompt_")
     # what the numbers are worth
     alerts = told_of_drawings(drawings) + told_of_copies(copies) + told_of_leaks(leaks, config)
-    told = alerts + warnings(picks, skipped)
+    told = alerts + told_of_misled(misled or {}) + left_out(picks, config) + warnings(picks, skipped)
     picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
     return page.render(
         datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs) for name in names],
@@ -82,7 +85,7 @@ def render(
         warnings=told,
         skipped=skipped,
         candidates=candidates.to_dict("records"),
-        left_out=left_out or {},
+        unlicensed=unlicensed or {},
         costs=_shares(costs).to_dict("records"),
         total=costs["seconds"].sum(),
         # through JSON, which has no anchors for a part that occurs twice
@@ -90,6 +93,7 @@ def render(
         versions=versions,
         pictures=pictures,
         crosses=crosses or {},
+        sampled=[name for name, source in SOURCES.items() if not source.generated],
         in_pairs=[name for name, source in SOURCES.items() if source.pairs],
         prompts=prompts,
         clip=config["clip"]["model"] if prompts else "",
@@ -129,6 +133,36 @@ def environment(candidates: Iterable[str] = ()) -> Environment:
         "swatch": lambda name: Markup(figure_style.swatch(*looks[name])) if name in looks else "",
     }
     return templates
+
+
+def told_of_misled(misled: Mapping[str, Sequence[Misled]]) -> list[dict[str, Any]]:
+    """The sources by which a candidate wins that is known to be bad, as `warnings` has it."""
+    cases: dict[str, list[tuple[str, Misled]]] = {}
+    for dataset, found in misled.items():
+        for one in found:
+            cases.setdefault(one.source, []).append((dataset, one))
+    return [
+        {
+            "title": f"Misleading: {words(source)} anomalies",
+            "text": "These anomalies are told best by a candidate that is known to be a bad detector "
+            f"({', '.join(dict.fromkeys(one.candidate for _, one in rows))}): they may differ from normal images in something "
+            "that real anomalies do not differ in. Do not let this source decide alone.",
+            "tasks": [f"{dataset}: {one.task}" for dataset, one in rows],
+        }
+        for source, rows in cases.items()
+    ]
+
+
+def left_out(picks: pd.DataFrame, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Which data sets go without a source, as `warnings` has it: those with one task, where the source needs others."""
+    counts = picks.groupby("dataset", sort=False)["task"].nunique()
+    lone = counts.index[counts == 1].tolist()
+    text = "This source takes the images of other tasks, and these data sets have one task each. They go without it."
+    return [
+        {"title": f"Left out: {words(source)} anomalies", "text": text, "tasks": lone}
+        for source in config["sources"]
+        if SOURCES[source].others and lone
+    ]
 
 
 def warnings(picks: pd.DataFrame, skipped: Sequence[Skipped]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import read_origins
-from swsa_core.anomalies.pool import POOL_IMAGES, POOL_ROWS
+from swsa_core.anomalies.pool import NEAREST_ROWS, OTHER_IMAGES, POOL_IMAGES, POOL_ROWS
 from swsa_core.basics.names import unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates.section import clip_backbone
@@ -31,10 +31,11 @@ from swsa_core.files.reading import file_of
 from swsa_core.files.support import Copies, Support, Unreadable
 from swsa_core.files.text import read_json
 from swsa_core.report import contact_sheets
-from swsa_core.report.contact_sheets import Recommended, Sheet
+from swsa_core.report.contact_sheets import Recommended, Sheet, grid, in_rows, thumbnail
 from swsa_core.report.tables import shown, stack
 from swsa_core.strategies.select import SELECTION
 
+N_SAMPLED = 30  # images of a pool or of other tasks on a task's sheet
 # Tables of one data set each, by the names of their paths.
 OF_DATASETS = {
     table.name: table for table in (INDEX, AUROC, CANDIDATES, CONFIDENCE, LEAKS, SELECTION, TOTAL_VARIATION, TSNE)
@@ -102,42 +103,63 @@ def read_sheets(
         one = score_knn.read(path)
         scores[dataset, one.attributes["candidate"]] = one
     return [
-        read_sheet(pick, supports[pick.dataset, pick.task], scores[pick.dataset, pick.candidate], settings)
-        for pick in shown(picks).itertuples()
+        read_sheet(pick, supports, scores[pick.dataset, pick.candidate], settings) for pick in shown(picks).itertuples()
     ]
 
 
 def read_crosses(
     picks: pd.DataFrame, supports: Supports, config: Mapping[str, Any]
 ) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """{(data set, task): {source: sheet (h, w, 3) uint8 of all anomalies that it generated}}, for the tasks that are shown.
+    """{(data set, task): {source: sheet (h, w, 3) uint8 of its anomalies}}, for the tasks that are shown.
 
-    A study that was begun before a source had such sheets lacks them.
+    Of what a source generated the sheet shows all; a study that was begun before there were such sheets lacks them. Of images
+    that are there it shows the first `N_SAMPLED`.
     """
-    sources = [source for source in config["sources"] if SOURCES[source].generated]
-    found = {}
+    found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for pick in shown(picks).itertuples():
         known = {"dataset": pick.dataset, "task": supports[pick.dataset, pick.task]["slug"]}
-        paths = {source: Path(layout.at(config["results"], "sheet", source=source, **known)) for source in sources}
-        found[pick.dataset, pick.task] = {source: read_image(path) for source, path in paths.items() if path.exists()}
+        sheets = found[pick.dataset, pick.task] = {}
+        for source in config["sources"]:
+            path = Path(layout.at(config["results"], "sheet", source=source, **known))
+            if not SOURCES[source].generated:
+                paths = _sampled(pick.dataset, pick.task, source, supports, config)[:N_SAMPLED]
+                images = [thumbnail(prepared(path, config["preparation"]), 96) for path in paths]
+                sheets |= {source: grid(in_rows(images), apart=False)} if images else {}
+            elif path.exists():
+                sheets[source] = read_image(path)
     return found
 
 
-def read_sheet(pick: Recommended, support: ReadSupport, scores: Scores, settings: Mapping[str, Any]) -> Sheet:
+def read_sheet(pick: Recommended, supports: Supports, scores: Scores, settings: Mapping[str, Any]) -> Sheet:
+    support = supports[pick.dataset, pick.task]
     show = partial(_show, support["paths"], settings["preparation"])
     hardness = compare(scores, pick.task, pick.source, pick.protocol).scores
-    place = partial(layout.at, settings["results"])
     if not SOURCES[pick.source].generated:
-        rows = POOL_ROWS.read(place("pool_rows", dataset=pick.dataset, pool=pick.source))
-        pool = POOL_IMAGES.read(place("pool_images", pool=pick.source))
-        paths = pool.path[rows.row[rows.task == pick.task]].tolist()
+        paths = _sampled(pick.dataset, pick.task, pick.source, supports, settings)
         anomaly = partial(_show, paths, settings["preparation"])
         return contact_sheets.collect(pick, support["seed_ids"], show, hardness, anomaly)
-    path = place("anomalies", dataset=pick.dataset, source=pick.source, task=support["slug"])
+    path = layout.at(settings["results"], "anomalies", dataset=pick.dataset, source=pick.source, task=support["slug"])
     origins, _ = read_origins(path)
     return contact_sheets.collect(
         pick, support["seed_ids"], show, hardness, RowReader([path]), origins["parents"], origins.get("boxes")
     )
+
+
+def _sampled(dataset, task, source, supports, settings):
+    """Paths of the images that a task takes as they are, of a pool or of other tasks; none where there are no other tasks."""
+    place = partial(layout.at, settings["results"], dataset=dataset)
+    if SOURCES[source].others:
+        path = place("other_images", source=source)
+        rows = OTHER_IMAGES.read(path) if Path(path).exists() else pd.DataFrame(columns=OTHER_IMAGES.columns)
+        rows = rows[rows.task == task]
+        return [supports[dataset, row.other]["paths"][row.image_id] for row in rows.itertuples()]
+    if SOURCES[source].of_pool:
+        rows = NEAREST_ROWS.read(place("nearest_rows", source=source))
+        pool = rows["pool"].iloc[0]
+    else:
+        rows, pool = POOL_ROWS.read(place("pool_rows", pool=source)), source
+    images = POOL_IMAGES.read(layout.at(settings["results"], "pool_images", pool=pool))
+    return images.path[rows.row[rows.task == task]].tolist()
 
 
 def _show(paths, preparation, key):

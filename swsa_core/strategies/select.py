@@ -42,6 +42,7 @@ def select(
     """
     evidence = gather(auroc, confidence, candidates, quality)
     named = [(name, find(name), (split(name) or ("", ""))[1]) for name in strategies]
+    named = [one for one in named if one[2] in ("", *evidence.sources)]  # without a source that needs other tasks
     rows = []
     for task in evidence.tasks:
         for (name, strategy, source), setting in product(named, evidence.settings[task]):

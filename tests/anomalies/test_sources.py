@@ -8,14 +8,18 @@ import pytest
 from workflow import ROOT
 
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Made, Network, Pool, Source, Stream, Task
+from swsa_core.anomalies.source import Made, Network, OfPool, Pool, Source, Stream, Task
 from swsa_core.basics.section import Section
 from swsa_core.config.config import validate
 from swsa_core.files.downloads import Publication
 from swsa_core.report.style import COLOURS
 
 every_source = pytest.mark.parametrize("name", SOURCES)
-MINIMAL = {"model": "mini:adm_32", "steps": 2}  # what a section needs beside its defaults, as far as it has such keys
+MINIMAL = {
+    "model": "mini:adm_32",
+    "steps": 2,
+    "of": "procedural",
+}  # what a section needs beside its defaults, as far as it has such keys
 ROOTS = {"root": "somewhere"}
 
 
@@ -25,7 +29,7 @@ def section_of(name):
     config = {
         "datasets": {"digits": {"kind": "digits"}},
         "support": {"seeds": 4},
-        "sources": {name: given},
+        "sources": {name: given} | ({"procedural": {"pool": 10}} if "of" in given else {}),
         "candidates": ["descriptor:hog"],
         "preparation": {"size": 32},
     }
@@ -52,11 +56,22 @@ def test_every_fact_has_its_type(name):
 
 
 @every_source
+def test_the_documentation_has_it_and_its_reference(name):
+    page = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    table, literature = page.split("## Literature")
+    assert f"| `{name}` |" in table
+    if reference := SOURCES[name].reference:
+        author, year = reference.split()[0], reference.split()[-1]
+        assert reference in table
+        assert any(author in entry and year in entry for entry in literature.split("\n* "))
+
+
+@every_source
 def test_a_source_makes_streams_or_samples(name):
     source = SOURCES[name]
-    assert [source.make, source.stream, source.pool].count(None) == 2
-    assert source.generated == (source.pool is None)
-    assert isinstance(source.pool, Pool | None)
+    assert [source.make, source.stream, source.pool, source.of_pool, source.others].count(None) == 4
+    assert source.generated == (source.make is not None or source.stream is not None)
+    assert isinstance(source.pool, Pool | None) and isinstance(source.of_pool, OfPool | None)
     assert source.parents in ((1, 2) if source.generated else (0,))
     assert not source.pairs or source.parents == 2
     assert source.generated or not (source.network or source.fixed_size)
@@ -72,7 +87,7 @@ def test_looks_differ_and_are_no_candidate_s():
 @every_source
 def test_pools_say_what_they_depend_on(name, tmp_path):
     source = SOURCES[name]
-    if source.generated:
+    if not source.pool:
         return
     section = section_of(name)
     if "root" not in section:

@@ -12,6 +12,7 @@ from pages import Page
 from studies import CANDIDATES, SOURCES, WARNING, sheet_of, study
 
 from swsa_core import anomalies
+from swsa_core.evaluation.misleading import Misled
 from swsa_core.report import contact_sheets, figures, tables
 from swsa_core.report import page as report
 from swsa_core.report import style as figure_style
@@ -26,7 +27,7 @@ BENCHMARKS = pd.DataFrame(
 
 def rendered(
     datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
-    benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), left_out=None, **options,
+    benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), unlicensed=None, misled=None, **options,
 ):  # fmt: skip
     """The page of a made-up study; options: of studies.study."""
     made = study(datasets, candidates, **options)
@@ -57,7 +58,8 @@ def rendered(
         copies=copies,
         leaks=leaks,
         drawings=drawings,
-        left_out=left_out,
+        unlicensed=unlicensed,
+        misled=misled,
     )
 
 
@@ -73,7 +75,7 @@ def practitioner():
 
 
 def test_licences_of_candidates_and_those_that_are_left_out():
-    page = rendered({"mine": (["a"], False)}, left_out={"vit <h>": "cc-by-nc-4.0"})
+    page = rendered({"mine": (["a"], False)}, unlicensed={"vit <h>": "cc-by-nc-4.0"})
     assert page.count("<td>apache-2.0</td>") == 5 and page.count("<td>no weights</td>") == 2
     assert "of the config: vit &lt;h&gt; (cc-by-nc-4.0)." in page
     assert "Left out, as" not in rendered({"mine": (["a"], False)})
@@ -163,6 +165,21 @@ def test_images_like_masks_are_told_of_at_the_top():
     assert "d: a: 5 images: 'masks/0.png', 'masks/1.png', 'masks/2.png' and 2 more" in text
     assert "d: b: 1 image: 'map.png'" in text and "datasets.<name>.exclude" in text
     assert "masks" not in Page(rendered(tasks, sources=["cutpaste"])).text
+
+
+def test_a_source_by_which_a_bad_candidate_wins_is_told():
+    misled = {"d": [Misled("b", "cutpaste", "color_histogram")]}
+    text = Page(rendered({"d": (list("ab"), False)}, misled=misled, sources=["cutpaste"])).text
+    section = text[text.index("Misleading: CutPaste anomalies These") :]
+    assert "(color_histogram)" in section and "d: b" in section and "d: a" not in section[: section.index("d: b")]
+
+
+def test_data_sets_with_one_task_go_without_images_of_other_tasks():
+    datasets = {"many": (list("ab"), False), "single": (["c"], False)}
+    text = Page(rendered(datasets, sources=["cutpaste", "other_tasks"])).text
+    section = text[text.index("Left out: other-task anomalies") :]
+    assert "single" in section[:200] and "many" not in section[:200]
+    assert "Left out" not in Page(rendered({"many": (list("ab"), False)}, sources=["cutpaste", "other_tasks"])).text
 
 
 def test_warnings_say_which_tasks():

@@ -72,6 +72,9 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
         ("knn.distance", "l2", {"score_knn": 2, **BELOW_SCORES}),
         ("sources.cutpaste.form", "scar", {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
         ("sources.cutpaste.jitter", 0.1, {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
+        ("sources.cutpaste.n", None, {}),  # the default, as before there was the key
+        ("sources.cutpaste.n", 6, {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
+        ("sources.mix", {}, {"mix": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
         ("datasets.shapes.on_bad_image", "skip", BELOW_SCORES),  # evaluate tells of images that are left out
         ("datasets.shapes.max_pixels", 300_000_000, {}),  # the default, as before there was the key
         ("datasets.shapes.exclude", [], {}),
@@ -110,6 +113,7 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
                 **BELOW_SCORES,
             },
         ),
+        ("candidates", [{"model": CANDIDATES[0], "known_bad": True}, CANDIDATES[1]], {"report": 1}),
         ("candidates", CANDIDATES[:1], BELOW_SCORES),
         ("candidates", CANDIDATES[::-1], {"leaks": 1, **BELOW_SCORES}),
         ("evaluation.hardest", ["all", 2], BELOW_SCORES),

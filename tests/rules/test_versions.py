@@ -31,6 +31,7 @@ PLUMBING = {
 }
 
 
+SHAPES = {"index_pool": "pool", "sample_nearest": "of_pool", "sample_others": "others"}  # whose sources a stage runs
 GENERATED = {name: source.version for name, source in SOURCES.items() if source.generated}
 VERSIONS = STAGE_VERSIONS | GENERATED
 
@@ -71,7 +72,7 @@ def modules_of(stage):
         return (
             names
             if package != "swsa_core.anomalies"
-            else [one for one in names if one == stage or (stage == "index_pool" and one not in GENERATED)]
+            else [one for one in names if one == stage or (stage in SHAPES and getattr(SOURCES[one], SHAPES[stage]))]
         )
 
     found, waiting = set(), [ROOT / "workflow_scripts" / f"{name}.py"]
