@@ -1,5 +1,11 @@
 """Evaluation: AUROCs and their intervals on every validation set, and what each strategy picks."""
 
+from swsa_core.evaluation.known import MAX_MEMBERS
+
+
+# A key that came later, as LISTING
+MEMBERS = {"max_members": ("max_members", MAX_MEMBERS)}
+
 
 # By the features of the first candidate: close ones say which images to compare.
 rule leaks:
@@ -42,7 +48,7 @@ rule evaluate:
     params:
         **settings(
             "evaluate",
-            later=later_of_dataset("on_leak"),
+            later=later_of_dataset("on_leak") | MEMBERS,
             seed="seed",
             evaluation="evaluation",
             candidate_order="candidate_order",
@@ -71,6 +77,6 @@ rule select:
     conda:
         "../envs/swsa.yaml"
     params:
-        **settings("select", strategies="strategies", protocols="evaluation.protocols"),
+        **settings("select", later=MEMBERS, strategies="strategies", protocols="evaluation.protocols"),
     script:
         "../workflow_scripts/select.py"

@@ -1,4 +1,3 @@
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.wording import plural
@@ -7,6 +6,7 @@ from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_clip, score_knn
 from swsa_core.evaluation import confidence, consensus, evaluate, leaks
+from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.report.tables import stack
 from swsa_core.strategies import combinations, find
 from workflow_scripts.job import dataset_spec, job
@@ -50,6 +50,7 @@ with job(snakemake) as mine, threadpool_limits(1):
             **{name: options[name] for name in ("protocols", "settings", "hardest", "closest", "hardest_by")},
             combinations=combinations(),
             left_out=dropped,
+            max_members=settings.get("max_members", MAX_MEMBERS),
         )
         candidates = {name: one for name, one in scores.items() if name != ENSEMBLE}
         sureness[selection] = confidence.confidence(
@@ -61,9 +62,7 @@ with job(snakemake) as mine, threadpool_limits(1):
             threads=snakemake.threads,
         )
         quality[selection] = consensus.qualities(candidates, index, spec, judges, dropped)
-        described[selection] = pd.DataFrame([one.attributes for one in candidates.values()])
-        named = described[selection]["candidate" if selection == "model" else "model"]
-        described[selection] = described[selection].assign(licence=named.map(licences))[evaluate.CANDIDATES.columns[1:]]
+        described[selection] = evaluate.described(candidates, licences)
     written = snakemake.output
     evaluate.AUROC.write(written.auroc, stack(aurocs, "selection"))
     confidence.CONFIDENCE.write(written.confidence, stack(sureness, "selection"))

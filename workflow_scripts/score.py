@@ -9,4 +9,5 @@ with job(snakemake) as mine:
     settings = {argument: mine.settings[argument] for argument in head.settings}
     scores = head.score(**embeddings, **settings, dataset=snakemake.wildcards.dataset, threads=snakemake.threads)
     described = describe(backbone) | {"candidate": snakemake.params.candidate, "head": name}
+    described["backbone"] = backbone["backbone"]
     score_knn.write(snakemake.output[0], scores, described)

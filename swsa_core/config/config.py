@@ -30,6 +30,7 @@ from swsa_core.config.sections import (
     Patch,
     Preparation,
     Runtime,
+    Selection,
     Sources,
 )
 from swsa_core.datasets import KINDS, kind_of
@@ -81,6 +82,8 @@ class Config(Section):
     """How the anomaly score of every candidate is computed."""
     patch: Annotated[Patch | None, LeftOutIfNull] = None
     """How the head patch compares images."""
+    selection: Annotated[Selection | None, LeftOutIfNull] = None
+    """How candidates are picked."""
     clip: Clip | None = None
     """The CLIP model among whose prompts SWSA chooses. If left out, no prompt is selected."""
     preparation: Preparation | Literal["original"] = Preparation()
@@ -233,6 +236,7 @@ SECTIONS: dict[str, type[Section]] = KIND_SECTIONS | {
     "sources": Sources,
     "knn": KNN,
     "patch": Patch,
+    "selection": Selection,
     "clip": Clip,
     "preparation": Preparation,
     "Preparation": Preparation,

@@ -6,6 +6,7 @@ from pydantic import Field, create_model, field_validator
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.section import PositiveInt, Removable, Section, Several
+from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.files.images import Fit
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class Patch(Section):
     """Side of the grid of patches into which an image is divided. An edit embeds the images for this head again."""
     bank: PositiveInt = 20_000
     """The most patches that the bank of a task keeps, as many of each of its images, drawn at random."""
+
+
+class Selection(Section):
+    max_members: PositiveInt = MAX_MEMBERS
+    """Number of candidates at most that the strategy swsa_ensemble combines to one detector."""
 
 
 class Preparation(Section):

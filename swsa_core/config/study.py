@@ -27,6 +27,7 @@ from swsa_core.datasets.kind import Spec
 from swsa_core.datasets.section import LATER
 from swsa_core.datasets.support import check_supports
 from swsa_core.detectors import HEADS
+from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.files import layout
 from swsa_core.files.images import Fit, fit_of
 from swsa_core.strategies import judging_by_scores
@@ -129,6 +130,11 @@ class Study:
         }
 
     @property
+    def max_members(self) -> int:
+        """Members of the ensemble at most."""
+        return (self.config.get("selection") or {}).get("max_members", MAX_MEMBERS)
+
+    @property
     def in_paper(self) -> bool:
         """Whether some data set is one of the paper's, so that its tables and figures are made by default."""
         return any(datasets.kind_of(spec).in_paper for spec in self.datasets.values())
@@ -194,6 +200,7 @@ class Study:
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
             "class_names": self.class_names,
+            "max_members": None if self.max_members == MAX_MEMBERS else self.max_members,
             "qualities": judging_by_scores(self.config["strategies"]),
             "train_seed": {
                 name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()

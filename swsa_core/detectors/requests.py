@@ -11,7 +11,7 @@ is that of `swsa_core.detectors.score_knn` but for these columns in place of `ne
     anomalies/{source}/parent_scores  (n, P) of its parents as normals, all of its parents left out; 0 where there is none
     support/map, anomalies/{…}/map    (…, patches) float16, of the head patch: how anomalous each patch is, for `scores`
 
-An anomaly's parents stand in increasing order, each once.
+`parent_scores` stand in the order of `swsa_core.detectors.scores.once_each`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -92,13 +92,12 @@ def _of_support(ask, bank):
 def _of_source(source, made, banks, bank_ids, asks):
     """The columns of one source, task after task; made: its `Anomalies`."""
     rows, part = anomaly_rows(source, made.tasks, made.parents, bank_ids)
-    part["parents"] = once_each(part["parents"])
     found = []
     for task, (ask, bank) in enumerate(zip(asks, banks, strict=True)):
         mine = part["task"] == task
         if not mine.any():
             continue
-        parents = part["parents"][mine]
+        parents = once_each(part["parents"][mine])
         n, width = parents.shape
         left_out = np.concatenate([np.full((n, max(width, 1)), -1), parents if width else np.full((n, 1), -1)])
         answer = ask(made.features[rows[mine]], bank, np.tile(np.arange(n), 2), left_out)

@@ -1,7 +1,8 @@
 """AUROC of every candidate on every validation set: the real test images and the synthetic anomalies (§3.1, §4.2)."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import real_validation
 from swsa_core.datasets.kind import Spec
 from swsa_core.detectors.scores import Scores
-from swsa_core.evaluation.protocols import Comparison, compare
+from swsa_core.evaluation.known import MAX_MEMBERS, Known
+from swsa_core.evaluation.protocols import LEADING, Comparison, compare, normal_scores
 from swsa_core.files.reading import file_of
 from swsa_core.files.table import Table
 from swsa_core.metrics import exact_mean, pair_counts
@@ -26,7 +28,7 @@ AUROC = Table(
 )
 CANDIDATES = Table(
     "candidates",
-    "selection candidate model n_parameters feature_size licence weights_sha256 transform",
+    "selection candidate backbone head model n_parameters feature_size licence weights_sha256 transform",
     numbers="n_parameters feature_size",
 )
 
@@ -60,6 +62,7 @@ def evaluate(
     hardest_by: str = "candidate",
     combinations: Mapping[str, Callable] | None = None,
     left_out: Mapping[str, Collection[str]] | None = None,
+    max_members: int = MAX_MEMBERS,
 ) -> pd.DataFrame:
     """Table of AUROCs, one row per fact, with the columns of `AUROC` but the selection.
 
@@ -69,9 +72,9 @@ def evaluate(
     closest: "candidate" (each candidate's own worst out-class) or "shared" (the one that is worst on average).
     hardest: sizes of the synthetic validation sets, "all" or a number of anomalies, those with the lowest scores of the
     candidate (hardest_by "candidate") or the lowest mean rank over the candidates ("mean_rank").
-    combinations: {name: function of the scores (n, c) of real test images by the candidates to those (n,) of a detector
-    that combines them}; such a detector has rows under its name, on real images only.
-    left_out: {task: ids of test images that are no part of its real validation}.
+    combinations: {name: function of the scores (n, c) of real test images by the candidates, and of what is `Known` of the
+    task, to those (n,) of a detector that combines them}; such a detector has rows under its name, on real images only.
+    left_out: {task: ids of test images that are no part of its real validation}; max_members: of `Known`.
     A task without normal or without anomalous test images has no rows of validation "real", one without a group of
     min_group_size has those of one_vs_rest.
     """
@@ -80,16 +83,56 @@ def evaluate(
     combinations = combinations or {}
     names = [*scores, *combinations]
     single = [name in scores and name != ENSEMBLE for name in names]
-    rows = []
-    for task, wins in zip(tasks, real_wins(scores, index, spec, combinations, left_out), strict=True):
-        if wins is not None:
-            rows += [{"task": task, **row} for row in _real_rows(names, single, wins, settings, closest)]
+    leading = next((protocol for protocol in (LEADING, *protocols) if protocol in protocols), None)
+    of_candidates = [name for name in scores if name != ENSEMBLE]
+    aurocs = {source: np.full((len(tasks), len(of_candidates)), np.nan) for source in sources}
+    made: list[list[dict]] = []  # rows of each task
+    for t, task in enumerate(tasks):
+        made.append([])
         for source in sources:
             for protocol in protocols:
                 comparisons = {name: compare(of, task, source, protocol) for name, of in scores.items()}
-                known = {"task": task, "validation": source, "protocol": protocol, "setting": "", "closest": ""}
-                rows += [known | row for row in _synthetic_rows(comparisons, hardest, hardest_by)]
+                cell = {"task": task, "validation": source, "protocol": protocol, "setting": "", "closest": ""}
+                made[-1] += [cell | row for row in _synthetic_rows(comparisons, hardest, hardest_by)]
+                if protocol == leading:
+                    aurocs[source][t] = [comparisons[name].wins.mean() for name in of_candidates]
+    backbones = [str(scores[name].attributes.get("backbone", name)) for name in of_candidates]
+    known = (
+        Known(
+            t,
+            backbones,
+            aurocs,
+            np.stack([normal_scores(scores[name], task) for name in of_candidates], 1),
+            max_members,
+        )
+        for t, task in enumerate(tasks)
+    )
+    rows = []
+    for task, wins, others in zip(
+        tasks, real_wins(scores, index, spec, combinations, left_out, known), made, strict=True
+    ):
+        if wins is not None:
+            rows += [{"task": task, **row} for row in _real_rows(names, single, wins, settings, closest)]
+        rows += others
     return pd.DataFrame(rows, columns=AUROC.columns[1:])
+
+
+def described(candidates: Mapping[str, Scores], licences: Mapping[str, str]) -> pd.DataFrame:
+    """Table with the columns of `CANDIDATES` but the selection; licences: {backbone: that of its weights}.
+
+    A file that was scored before there were heads names none: it is of kNN, and of the backbone of the candidate's name. All
+    prompts are of one CLIP model.
+    """
+    rows = [
+        {
+            "backbone": name if "k" in one.attributes else one.attributes["model"],
+            "head": "knn" if "k" in one.attributes else "",
+        }
+        | {"candidate": name, **one.attributes}
+        for name, one in candidates.items()
+    ]
+    table = pd.DataFrame(rows)
+    return table.assign(licence=table["backbone"].map(licences))[CANDIDATES.columns[1:]]
 
 
 def check_alike(scores: Mapping[str, Scores]) -> None:
@@ -135,16 +178,17 @@ def real_wins(
     spec: Spec,
     combinations: Mapping[str, Callable] | None = None,
     left_out: Mapping[str, Collection[str]] | None = None,
+    known: Iterable[Known | None] = (),
 ) -> Iterator[RealWins | None]:
     """For each task, the won pairs of its real test images; None for a task without labels.
 
-    The groups are those of at least spec["min_group_size"] images; combinations, left_out: see `evaluate`. Test images without
-    scores, unreadable ones, are left out.
+    The groups are those of at least spec["min_group_size"] images; combinations, left_out: see `evaluate`; known: of the tasks,
+    needed with combinations. Test images without scores, unreadable ones, are left out.
     """
     place = pd.Index(_first(scores).test["image_id"]).get_indexer(index["image_id"])  # index row -> test row
     single = [name != ENSEMBLE for name in scores]
     known_codes, known_names = pd.factorize(index["group"], sort=True)
-    for t, task in enumerate(_first(scores).tasks):
+    for t, (task, of_task) in enumerate(zip_longest(_first(scores).tasks, known)):
         rows, groups, normal = real_validation(index, spec, task, (left_out or {}).get(task, ()))
         scored = place[rows] >= 0
         rows = rows[scored]
@@ -161,7 +205,8 @@ def real_wins(
         normal_code = int(np.argmin(others))
         columns = np.stack([of.test["scores"][place[rows], t] for of in scores.values()], axis=1)  # (rows, scores)
         once = np.diff(rows, prepend=-1) > 0  # an image with two defect types stands in two groups
-        combined = [combine(columns[once][:, single])[np.cumsum(once) - 1] for combine in (combinations or {}).values()]
+        of_once = columns[once][:, single]
+        combined = [combine(of_once, of_task)[np.cumsum(once) - 1] for combine in (combinations or {}).values()]
         columns = np.column_stack([columns, *combined])
         won, sizes = pair_counts(columns, codes, normal_code, len(names))
         shown = others & (sizes >= spec.get("min_group_size", 1))

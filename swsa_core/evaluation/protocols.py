@@ -65,6 +65,12 @@ def compare(scores: Scores, task: str, source: str, protocol: str) -> Comparison
         ) from error
 
 
+def normal_scores(scores: Scores, task: str) -> np.ndarray:
+    """Anomaly scores (n,) of a task's support images, each left out of the bank itself."""
+    support = scores.of_task(scores.support, task)
+    return _score(support, scores.attributes.get("k"), np.arange(len(support["task"]))[:, None])
+
+
 def _paper(support, anomalies, parents, k):
     nothing = np.full(1, -1)
     held_out = np.flatnonzero(support["held_out"])
@@ -90,6 +96,7 @@ def _paired(support, anomalies, parents, k):
     return Comparison(anomaly_scores, won[:, None], np.full(1, -1), parents, len(np.unique(normal)))
 
 
+LEADING = "leave_one_out"  # the protocol that the recommendation goes by, where the config has it
 PROTOCOLS = {"paper": _paper, "leave_one_out": _leave_one_out, "paired": _paired}
 
 

@@ -18,7 +18,9 @@ STRATEGIES: dict[str, Strategy] = entries(
     "default_prompt",
     "prompt_ensemble",
     "random",
+    "swsa_source",
     "swsa",
+    "swsa_ensemble",
     "swsa_combined",
     "fixed_best",
     "rank_ensemble",
@@ -34,13 +36,20 @@ def split(name: str) -> tuple[str, str] | None:
     """(entry of `STRATEGIES`, source or "") of a name of the config; None for an unknown one.
 
     >>> split("swsa_cutpaste"), split("swsa_combined"), split("swsa"), split("luck")
-    (('swsa', 'cutpaste'), ('swsa_combined', ''), None, None)
+    (('swsa_source', 'cutpaste'), ('swsa_combined', ''), ('swsa', ''), None)
     """
     if name in STRATEGIES and not STRATEGIES[name].per_source:
         return name, ""
-    begun = [entry for entry, one in STRATEGIES.items() if one.per_source and name.startswith(f"{entry}_")]
-    entry = max(begun, key=len, default=None)
-    return (entry, name.removeprefix(f"{entry}_")) if entry else None
+    begun = {
+        stem(entry): entry for entry, one in STRATEGIES.items() if one.per_source and name.startswith(f"{stem(entry)}_")
+    }
+    longest = max(begun, key=len, default=None)
+    return (begun[longest], name.removeprefix(f"{longest}_")) if longest else None
+
+
+def stem(entry: str) -> str:
+    """What the names of a strategy begin with that there is for each source."""
+    return STRATEGIES[entry].stem or entry
 
 
 def find(name: str) -> Strategy:
@@ -53,7 +62,7 @@ def find(name: str) -> Strategy:
 
 def patterns() -> dict[str, Strategy]:
     """{name as the documentation writes it: `Strategy`}; one for each source is <strategy>_<source>."""
-    return {f"{name}_<source>" if one.per_source else name: one for name, one in STRATEGIES.items()}
+    return {f"{stem(name)}_<source>" if one.per_source else name: one for name, one in STRATEGIES.items()}
 
 
 def about_prompts(name: str) -> bool:
@@ -67,7 +76,7 @@ def listable(sources: Iterable[str], with_prompts: bool) -> list[str]:
     return [
         name
         for entry, one in STRATEGIES.items()
-        for name in ([f"{entry}_{source}" for source in sources] if one.per_source else [entry])
+        for name in ([f"{stem(entry)}_{source}" for source in sources] if one.per_source else [entry])
         if not one.is_bound and (with_prompts or not about_prompts(name))
     ]
 

@@ -3,11 +3,13 @@
 Candidates are in the order of the config, c of them: of those that tie, the first is picked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from swsa_core.evaluation.protocols import LEADING
 
 
 class Case(NamedTuple):
@@ -42,6 +44,10 @@ class Pick(NamedTuple):
 
     candidate: str = ""
     """"" where none is picked."""
+    source: str = ""
+    """The source that it heeds, "" for none or several."""
+    members: Sequence[str] = ()
+    """The candidates of a detector that combines some of them."""
     n_tied: int = 1
     """Candidates that share the highest value, the picked one among them; 0 where no value is defined."""
     synthetic_auroc: float = np.nan
@@ -62,6 +68,10 @@ class Evidence:
     """Names of the c candidates."""
     n_parameters: np.ndarray
     """(c,) of the feature extractors."""
+    backbones: list[str]
+    """(c,) names of the feature extractors, which candidates may share."""
+    max_members: int
+    """Of a detector that combines the best candidates."""
     tasks: list[str]
     sources: list[str]
     """Sources of synthetic anomalies."""
@@ -91,7 +101,7 @@ class Evidence:
         if np.isnan(values).all():
             return Pick(n_tied=0)
         tied = values == np.nanmax(values)
-        return Pick(self.names[int(np.argmax(tied))], int(tied.sum()))
+        return Pick(self.names[int(np.argmax(tied))], n_tied=int(tied.sum()))
 
 
 def by_quality(evidence: Evidence, case: Case) -> Pick:
@@ -104,6 +114,16 @@ def as_detector(evidence: Evidence, case: Case) -> Pick:
     auroc = evidence.detectors[case.task, case.setting, case.strategy]
     best = np.nanmax(evidence.real[case.task, case.setting], initial=-np.inf)
     return Pick(outcome=Outcome(auroc, float(auroc >= best)))
+
+
+def of_all_tasks(evidence: Evidence) -> dict[str, np.ndarray]:
+    """{source: AUROC (tasks, c)} by the protocol that leaves one out, or else the first one."""
+    protocols = list(dict.fromkeys(protocol for _, _, protocol in evidence.synthetic))
+    protocol = LEADING if LEADING in protocols else protocols[0]
+    return {
+        source: np.array([evidence.synthetic[task, source, protocol] for task in evidence.tasks])
+        for source in evidence.sources
+    }
 
 
 def means(values: np.ndarray) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from swsa_core.evaluation.known import Known
 from swsa_core.strategies.evidence import as_detector
 from swsa_core.strategies.scores import checked
 from swsa_core.strategies.strategy import TRANSDUCTIVE, Strategy
 
 
-def combine(scores: np.ndarray) -> np.ndarray:
+def combine(scores: np.ndarray, known: Known | None = None) -> np.ndarray:
     """A detector of all candidates: the mean of their ranks of each image, (n,) from (n, c); tied scores share a rank."""
     from scipy.stats import rankdata
 

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.files.table import Table
 from swsa_core.strategies import detectors, find, split
 from swsa_core.strategies.evidence import Case, Evidence, Pick, Sureness
@@ -17,8 +18,8 @@ from swsa_core.strategies.strategy import Strategy
 # The selection, "model" or "prompt", is said when the tables of both are put together.
 SELECTION = Table(
     "selection",
-    "selection task strategy source protocol setting candidate n_tied synthetic_auroc p_best low high saturated warning "
-    "real_auroc best_auroc right regret",
+    "selection task strategy source protocol setting candidate members n_tied synthetic_auroc p_best low high saturated "
+    "warning real_auroc best_auroc right regret",
     numbers="n_tied synthetic_auroc p_best low high saturated real_auroc best_auroc right regret",
 )
 
@@ -30,17 +31,18 @@ def select(
     strategies: Iterable[str],
     protocols: Iterable[str],
     quality: pd.DataFrame | None = None,
+    max_members: int = MAX_MEMBERS,
 ) -> pd.DataFrame:
     """The picks: one row per task, strategy, setting, and protocol where the strategy depends on it.
 
     Returns a table with the columns of `SELECTION` but the selection.
 
-    auroc, confidence, candidates, quality: see `gather`; strategies: names of the config, of this selection.
+    auroc, confidence, candidates, quality, max_members: see `gather`; strategies: names of the config, of this selection.
     Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
     real AUROC equals the best, a combination of candidates when it is at least that. Without real labels there is one
     row with the setting "", and the real figures are NaN. Raises ValueError for an unknown strategy.
     """
-    evidence = gather(auroc, confidence, candidates, quality)
+    evidence = gather(auroc, confidence, candidates, quality, max_members)
     named = [(name, find(name), (split(name) or ("", ""))[1]) for name in strategies]
     named = [one for one in named if one[2] in ("", *evidence.sources)]  # without a source that needs other tasks
     rows = []
@@ -53,12 +55,17 @@ def select(
 
 
 def gather(
-    auroc: pd.DataFrame, confidence: pd.DataFrame, candidates: pd.DataFrame, quality: pd.DataFrame | None = None
+    auroc: pd.DataFrame,
+    confidence: pd.DataFrame,
+    candidates: pd.DataFrame,
+    quality: pd.DataFrame | None = None,
+    max_members: int = MAX_MEMBERS,
 ) -> Evidence:
     """The tables of one selection as `Evidence`.
 
     auroc: table of `swsa_core.evaluation.evaluate`; confidence: table of `swsa_core.evaluation.confidence`;
-    candidates: columns candidate and n_parameters, in the order of the config; quality: table of
+    candidates: columns candidate, n_parameters and backbone (the candidate itself where it is left out), in the order of the
+    config; max_members: of a detector that combines the best candidates; quality: table of
     `swsa_core.evaluation.consensus`, needed for the strategies that pick by it.
     """
     names, combined = list(candidates["candidate"]), detectors()
@@ -82,6 +89,8 @@ def gather(
     return Evidence(
         names=names,
         n_parameters=candidates["n_parameters"].to_numpy(dtype=float),
+        backbones=list(candidates["backbone" if "backbone" in candidates else "candidate"]),
+        max_members=max_members,
         tasks=tasks,
         sources=[name for name in dict.fromkeys(whole["validation"]) if name != "real"],
         settings=labelled,
@@ -105,9 +114,18 @@ def _by_candidate(table: pd.DataFrame, keys: list[str], column: str, names: list
 
 def _row(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> list:
     """A pick and how good it is, in the order of `SELECTION`."""
-    source = case.source if strategy.recommends else ""
+    source = pick.source if strategy.recommends else ""
     return [
-        *(case.task, case.strategy, source, case.protocol, case.setting, pick.candidate, pick.n_tied),
+        *(
+            case.task,
+            case.strategy,
+            source,
+            case.protocol,
+            case.setting,
+            pick.candidate,
+            "; ".join(pick.members),
+            pick.n_tied,
+        ),
         *(pick.synthetic_auroc, *pick.sureness, pick.saturated, pick.warning),
         *_judged(pick, evidence.real[case.task, case.setting], evidence.names),
     ]

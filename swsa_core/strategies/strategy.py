@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from swsa_core.evaluation.known import Known
 from swsa_core.strategies.evidence import Case, Evidence, Pick
 
 # What a strategy sees, in the words of the tables: two strategies can only be compared where they see the same.
@@ -33,7 +34,9 @@ class Strategy:
     selections: tuple[str, ...] = (MODEL, PROMPT)
     """What it can select: MODEL, PROMPT or both. One about prompts alone needs the section `clip` of the config."""
     per_source: bool = False
-    """Whether there is one for each source of synthetic anomalies, named <strategy>_<source>."""
+    """Whether there is one for each source of synthetic anomalies, named <stem>_<source>."""
+    stem: str = ""
+    """Where it is per source, what its names begin with; the name of its module where it is left out."""
     per_protocol: bool = False
     """Whether its pick depends on the protocol, so that there is a row for each."""
     default: bool = False
@@ -46,9 +49,9 @@ class Strategy:
     """Whether it picks a single candidate, and is neither an expectation nor a combination of all of them."""
     is_detector: bool = False
     """Whether it combines all candidates to one detector, whose rows in auroc.csv have its name in place of a candidate's."""
-    combine: Callable[[np.ndarray], np.ndarray] | None = None
-    """Scores (n, c) of test images by the candidates -> scores (n,) of the detector, which is then judged on real images
-    alone. None where it is no detector, or where an earlier stage scores all images with it."""
+    combine: Callable[[np.ndarray, Known], np.ndarray] | None = None
+    """Scores (n, c) of test images by the candidates, and what else is known of the task, -> scores (n,) of the detector, which
+    is then judged on real images alone. None where it is no detector, or where an earlier stage scores all images with it."""
     quality: Callable[[np.ndarray], np.ndarray] | None = None
     """Scores (n, c) of test images by the candidates -> quality (c,) of the candidates, the highest of which it picks.
     None where it does not pick by such a quality."""

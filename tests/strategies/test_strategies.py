@@ -15,8 +15,9 @@ from swsa_core import strategies
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.config.config import validate
+from swsa_core.evaluation.known import Known
 from swsa_core.report import tables
-from swsa_core.strategies import STRATEGIES, compare, find, select, split, swsa_combined
+from swsa_core.strategies import STRATEGIES, compare, find, select, split, stem, swsa_combined
 from swsa_core.strategies.evidence import Case, Evidence, Pick, Sureness
 from swsa_core.strategies.fixed_best import quality as fixed_best_quality
 from swsa_core.strategies.strategy import LABELS, MODEL, PROMPT, SUPPORT, TRANSDUCTIVE, Strategy
@@ -35,6 +36,8 @@ def evidence(synthetic=(0.9, 0.8, 0.7), real=(0.6, 0.7, 0.8)):
     return Evidence(
         names=names,
         n_parameters=np.array([3.0, 2.0, 1.0]),
+        backbones=["big", "big", "small"],
+        max_members=2,
         tasks=["t"],
         sources=["cutpaste"],
         settings={"t": ["one_vs_rest"]},
@@ -49,7 +52,7 @@ def evidence(synthetic=(0.9, 0.8, 0.7), real=(0.6, 0.7, 0.8)):
 def case(entry):
     """What a pick of an entry is asked for in that evidence."""
     one = STRATEGIES[entry]
-    name = f"{entry}_cutpaste" if one.per_source else entry
+    name = f"{stem(entry)}_cutpaste" if one.per_source else entry
     return Case("t", name, "cutpaste" if one.per_source else "", "paper" if one.per_protocol else "", "one_vs_rest")
 
 
@@ -64,10 +67,11 @@ def test_every_fact_of_every_entry(entry, one):
     assert one.title.count("{}") == one.per_source
     assert one.reference == "" or re.fullmatch(r"[A-Z]\w+ .*\d{4}", one.reference)
     assert one.selections and set(one.selections) <= {MODEL, PROMPT}
-    assert not (one.recommends and not (one.per_source and one.default)), "the source is what is recommended by"
+    assert not one.recommends or (one.sees == SUPPORT and one.picks_one and one.per_protocol)
+    assert not one.stem or one.per_source
     assert not (one.is_detector and one.picks_one)
     assert one.combine is None or one.is_detector
-    assert (one.quality is None and one.combine is None) or one.sees == TRANSDUCTIVE
+    assert one.quality is None or one.sees == TRANSDUCTIVE
     assert one.quality is None or not (one.per_source or one.per_protocol), "a quality is one per task and candidate"
     assert one.is_bound == (one.sees == LABELS) and not (one.is_bound and one.default)
 
@@ -88,23 +92,25 @@ def test_every_function_of_scores_has_the_shape_it_says(entry, one):
     if one.quality:
         assert one.quality(scores).shape == (3,)
     if one.combine:
-        assert one.combine(scores).shape == (20,)
+        known = Known(0, ["a", "a", "b"], {"cutpaste": np.array([[0.9, 0.8, 0.7]])}, scores[:5])
+        assert one.combine(scores, known).shape == (20,)
 
 
 @pytest.mark.parametrize(("entry", "one"), EVERY, ids=list(STRATEGIES))
 def test_an_entry_is_found_by_its_names_alone(entry, one):
     if one.per_source:
-        assert split(entry) is None
+        assert split(entry) is None or find(entry) is not one
         for source in ("cutpaste", "tiny_imagenet"):
-            assert split(f"{entry}_{source}") == (entry, source) and find(f"{entry}_{source}") is one
-            assert words(f"{entry}_{source}") == one.title.format(words(source))
+            name = f"{stem(entry)}_{source}"
+            assert split(name) == (entry, source) and find(name) is one
+            assert words(name) == one.title.format(words(source))
     else:
         assert split(entry) == (entry, "") and find(entry) is one
         assert words(entry) == one.title
 
 
 def test_an_unknown_name_is_refused_with_a_near_one():
-    for name in ("luck", "swsa", "fixed_best"):
+    for name in ("luck", "swsa_", "fixed_best"):
         with pytest.raises(ValueError, match=f"unknown strategy '{name}', (did you mean|known:) "):
             find(name)
 
@@ -130,11 +136,18 @@ def test_lists_made_of_the_registry():
     paper = ["largest_model", "random", "swsa_diffusion", "swsa_cutpaste"]
     assert strategies.defaults(sources, False) == paper
     assert strategies.defaults(sources, True) == [paper[0], "default_prompt", "prompt_ensemble", *paper[1:]]
-    further = ["swsa_combined", "fixed_best_diffusion", "fixed_best_cutpaste", "rank_ensemble", "model_centrality"]
-    assert strategies.listable(sources, False) == [*paper, *further, "hits", "hits_anomalous", "xie_beni"]
-    assert strategies.detectors() == [ENSEMBLE, "rank_ensemble"] and list(strategies.combinations()) == [
-        "rank_ensemble"
+    further = [
+        "swsa",
+        "swsa_ensemble",
+        "swsa_combined",
+        "fixed_best_diffusion",
+        "fixed_best_cutpaste",
+        "rank_ensemble",
+        "model_centrality",
     ]
+    assert strategies.listable(sources, False) == [*paper, *further, "hits", "hits_anomalous", "xie_beni"]
+    assert strategies.detectors() == [ENSEMBLE, "swsa_ensemble", "rank_ensemble"]
+    assert list(strategies.combinations()) == ["swsa_ensemble", "rank_ensemble"]
     assert strategies.judging_by_scores(["xie_beni", "random", "rank_ensemble", "hits"]) == ["hits", "xie_beni"]
     assert strategies.judging_by_scores(strategies.defaults(sources, True)) == []
 

@@ -1,0 +1,70 @@
+"""A detector of the few candidates that synthetic anomalies speak for most, scored together.
+
+Single candidates are closer together than the noise of one task's anomalies; synthetic anomalies keep the bad ones out, and an
+average of good ones is better than a pick among them (docs/selection.md).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from swsa_core.evaluation.known import Known
+from swsa_core.strategies.evidence import Case, Evidence, Pick, as_detector, of_all_tasks
+from swsa_core.strategies.leading import leading_source
+from swsa_core.strategies.strategy import MODEL, SUPPORT, Strategy
+
+OF_BACKBONE = 2  # members that share a backbone: its heads err alike
+SMALLEST = 1e-12  # of the largest score of the normal images: a score of 0 has no logarithm
+
+
+def members(synthetic: Mapping[str, np.ndarray], task: int, backbones: Sequence[str], most: int) -> list[int]:
+    """Columns of the members for one task: the highest AUROCs by the leading source, at most `OF_BACKBONE` of a backbone.
+
+    synthetic: {source: AUROC (tasks, c)}; backbones: (c,) of the candidates. Of those that tie, the one declared first. A
+    candidate whose AUROC is undefined is none.
+    """
+    aurocs = synthetic[leading_source(synthetic)][task]
+    chosen: list[int] = []
+    for column in np.argsort(-np.nan_to_num(aurocs, nan=-1), kind="stable").tolist():
+        of_same = sum(backbones[other] == backbones[column] for other in chosen)
+        if len(chosen) < most and of_same < OF_BACKBONE and not np.isnan(aurocs[column]):
+            chosen.append(column)
+    return chosen
+
+
+def combine(scores: np.ndarray, known: Known) -> np.ndarray:
+    """Scores (n,) of the detector: the mean over its members of the log score in standard deviations of the normal images.
+
+    scores: (n, c) of test images; the normal images' own are their leave-one-out scores, so that the members' units agree.
+    """
+    columns = members(known.synthetic, known.task, known.backbones, known.max_members)
+    if not columns:
+        return np.full(len(scores), np.nan)
+    floor = np.maximum(known.normals[:, columns].max(axis=0), np.finfo(float).tiny) * SMALLEST
+    of_normals, of_images = (np.log(np.maximum(part[:, columns], floor)) for part in (known.normals, scores))
+    spread = of_normals.std(axis=0)
+    standardised = (of_images - of_normals.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return standardised.mean(axis=1)
+
+
+def pick(evidence: Evidence, case: Case) -> Pick:
+    """No single candidate, but the members and how their detector does."""
+    columns = members(
+        evidence.once(of_all_tasks), evidence.tasks.index(case.task), evidence.backbones, evidence.max_members
+    )
+    names = [evidence.names[column] for column in columns]
+    return as_detector(evidence, case)._replace(members=names)
+
+
+STRATEGY = Strategy(
+    title="SWSA ensemble",
+    description="the candidates with the highest synthetic AUROC by the leading source, together",
+    reference="",
+    sees=SUPPORT,
+    pick=pick,
+    selections=(MODEL,),
+    picks_one=False,
+    is_detector=True,
+    proposed=True,
+    combine=combine,
+)
