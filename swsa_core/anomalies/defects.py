@@ -231,7 +231,7 @@ SOURCE = Source(
     Defects,
     title="defects",
     about="Defects drawn on a seed image: scratch, stain, hole, crack, blur, light.",
-    look=Look("#E69F00", "^"),
+    look=Look("#7F3C8D", "<"),
     make=make,
     parents=1,
     seconds_per_pixel=1.5e-7,

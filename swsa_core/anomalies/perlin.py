@@ -128,7 +128,7 @@ SOURCE = Source(
     Perlin,
     title="Perlin",
     about="The texture of another seed image in a mask of Perlin noise (Zavrtanik et al. 2021).",
-    look=Look("#0072B2", "v"),
+    look=Look("#E73F74", ">"),
     make=make,
     parents=2,
     seconds_per_pixel=3.5e-7,

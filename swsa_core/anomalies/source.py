@@ -148,7 +148,7 @@ class Source:
     others: function of the support sets of all tasks of a data set, a number for each task and the config's seed to a
     DataFrame(task, image_id, other); a data set with one task goes without such a source.
     section: of the config, below `sources`. about: that key's description. title: as written for people.
-    look: in figures; colours of Okabe and Ito (2008), none of them a candidate's.
+    look: in figures; colours of Okabe and Ito (2008) as far as they go, none of them a candidate's or that of real images.
     parents: support images that one anomaly is made from, at most two. pairs: whether each style image is mixed with each
     content image, as Figure 2 shows. fixed_size: whether its images have one side, which its model gives.
     seconds_per_pixel: of one core, for making a pixel. version: raised when its code changes what it computes.

@@ -96,17 +96,7 @@ def evaluate(
                 made[-1] += [cell | row for row in _synthetic_rows(comparisons, hardest, hardest_by)]
                 if protocol == leading:
                     aurocs[source][t] = [comparisons[name].wins.mean() for name in of_candidates]
-    backbones = [str(scores[name].attributes.get("backbone", name)) for name in of_candidates]
-    known = (
-        Known(
-            t,
-            backbones,
-            aurocs,
-            np.stack([normal_scores(scores[name], task) for name in of_candidates], 1),
-            max_members,
-        )
-        for t, task in enumerate(tasks)
-    )
+    known = _known({name: scores[name] for name in of_candidates}, aurocs, max_members) if combinations else ()
     rows = []
     for task, wins, others in zip(
         tasks, real_wins(scores, index, spec, combinations, left_out, known), made, strict=True
@@ -115,6 +105,14 @@ def evaluate(
             rows += [{"task": task, **row} for row in _real_rows(names, single, wins, settings, closest)]
         rows += others
     return pd.DataFrame(rows, columns=AUROC.columns[1:])
+
+
+def _known(candidates, aurocs, max_members):
+    """`Known` of each task."""
+    backbones = [str(one.attributes.get("backbone", name)) for name, one in candidates.items()]
+    for t, task in enumerate(_first(candidates).tasks):
+        normals = np.stack([normal_scores(one, task) for one in candidates.values()], axis=1)
+        yield Known(t, backbones, aurocs, normals, max_members)
 
 
 def described(candidates: Mapping[str, Scores], licences: Mapping[str, str]) -> pd.DataFrame:

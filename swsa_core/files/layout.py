@@ -13,8 +13,8 @@ PATHS = {
     "sheet": "{dataset}/anomalies/{source}/{task}.png",
     "pool_images": "pools/{pool}/images.csv",
     "pool_rows": "{dataset}/anomalies/{pool}.csv",
-    "nearest_rows": "{dataset}/anomalies/{source}.csv",
-    "other_images": "{dataset}/anomalies/{source}.csv",
+    "nearest_rows": "{dataset}/anomalies/{source}/nearest.csv",
+    "other_images": "{dataset}/anomalies/{source}/others.csv",
     # embeddings
     "image_features": "{dataset}/embeddings/{backbone}/images.h5",
     "support_features": "{dataset}/embeddings/{backbone}/support.h5",

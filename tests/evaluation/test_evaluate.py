@@ -162,7 +162,7 @@ def test_an_image_with_two_defect_types_counts_once_in_the_rest():
     )
     test = index.image_id[1:].to_numpy()
     values = np.array([[1.0], [2.0], [3.0], [0.5], [2.5], [9.0]])
-    empty = {"image_id": np.array(["bank"]), "task": np.array([0]), "held_out": np.array([False])}
+    empty = {"image_id": np.array(["bank"]), "task": np.array([0]), "held_out": np.array([False]), "scores": np.ones(1)}
     scores = {"one": Scores(["cup"], {"image_id": test, "scores": values}, empty, {})}
     spec = {"kind": "visa", "groups": "atomic", "min_group_size": 1}
     table = (
@@ -178,7 +178,7 @@ def real_scores(columns, groups):
     """(scores, index) of one product: columns: {candidate: score of each test image}; groups: their labels."""
     index = pd.DataFrame({"image_id": [f"{i}" for i in range(len(groups))], "class": "cup", "split": "test"})
     index["group"] = groups
-    empty = {"image_id": np.array(["bank"]), "task": np.array([0]), "held_out": np.array([False])}
+    empty = {"image_id": np.array(["bank"]), "task": np.array([0]), "held_out": np.array([False]), "scores": np.ones(1)}
     scores = {
         name: Scores(["cup"], {"image_id": index.image_id.to_numpy(), "scores": np.array(values)[:, None]}, empty, {})
         for name, values in columns.items()
@@ -221,7 +221,7 @@ def test_a_combination_sees_the_scores_of_the_candidates_alone_and_is_none_of_th
     columns = {"one": [1.0, 4, 2, 3], "two": [10.0, 20, 40, 30], "prompt_ensemble": [9.0, 8, 1, 0]}
     scores, index = real_scores(columns, groups)
     spec = {"kind": "visa", "groups": "exact", "min_group_size": 1}
-    combinations = {"of_ranks": lambda scores: rankdata(scores, axis=0).mean(axis=1)}
+    combinations = {"of_ranks": lambda scores, known: rankdata(scores, axis=0).mean(axis=1)}
     options = {"protocols": [], "settings": SETTINGS, "closest": "shared", "combinations": combinations}
     table = evaluate(scores, index, spec, **options).set_index(["candidate", "setting"])
     # mean ranks of the first two: 1, 3, 3, 3

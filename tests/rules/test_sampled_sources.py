@@ -56,7 +56,7 @@ def test_what_was_made_of_other_sources_and_every_embedding_stays(finished):
 def test_features_are_those_of_embeddings_that_are_there(finished):
     directory, *_ = finished
     results = directory / "results"
-    rows = pd.read_csv(results / "shapes" / "anomalies" / "other_tasks.csv")
+    rows = pd.read_csv(results / "shapes" / "anomalies" / "other_tasks" / "others.csv")
     assert rows.groupby("task").size().to_dict() == dict.fromkeys(["circle", "square", "star"], 4)
     assert (rows.groupby(["task", "other"]).size() == 2).all() and (rows.task != rows.other).all()
     scores = score_knn.read(results / "shapes" / "scores" / "descriptor-hog.h5")
