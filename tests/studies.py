@@ -45,7 +45,13 @@ def study(datasets, candidates=CANDIDATES, sources=SOURCES, protocols=PROTOCOLS,
                         auroc += _per_candidate(candidates, facts, counts, which, auroc=values - harder)
                     confidence += _per_candidate(candidates, facts, which, p_best=chances, low=low, high=high)
                     first, n_tied = int(values.argmax()), int((values == values.max()).sum())
-                    pick = {"source": source, "protocol": protocol, "n_tied": n_tied, "p_best": chances[first]}
+                    pick = {
+                        "source": source,
+                        "protocol": protocol,
+                        "members": "",
+                        "n_tied": n_tied,
+                        "p_best": chances[first],
+                    }
                     pick |= {"synthetic_auroc": values[first], "low": low[first], "high": high[first]}
                     pick |= {"saturated": n_tied > 1 and values[first] == 1}
                     pick |= {"warning": WARNING if values[first] < 0.5 else ""}

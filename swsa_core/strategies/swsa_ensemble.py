@@ -40,11 +40,18 @@ def combine(scores: np.ndarray, known: Known) -> np.ndarray:
     columns = members(known.synthetic, known.task, known.backbones, known.max_members)
     if not columns:
         return np.full(len(scores), np.nan)
-    floor = np.maximum(known.normals[:, columns].max(axis=0), np.finfo(float).tiny) * SMALLEST
-    of_normals, of_images = (np.log(np.maximum(part[:, columns], floor)) for part in (known.normals, scores))
+    return standardised(scores[:, columns], known.normals[:, columns])
+
+
+def standardised(scores: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Mean over m members of the log score in standard deviations of the normal images, (n,).
+
+    scores: (n, m), of images; normals: (s, m), of the support images, each left out of the bank.
+    """
+    floor = np.maximum(normals.max(axis=0), np.finfo(float).tiny) * SMALLEST
+    of_normals, of_images = (np.log(np.maximum(part, floor)) for part in (normals, scores))
     spread = of_normals.std(axis=0)
-    standardised = (of_images - of_normals.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    return standardised.mean(axis=1)
+    return ((of_images - of_normals.mean(axis=0)) / np.where(spread > 0, spread, 1)).mean(axis=1)
 
 
 def pick(evidence: Evidence, case: Case) -> Pick:

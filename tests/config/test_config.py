@@ -147,7 +147,7 @@ def test_null_removes_an_entry():
         (
             "strategies",
             ["largest_model", "random"],
-            r"strategies: received .*, one of swsa_cutpaste must be among them",
+            r"strategies: received .*, one of swsa_cutpaste, swsa must be among them",
         ),
         ("strategies", ["random", "random", "swsa_cutpaste"], r"strategies: .*\['random'\] stand there more than once"),
         (
@@ -287,7 +287,11 @@ def test_strange_keys_are_told_with_their_whole_path(change, sentence):
             ["default_promt", "swsa_cutpaste"],
             r"'default_promt' is unknown, did you mean 'default_prompt'\?",
         ),
-        ("strategies", ["default_prompt"], r"received \['default_prompt'\], one of swsa_cutpaste must be among them"),
+        (
+            "strategies",
+            ["default_prompt"],
+            r"received \['default_prompt'\], one of swsa_cutpaste, swsa must be among them",
+        ),
     ],
 )
 def test_mistakes_beside_clip(path, value, sentence):
@@ -400,7 +404,7 @@ def test_strategies_beyond_the_paper_have_to_be_asked_for():
     assert "hits" not in validate(MINIMAL)["strategies"]
     asked = ["swsa_cutpaste", "swsa_combined", "fixed_best_cutpaste", "hits"]
     assert validate(MINIMAL | {"strategies": asked})["strategies"] == asked
-    with pytest.raises(InputError, match="swsa_cutpaste must be among them"):
+    with pytest.raises(InputError, match="swsa_cutpaste, swsa must be among them"):
         validate(MINIMAL | {"strategies": ["swsa_combined"]})
     with pytest.raises(InputError, match="needs the source 'diffusion'"):
         validate(MINIMAL | {"strategies": ["swsa_cutpaste", "fixed_best_diffusion"]})
