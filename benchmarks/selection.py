@@ -3,8 +3,8 @@
     python benchmarks/selection.py --seeds 0 1 2 --cores 2
 
 runs benchmarks/selection.yaml up to its selection once per seed (what a seed does not change is computed once), keeps each
-seed's scores in <results>/seeds/, and prints Markdown: the mean real AUROC of every candidate; the regret of every strategy and of
-every other rule that was tried, against the best single candidate of each task by its real AUROC, with 95 % intervals over
+seed's scores in <results>/seeds/, and prints Markdown: the mean real AUROC of every candidate; the regret of every strategy and
+of every other rule that was tried, against the best single candidate of each task by its real AUROC, with 95 % intervals over
 tasks; and the rule that is best on all data sets but one with its regret on that one. It expects data/ and weights/ as the
 config has them. --folder NAME=PATH adds a data set that kind `folder` reads, and may be repeated; --only prints what was kept.
 """

@@ -20,14 +20,13 @@ SMALLEST = 1e-12  # of the largest score of the normal images: a score of 0 has 
 def members(synthetic: Mapping[str, np.ndarray], task: int, backbones: Sequence[str], most: int) -> list[int]:
     """Columns of the members for one task: the highest AUROCs by the leading source, at most `OF_BACKBONE` of a backbone.
 
-    synthetic: {source: AUROC (tasks, c)}; backbones: (c,) of the candidates. Of those that tie, the one declared first. A
-    candidate whose AUROC is undefined is none.
+    synthetic: {source: AUROC (tasks, c)}; backbones: (c,) of the candidates. Of those that tie, the one declared first.
     """
     aurocs = synthetic[leading_source(synthetic)][task]
     chosen: list[int] = []
-    for column in np.argsort(-np.nan_to_num(aurocs, nan=-1), kind="stable").tolist():
+    for column in np.argsort(-aurocs, kind="stable").tolist():
         of_same = sum(backbones[other] == backbones[column] for other in chosen)
-        if len(chosen) < most and of_same < OF_BACKBONE and not np.isnan(aurocs[column]):
+        if len(chosen) < most and of_same < OF_BACKBONE:
             chosen.append(column)
     return chosen
 
@@ -38,8 +37,6 @@ def combine(scores: np.ndarray, known: Known) -> np.ndarray:
     scores: (n, c) of test images; the normal images' own are their leave-one-out scores, so that the members' units agree.
     """
     columns = members(known.synthetic, known.task, known.backbones, known.max_members)
-    if not columns:
-        return np.full(len(scores), np.nan)
     return standardised(scores[:, columns], known.normals[:, columns])
 
 

@@ -1,0 +1,135 @@
+"""What SWSA recommends: the leading source, the best candidate by it, and the few that are scored together."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scored
+
+from swsa_core.evaluation.evaluate import evaluate
+from swsa_core.evaluation.known import Known
+from swsa_core.evaluation.protocols import compare, normal_scores
+from swsa_core.metrics import auroc
+from swsa_core.strategies import STRATEGIES, find, select
+from swsa_core.strategies.leading import is_saturated, leading_source
+from swsa_core.strategies.swsa_ensemble import combine, members, standardised
+
+CLEAR = np.array([[0.9, 0.8, 0.7, 0.6, 0.5]])
+SATURATED = np.ones((1, 5))
+
+
+def test_the_images_of_other_tasks_lead_and_else_the_first_source():
+    assert leading_source({"cutpaste": CLEAR, "other_tasks": CLEAR, "defects": CLEAR}) == "other_tasks"
+    assert leading_source({"cutpaste": CLEAR, "defects": CLEAR}) == "cutpaste"
+
+
+def test_a_source_that_cannot_tell_candidates_apart_is_passed_over_unless_all_are():
+    assert leading_source({"other_tasks": SATURATED, "cutpaste": CLEAR}) == "cutpaste"
+    assert leading_source({"cutpaste": SATURATED, "other_tasks": SATURATED}) == "other_tasks"
+    assert is_saturated(SATURATED) and not is_saturated(np.array([[1, 1, 1, 0.9, 0.5]]))
+    assert is_saturated(np.array([[1.0, 1, 1, 1, 0.5], [1, 1, 1, 0.99, 0.5]]))  # the fourth has .995 on average
+    assert not is_saturated(np.array([[1.0]])), "of one candidate there is nothing to tell"
+    assert is_saturated(np.array([[1.0, 1.0]]))
+
+
+def test_members_are_the_best_and_at_most_two_of_a_backbone():
+    synthetic = {"cutpaste": np.array([[0.5] * 5, [0.9, 0.95, 0.8, 0.99, 0.7]])}
+    assert members(synthetic, 1, list("aaabb"), 4) == [3, 1, 0, 4]
+    assert members(synthetic, 1, list("aaabb"), 2) == [3, 1]
+    assert members(synthetic, 0, list("abcde"), 3) == [0, 1, 2], "of those that tie the first"
+    assert members(synthetic, 1, list("aaaaa"), 4) == [3, 1]
+
+
+def test_scores_are_the_mean_of_standardised_logarithms():
+    generator = np.random.default_rng(0)
+    scores, normals = generator.random((7, 2)) + 0.1, generator.random((5, 2)) + 0.1
+    by_hand = np.mean(
+        [(np.log(scores[:, m]) - np.log(normals[:, m]).mean()) / np.log(normals[:, m]).std() for m in range(2)], axis=0
+    )
+    np.testing.assert_allclose(standardised(scores, normals), by_hand, rtol=1e-12)
+    np.testing.assert_allclose(standardised(1000 * scores, 1000 * normals), by_hand, rtol=1e-9)
+    assert np.isfinite(standardised(np.array([[0.0], [1.0]]), np.zeros((3, 1)))).all(), "a perfect copy has score 0"
+
+
+def test_the_detector_in_the_tables_is_that_of_its_members():
+    """One-vs-rest of auroc.csv, recomputed from scores files alone."""
+    studies = [scored.study(seed=seed) for seed in range(4)]
+    scores = {f"c{i}": one.scores() for i, one in enumerate(studies)}
+    for i, one in enumerate(scores.values()):
+        one.attributes["backbone"] = "shared" if i < 3 else "alone"
+    index, protocols = studies[0].index, ["leave_one_out"]
+    combinations = {"swsa_ensemble": STRATEGIES["swsa_ensemble"].combine}
+    options = {"protocols": protocols, "settings": ["one_vs_rest"], "combinations": combinations, "max_members": 3}
+    table = evaluate(scores, index, scored.SPEC, **options)
+    for t, task in enumerate("ab"):
+        values = [compare(one, task, "one", "leave_one_out").wins.mean() for one in scores.values()]
+        order = np.argsort(-np.array(values), kind="stable").tolist()
+        chosen = [c for i, c in enumerate(order) if c == 3 or sum(o < 3 for o in order[:i]) < 2][:3]
+        of_task = [list(scores.values())[c] for c in chosen]
+        normals = np.stack([normal_scores(one, task) for one in of_task], axis=1)
+        images = standardised(np.stack([one.test["scores"][:, t] for one in of_task], axis=1), normals)
+        labels = [not str(image_id).startswith(task) for image_id in of_task[0].test["image_id"]]
+        rows = table[(table.candidate == "swsa_ensemble") & (table.task == task)]
+        assert rows.auroc.tolist() == [pytest.approx(auroc(images, labels), abs=1e-12)]
+
+
+def test_a_detector_gets_what_is_known_of_its_task():
+    studies = [scored.study(seed=seed) for seed in range(2)]
+    scores, seen = {f"c{i}": one.scores() for i, one in enumerate(studies)}, []
+
+    def spy(images, known):
+        seen.append(known)
+        return images[:, 0]
+
+    evaluate(
+        scores, studies[0].index, scored.SPEC, protocols=["paper"], settings=["one_vs_rest"], combinations={"spy": spy}
+    )
+    assert [known.task for known in seen] == [0, 1] and seen[0].backbones == ["c0", "c1"]
+    assert list(seen[0].synthetic) == ["one", "two", "pool"] and seen[0].synthetic["one"].shape == (2, 2)
+    assert [known.normals.shape for known in seen] == [(8, 2), (10, 2)]
+    found = compare(scores["c1"], "b", "two", "paper").wins.mean()
+    assert seen[0].synthetic["two"][1, 1] == pytest.approx(found), "by the first protocol where it lacks leave_one_out"
+
+
+def tables(values):
+    """auroc, confidence and candidates of two tasks; values: {(task, source): AUROC of big, small}."""
+    rows = [
+        (task, name, source, "leave_one_out", "", "all", value)
+        for (task, source), both in values.items()
+        for name, value in zip(("big", "small"), both, strict=True)
+    ]
+    real = {"big": 0.8, "small": 0.8, "swsa_ensemble": 0.9}
+    tasks = dict.fromkeys(task for task, _ in values)
+    rows += [(task, name, "real", "", "one_vs_rest", "all", value) for task in tasks for name, value in real.items()]
+    columns = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "auroc"]
+    sure = pd.DataFrame(columns=["task", "candidate", "validation", "protocol", "p_best", "low", "high"])
+    candidates = pd.DataFrame({"candidate": ["big", "small"], "n_parameters": [2, 1], "backbone": ["a", "b"]})
+    return pd.DataFrame(rows, columns=columns), sure, candidates
+
+
+def test_swsa_picks_by_the_mean_over_the_tasks():
+    values = {("t", "cutpaste"): (0.9, 0.85), ("u", "cutpaste"): (0.6, 0.8)}
+    values |= {("t", "other_tasks"): (0.7, 0.8), ("u", "other_tasks"): (0.8, 0.75)}
+    auroc_table, sure, candidates = tables(values)
+    picks = select.select(auroc_table, sure, candidates, ["swsa", "swsa_ensemble"], ["leave_one_out"])
+    one = picks[picks.strategy == "swsa"]
+    assert one.candidate.tolist() == ["small", "small"] and one.source.tolist() == ["other_tasks"] * 2
+    assert one.synthetic_auroc.tolist() == [0.8, 0.75], "its own in each task"
+    together = picks[picks.strategy == "swsa_ensemble"]
+    assert together.candidate.tolist() == ["", ""] and together.members.tolist() == ["small; big", "big; small"]
+    assert together.real_auroc.tolist() == [0.9, 0.9] and together.regret.round(6).tolist() == [-0.1, -0.1]
+    few = select.select(auroc_table, sure, candidates, ["swsa_ensemble"], ["leave_one_out"], max_members=1)
+    assert few.members.tolist() == ["small", "big"]
+
+
+def test_swsa_without_other_tasks_goes_by_the_first_source():
+    auroc_table, sure, candidates = tables({("t", "cutpaste"): (0.9, 0.85), ("t", "defects"): (0.5, 0.8)})
+    picks = select.select(auroc_table, sure, candidates, ["swsa"], ["leave_one_out"])
+    assert picks.candidate.tolist() == ["big"] and picks.source.tolist() == ["cutpaste"]
+    assert find("swsa").recommends
+
+
+def test_combine_of_known_is_that_of_its_members():
+    generator = np.random.default_rng(1)
+    scores, normals = generator.random((6, 3)), generator.random((4, 3))
+    known = Known(0, ["a", "b", "c"], {"cutpaste": np.array([[0.5, 0.9, 0.8]])}, normals, max_members=2)
+    np.testing.assert_array_equal(combine(scores, known), standardised(scores[:, [1, 2]], normals[:, [1, 2]]))
