@@ -10,6 +10,7 @@ rule figures:
         ranking=rules.tables.output.ranking,
         supports=all_support_files,
         scores=all_score_files,
+        costs=cost_files,
         anomalies=all_anomaly_files,
     output:
         report(
@@ -51,6 +52,7 @@ rule report:
         paper=[rules.paper_tables.output, rules.paper_figures.output] if STUDY.in_paper else [],
         supports=all_support_files,
         scores=all_score_files,
+        costs=cost_files,
         anomalies=all_anomaly_files,
     output:
         at("report"),
