@@ -178,7 +178,7 @@ class Study:
 
         Data sets have None for the keys of other kinds, and for those of `LATER` that are at their defaults; candidates and the
         CLIP model stand by their slugs. Beyond the config there are orders, which input files do not keep, the tasks on disk,
-        their names in prompts, the heads and grids of backbones,
+        their names in prompts, the backbone and head of each candidate,
         the strategies that judge by unlabelled scores, the tasks of the paper's figures, and the seed of the data sets whose
         training images are drawn.
         """
@@ -202,6 +202,10 @@ class Study:
             "candidates": self.backbones,
             "heads_of": self.heads_of,
             "grid_of": {slug: self.grids.get(slug) for slug in self.backbones},
+            "groups": {
+                one["name"]: [self.backbones[self.shared[slug]]["name"], head_of(one)]
+                for slug, one in self.candidates.items()
+            },
             "left_out": self.left_out,
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
