@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 
 from swsa_core.basics.wording import shortened
 from swsa_core.detectors.cost import frontier
-from swsa_core.report.style import FAINT, WIDTH, Groups, entries, limits, looks, settle, styled
+from swsa_core.report.style import FAINT, WIDTH, Groups, legend_entries, limits, looks, settle, styled
 
 # Where a label may stand beside its point: offset in points, horizontal and vertical alignment.
 PLACES = (
@@ -36,7 +36,7 @@ def cost_figure(
     """
     ms = costs.set_index("candidate")["median_ms"]
     names = [name for name in candidates if pd.notna(scores.get(name)) and pd.notna(ms.get(name))]
-    legend = [*entries(candidates, groups)]
+    legend = [*legend_entries(candidates, groups)]
     columns = min(len(legend) + 1, max(2, 84 // (max(len(shortened(name, 32)) for name, _ in legend) + 4)), 5)
     figure = Figure(figsize=(WIDTH, 3.6 + 0.24 * -(-(len(legend) + 1) // columns)))
     ax = figure.subplots()

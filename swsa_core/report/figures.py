@@ -15,7 +15,7 @@ from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.report.confidence import confidence_figure, intervals_of
 from swsa_core.report.contact_sheets import Sheet, pictures, thumbnail
 from swsa_core.report.costs import cost_figure
-from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, Groups, entries, limits, looks, styled
+from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, Groups, legend_entries, limits, looks, styled
 from swsa_core.strategies import find
 from swsa_core.strategies.wording import words
 
@@ -86,7 +86,7 @@ def real_vs_synthetic(
     panels = list(product(settings, sources))
     columns = len(sources) if len(sources) > 1 else min(len(settings), 3)
     n_rows = -(-len(panels) // columns)
-    known = entries(candidates, groups)
+    known = legend_entries(candidates, groups)
     labels = [words(name) if name == ENSEMBLE else shortened(name, 32) for name, _ in known] + ["real = synthetic"]
     legend_columns = min(len(labels), max(2, 84 // (max(map(len, labels)) + 4)), 5)
     legend_rows = -(-len(labels) // legend_columns)

@@ -80,7 +80,7 @@ def test_candidates_of_heads_share_colours_by_backbone_and_markers_by_head():
     assert len(set(looks.values())) == len(GROUPS) == 27
     assert looks["net0"].colour == looks["net0 patch"].colour != looks["net1"].colour
     assert looks["net0 patch"].marker == looks["net8 patch"].marker != looks["net8"].marker
-    assert [name for name, _ in figure_style.entries(list(GROUPS), GROUPS)] == [
+    assert [name for name, _ in figure_style.legend_entries(list(GROUPS), GROUPS)] == [
         *(f"net{i}" for i in range(9)),
         *(f"head {head}" for head in ("knn", "cosine", "patch")),
     ]
