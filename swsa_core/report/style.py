@@ -90,7 +90,7 @@ def are_grouped(candidates: Iterable[str], groups: Groups | None) -> bool:
 
 
 def legend_entries(candidates: Sequence[str], groups: Groups | None = None) -> list[tuple[str, Look]]:
-    """The legend_entries of a legend: every candidate, or where they are grouped each backbone's colour and each head's marker."""
+    """The entries of a legend: every candidate, or where they are grouped each backbone's colour and each head's marker."""
     style = looks(candidates, groups)
     if not are_grouped(candidates, groups):
         return list(style.items())
