@@ -91,6 +91,11 @@ def all_score_files(wildcards):
     return [at("scores", dataset=dataset, candidate=slug) for dataset in STUDY.datasets for slug in STUDY.candidates]
 
 
+def cost_files(wildcards):
+    """What one image costs each backbone and its heads."""
+    return [at("costs", backbone=slug) for slug in STUDY.heads_of]
+
+
 def all_anomaly_files(wildcards):
     """The anomalies of all tasks and sources of the study, and the pools that they are sampled from."""
     generated = [

@@ -10,6 +10,7 @@ rule figures:
         ranking=rules.tables.output.ranking,
         supports=all_support_files,
         scores=all_score_files,
+        costs=cost_files,
         anomalies=all_anomaly_files,
     output:
         report(
@@ -31,6 +32,7 @@ rule figures:
             results="results",
             dataset_order="dataset_order",
             candidate_order="candidate_order",
+            groups="groups",
             protocols="evaluation.protocols",
             preparation="preparation",
         ),
@@ -51,6 +53,7 @@ rule report:
         paper=[rules.paper_tables.output, rules.paper_figures.output] if STUDY.in_paper else [],
         supports=all_support_files,
         scores=all_score_files,
+        costs=cost_files,
         anomalies=all_anomaly_files,
     output:
         at("report"),
@@ -65,6 +68,7 @@ rule report:
             "report",
             config="config",
             class_names="class_names",
+            groups="groups",
             **({"paper_tables": "paper_tables"} if STUDY.in_paper else {}),
             **({"left_out": "left_out"} if STUDY.left_out else {}),
         ),

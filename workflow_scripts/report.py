@@ -10,11 +10,12 @@ from swsa_core.evaluation.misleading import misleading
 from swsa_core.files import layout
 from swsa_core.files.text import write_text
 from swsa_core.paper.typeset import FORMS
+from swsa_core.report import costs, tables
 from swsa_core.report import page as report
-from swsa_core.report import tables
 from swsa_core.report.read import (
     read_benchmarks,
     read_copies,
+    read_costs,
     read_crosses,
     read_drawings,
     read_shapes,
@@ -52,6 +53,7 @@ with job(snakemake) as mine:
     candidates["seen"] = [
         sum(seen_by(text, *shape) for shape in shapes) / len(shapes) for text in candidates["transform"]
     ]
+    candidates = candidates.merge(costs.of_candidates(read_costs(given.costs), settings["groups"]), on="candidate")
     page = report.render(
         config=config,
         picks=picks,

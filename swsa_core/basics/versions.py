@@ -20,6 +20,7 @@ STAGE_VERSIONS = {
     "embed_anomalies": 1,
     "embed_pool": 1,
     "score_clip": 1,
+    "cost": 1,
     "leaks": 1,
     "evaluate": 5,
     "select": 2,

@@ -70,6 +70,17 @@ def with_interval(value: float, low: float, high: float) -> str:
     return f"{value:.3f}" if math.isnan(low) else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
+def two_digits(value: float) -> str:
+    """A measured number with two digits at least, no more than are sure; "" for NaN.
+
+    >>> two_digits(0.01234), two_digits(4.56), two_digits(123.4), two_digits(math.nan)
+    ('0.012', '4.6', '123', '')
+    """
+    if math.isnan(value) or not value:
+        return ""
+    return f"{value:.{max(0, 1 - math.floor(math.log10(abs(value))))}f}"
+
+
 def chance(value: float) -> str:
     """A probability from a bootstrap, never rounded to certainty.
 

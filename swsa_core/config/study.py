@@ -116,6 +116,15 @@ class Study:
         return {head: found[head] for head in HEADS if head in found}
 
     @cached_property
+    def heads_of(self) -> dict[str, list[str]]:
+        """{slug of a backbone: the heads that candidates have on it}, without the CLIP model, which has none."""
+        found: dict[str, list[str]] = {}
+        for head, slugs in self.heads.items():
+            for slug in slugs:
+                found.setdefault(self.shared[slug], []).append(head)
+        return {slug: found[slug] for slug in self.backbones if slug in found}
+
+    @cached_property
     def grids(self) -> dict[str, str]:
         """{slug of a backbone whose patches are compared: the grid of its patches, as paths name it}."""
         patched = [slug for head, slugs in self.heads.items() if HEADS[head].patches for slug in slugs]
@@ -175,8 +184,9 @@ class Study:
 
         Data sets have None for the keys of other kinds, and for those of `LATER` that are at their defaults; candidates and the
         CLIP model stand by their slugs. Beyond the config there are orders, which input files do not keep, the tasks on disk,
-        their names in prompts, the strategies that judge by unlabelled scores, the tasks of the paper's figures, and the seed
-        of the data sets whose training images are drawn.
+        their names in prompts, the backbone and head of each candidate,
+        the strategies that judge by unlabelled scores, the tasks of the paper's figures, and the seed of the data sets whose
+        training images are drawn.
         """
         tracked = {key: value for key, value in self.config.items() if key != "runtime"} | {
             section: {
@@ -196,6 +206,12 @@ class Study:
             "dataset_order": list(self.datasets),
             "source_order": self.sources,
             "candidates": self.backbones,
+            "heads_of": self.heads_of,
+            "grid_of": {slug: self.grids.get(slug) for slug in self.backbones},
+            "groups": {
+                one["name"]: [self.backbones[self.shared[slug]]["name"], head_of(one)]
+                for slug, one in self.candidates.items()
+            },
             "left_out": self.left_out,
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,

@@ -23,6 +23,9 @@ class Head:
     score: Callable[..., Scores]
     """Function of the embeddings, as keyword arguments (those of `score_knn.score_dataset` up to `anomalies`), of `dataset`, of
     `threads`, and of its settings, to `Scores`."""
+    against: Callable[..., Any]
+    """Function of queries (n, …) and a bank (m, …), and of its settings as keyword arguments, to the scores (n,): what one
+    image costs, without the protocols."""
     settings: dict[str, str] = field(default_factory=dict)
     """{argument of `score`: dotted path of the config value}; an edit of one scores again."""
     version: int = 1

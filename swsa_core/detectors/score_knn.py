@@ -32,7 +32,7 @@ from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.errors import InputError
 from swsa_core.detectors.head import Head
-from swsa_core.detectors.knn import l2_normalized, nearest, of_squares, squared_distances
+from swsa_core.detectors.knn import knn_score, l2_normalized, nearest, of_squares, squared_distances
 from swsa_core.detectors.scores import (
     MOST_PARENTS,
     Anomalies,
@@ -234,11 +234,18 @@ def by_knn(*, dataset: str, knn: dict[str, Any], k: int | None = None, **embeddi
     return replace(score_dataset(**embeddings, **options), attributes={"k": options["k"]})
 
 
+def against(queries: np.ndarray, bank: np.ndarray, knn: dict[str, Any], k: int | None = None) -> np.ndarray:
+    """Scores (n,) of features (n, d) against a bank (m, d); knn, k: as of `by_knn`."""
+    prepare = l2_normalized if knn["l2_normalize"] else np.asarray
+    return knn_score(prepare(queries), prepare(bank), knn["k"] if k is None else k, distance=knn["distance"])
+
+
 HEAD = Head(
     title="kNN",
     about="The sum of the squared distances to the k nearest normal images (Eq. 4).",
     reference="Bergman et al. 2020",
     score=by_knn,
+    against=against,
     settings={"knn": "knn"},
     numbers=lambda config: 2 * (config["knn"]["k"] + MOST_PARENTS),
 )

@@ -29,4 +29,5 @@ HEAD = Head(
     about="The Mahalanobis distance to the normal images, with the covariance of Ledoit and Wolf (2004).",
     reference="Rippel et al. 2021",
     score=score,
+    against=mahalanobis,
 )

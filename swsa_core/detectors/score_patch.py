@@ -30,9 +30,19 @@ def score(*, dataset: str, bank: int, seed: int, threads: int = 1, **embeddings:
 def _answer(
     dataset: str, task: str, most: int, seed: int, queries: Any, bank: Any, rows: np.ndarray, left_out: np.ndarray
 ) -> Answer:
+    return Answer(*patch_scores(queries, _kept(bank, most, rng(seed, dataset, task, "patch bank")), rows, left_out))
+
+
+def against(queries: Any, images: Any, bank: int, seed: int) -> np.ndarray:
+    """Scores (n,) of patches (n, p, d) against those of a bank (m, p, d); bank, seed: as of `score`."""
+    return patch_scores(queries, _kept(images, bank, rng(seed, "patch bank"))).scores
+
+
+def _kept(bank: Any, most: int, generator: np.random.Generator) -> np.ndarray:
+    """The patches (m, b, d) of a bank (m, p, d) that it keeps, at most `most` of all."""
     images = np.asarray(bank)
-    kept = spread_over(len(images), images.shape[1], most, rng(seed, dataset, task, "patch bank"))
-    return Answer(*patch_scores(queries, np.take_along_axis(images, kept[:, :, None], axis=1), rows, left_out))
+    kept = spread_over(len(images), images.shape[1], most, generator)
+    return np.take_along_axis(images, kept[:, :, None], axis=1)
 
 
 HEAD = Head(
@@ -40,6 +50,7 @@ HEAD = Head(
     about="The largest distance of a patch of the image to the nearest patch of any normal image.",
     reference="Roth et al. 2022",
     score=score,
+    against=against,
     settings={"bank": "patch.bank", "seed": "seed"},
     patches=True,
     numbers=lambda config: 3 + config["patch"]["grid"] ** 2 // 4,  # the map is in float16

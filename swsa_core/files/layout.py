@@ -25,6 +25,8 @@ PATHS = {
     "support_patches": "{dataset}/embeddings/{backbone}/{grid}/support.h5",
     "anomaly_patches": "{dataset}/embeddings/{backbone}/{grid}/anomalies/{source}.h5",
     "pool_patches": "pools/{pool}/{backbone}/{grid}.h5",
+    # what one image costs a backbone and its heads on this machine
+    "costs": "costs/{backbone}.csv",
     # scores and what is made of them, per data set
     "scores": "{dataset}/scores/{candidate}.h5",
     "leaks": "{dataset}/leaks.csv",
@@ -51,7 +53,7 @@ PATHS = {
     "benchmarks": "benchmarks",
 }
 # Directories below `results` that are no data set.
-RESERVED = ("tables", "figures", "paper_figures", "pools", "benchmarks", "logs")
+RESERVED = ("tables", "figures", "paper_figures", "pools", "costs", "benchmarks", "logs")
 
 
 def at(results: str, name: str, **fields: str) -> str:

@@ -92,6 +92,9 @@ def jobs(
     yield from _anomalies(study, sizes, work, place)
     yield from _embeddings(study, sizes, costs, place)
     yield from _scores(study, sizes, costs, place)
+    for slug in study.heads_of:
+        start = START_NETWORK if costs[slug].flops else START
+        yield Job("cost", place("costs", backbone=slug), start=start)
     yield from _evaluations(study, sizes, place)
     yield from _tables(study, place)
 

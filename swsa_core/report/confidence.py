@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from swsa_core.basics.wording import chance, shortened
-from swsa_core.report.style import ACCENT, REFERENCE, WIDTH, limits, looks, styled
+from swsa_core.report.style import ACCENT, REFERENCE, WIDTH, Groups, limits, looks, styled
 from swsa_core.report.tables import MOST_TASKS
 
 
@@ -22,25 +22,29 @@ def intervals_of(
     return both[chosen]
 
 
-def confidence_figure(intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str], source: str) -> Figure:
+def confidence_figure(
+    intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str], source: str, groups: Groups | None = None
+) -> Figure:
     """Who wins and how surely: intervals of every candidate, one panel per task, or a summary if there are many tasks.
 
     intervals: of intervals_of; picks: of swsa_core.report.tables, rows of the same data set.
     """
     picks = picks[picks["source"] == source]
     draw = confidence_tasks if picks["task"].nunique() <= MOST_TASKS else confidence_summary
-    return draw(intervals, picks, candidates)
+    return draw(intervals, picks, candidates, groups)
 
 
 @styled
-def confidence_tasks(intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str]) -> Figure:
+def confidence_tasks(
+    intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str], groups: Groups | None = None
+) -> Figure:
     """Synthetic AUROC of each candidate with its interval, one panel per task; the pick is filled and shows its P(best)."""
     tasks = list(picks["task"])
     n_rows = -(-len(tasks) // 4)
     columns = -(-len(tasks) // n_rows)
     figure = Figure(figsize=(min(WIDTH, 1.8 + 3 * columns), n_rows * (0.62 + 0.24 * len(candidates)) + 0.25))
     axes = figure.subplots(n_rows, columns, squeeze=False, sharex=True, sharey=True)
-    style, place = looks(candidates), np.arange(len(candidates))[::-1]
+    style, place = looks(candidates, groups), np.arange(len(candidates))[::-1]
     chosen = picks.set_index("task")
     for ax, task in zip(axes.flat, tasks, strict=False):
         rows = intervals[intervals["task"] == task].set_index("candidate").reindex(candidates)
@@ -69,10 +73,12 @@ def confidence_tasks(intervals: pd.DataFrame, picks: pd.DataFrame, candidates: S
 
 
 @styled
-def confidence_summary(intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str]) -> Figure:
+def confidence_summary(
+    intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str], groups: Groups | None = None
+) -> Figure:
     """For many tasks: how many tasks each candidate wins and how surely, and its synthetic AUROC over the tasks."""
     names = candidates[::-1]
-    place, style = np.arange(len(names)), looks(candidates)
+    place, style = np.arange(len(names)), looks(candidates, groups)
     figure = Figure(figsize=(WIDTH, 1.25 + 0.32 * len(names)))
     left, right = figure.subplots(1, 2, sharey=True)
     steps = [(0.95, 1.01, ACCENT, "≥ 0.95"), (0.8, 0.95, "#56B4E9", "0.8 to 0.95"), (0, 0.8, "#c7ced6", "below 0.8")]

@@ -14,7 +14,8 @@ from swsa_core.basics.wording import decimals, shortened
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.report.confidence import confidence_figure, intervals_of
 from swsa_core.report.contact_sheets import Sheet, pictures, thumbnail
-from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, limits, looks, styled
+from swsa_core.report.costs import cost_figure
+from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, Groups, legend_entries, limits, looks, styled
 from swsa_core.strategies import find
 from swsa_core.strategies.wording import words
 
@@ -27,14 +28,17 @@ def study(
     picks: pd.DataFrame,
     candidates: Sequence[str],
     protocols: Iterable[str],
+    groups: Groups | None = None,
+    costs: pd.DataFrame | None = None,
 ) -> dict[tuple[str, str], Figure]:
     """Every figure of a study as {(data set, "kind" or "kind.variant"): Figure}.
 
     Kinds: strategies, real_vs_synthetic (one variant per protocol), confidence (one variant per source); a data set without
-    real labels has only the last. Kinds of prompts begin with "prompt_".
+    real labels has only the last; with costs, cost (by the first source). Kinds of prompts begin with "prompt_".
 
     auroc, confidence: rows of auroc.csv and confidence.csv of all data sets, with a column dataset; ranking, table1,
-    picks: of swsa_core.report.tables; candidates, protocols: names in the order of the config.
+    picks: of swsa_core.report.tables; candidates, protocols: names in the order of the config; groups: see
+    swsa_core.report.style; costs: of swsa_core.report.costs.of_candidates.
     """
     figures = {}
     for (dataset, selection), rows in picks.groupby(["dataset", "selection"], sort=False):
@@ -53,17 +57,22 @@ def study(
             figures[dataset, f"{prefix}strategies"] = strategies(bars)
             for protocol in protocols:
                 if (ranked["protocol"] == protocol).any():
-                    figure = real_vs_synthetic(ranked, shown, protocol)
+                    figure = real_vs_synthetic(ranked, shown, protocol, groups)
                     figures[dataset, f"{prefix}real_vs_synthetic.{protocol}"] = figure
         for source in dict.fromkeys(rows["source"]):
             protocol = rows.loc[rows["source"] == source, "protocol"].iloc[0]
             intervals = intervals_of(aurocs, sure, dataset, source, protocol)
-            figures[dataset, f"{prefix}confidence.{source}"] = confidence_figure(intervals, rows, names, source)
+            if costs is not None and not prefix and source == rows["source"].iloc[0]:
+                scores = intervals.groupby("candidate", sort=False)["auroc"].mean()
+                figures[dataset, "cost"] = cost_figure(scores, costs, candidates, groups)
+            figures[dataset, f"{prefix}confidence.{source}"] = confidence_figure(intervals, rows, names, source, groups)
     return figures
 
 
 @styled
-def real_vs_synthetic(ranking: pd.DataFrame, candidates: Sequence[str], protocol: str) -> Figure:
+def real_vs_synthetic(
+    ranking: pd.DataFrame, candidates: Sequence[str], protocol: str, groups: Groups | None = None
+) -> Figure:
     """Real against synthetic AUROC, mean over tasks: one marker per candidate, one panel per source × setting (Figure 3).
 
     ranking: of swsa_core.report.tables, rows of one data set.
@@ -77,12 +86,13 @@ def real_vs_synthetic(ranking: pd.DataFrame, candidates: Sequence[str], protocol
     panels = list(product(settings, sources))
     columns = len(sources) if len(sources) > 1 else min(len(settings), 3)
     n_rows = -(-len(panels) // columns)
-    labels = [words(name) if name == ENSEMBLE else shortened(name, 32) for name in candidates] + ["real = synthetic"]
+    known = legend_entries(candidates, groups)
+    labels = [words(name) if name == ENSEMBLE else shortened(name, 32) for name, _ in known] + ["real = synthetic"]
     legend_columns = min(len(labels), max(2, 84 // (max(map(len, labels)) + 4)), 5)
     legend_rows = -(-len(labels) // legend_columns)
     figure = Figure(figsize=(max(WIDTH, 3 * columns), 2.5 * n_rows + 0.24 * legend_rows + 0.3))
     axes = figure.subplots(n_rows, columns, squeeze=False)
-    style = looks(candidates)
+    style = looks(candidates, groups)
     for ax, (setting, source) in zip(axes.flat, panels, strict=False):
         x, y = synthetic[source].reindex(candidates), real[setting].reindex(candidates)
         limits(ax.set_xlim, x)
@@ -100,7 +110,7 @@ def real_vs_synthetic(ranking: pd.DataFrame, candidates: Sequence[str], protocol
         ax.tick_params(labelbottom=True, labelleft=True)
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
-    handles = [Line2D([], [], color=c, marker=m, linestyle="", markersize=8, label="-") for c, m in style.values()]
+    handles = [Line2D([], [], color=c, marker=m, linestyle="", markersize=8, label="-") for _, (c, m) in known]
     handles.append(Line2D([], [], label="-", **REFERENCE))
     legend = figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns, columnspacing=1.5)
     # Set afterwards: matplotlib leaves out labels that begin with an underscore.

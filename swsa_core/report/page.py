@@ -57,8 +57,9 @@ def render(
     """The page as text.
 
     config: the validated dict; picks, table1, pick_counts, costs: of tables.picks, table1, pick_counts, stage_costs;
-    candidates: rows of candidates.csv with a column `seen`; sheets: list of Sheet; svgs: {(data set, name): SVG text}, named as
-    by figures.study; skipped: list of {"dataset", "task" or "", "stage", "image_id", "path", "reason"}; versions:
+    candidates: rows of candidates.csv with a column `seen` and those of report.costs.of_candidates; sheets: list of Sheet;
+    svgs: {(data set, name): SVG text}, named as by figures.study; skipped: list of {"dataset", "task" or "", "stage",
+    "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
     the anomalies of each source; paper_tables: {name: title} of the paper's tables that lie beside the page, with its
@@ -66,7 +67,8 @@ def render(
     unlicensed: {candidate that the config's `licences` leave out: its licence}; misled: {data set: what evaluation.misleading
     finds}.
     """
-    page = environment(candidates["candidate"]).get_template("report.html.jinja")
+    groups = dict(zip(candidates["candidate"], candidates[["backbone", "head"]].to_numpy().tolist(), strict=True))
+    page = environment(candidates["candidate"], groups).get_template("report.html.jinja")
     names = [name for name in config["datasets"] if (picks["dataset"] == name).any()]
     prompts = []
     if auroc is not None:
@@ -84,7 +86,8 @@ def render(
         alerts=alerts,
         warnings=told,
         skipped=skipped,
-        candidates=candidates.to_dict("records"),
+        backbones=[rows.to_dict("records") for _, rows in candidates.groupby("backbone", sort=False)],
+        measured=measured_on(candidates),
         unlicensed=unlicensed or {},
         costs=_shares(costs).to_dict("records"),
         total=costs["seconds"].sum(),
@@ -105,9 +108,19 @@ def render(
     )
 
 
-def environment(candidates: Iterable[str] = ()) -> Environment:
+def measured_on(costs: pd.DataFrame) -> str:
+    """The devices and threads of measured costs, as a part of a sentence.
+
+    >>> measured_on(pd.DataFrame({"device": ["cpu", "cpu"], "threads": [1, 1]}))
+    'cpu with 1 thread'
+    """
+    known = costs.dropna(subset="threads")[["device", "threads"]].drop_duplicates()
+    return " and ".join(f"{row.device} with {wording.plural(int(row.threads), 'thread')}" for row in known.itertuples())
+
+
+def environment(candidates: Iterable[str] = (), groups: figure_style.Groups | None = None) -> Environment:
     """The templates of pages, which escape every value, with the filters by which they write names, numbers and images."""
-    looks = figure_style.looks(candidates)
+    looks = figure_style.looks(candidates, groups)
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -122,6 +135,7 @@ def environment(candidates: Iterable[str] = ()) -> Environment:
         "share": lambda value: wording.decimals(value, 2),
         "chance": wording.chance,
         "part": wording.part,
+        "two_digits": wording.two_digits,
         "count": wording.count,
         "large": wording.three_digits,
         "duration": wording.measured_time,
@@ -242,7 +256,7 @@ def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
 
 def _figures(name, svgs, config, prefix=""):
     """{kind: [(variant, inline SVG)]} of a data set; the variants are protocols or sources, in the config's order."""
-    found = {f"{prefix}{kind}": [] for kind in ("strategies", "real_vs_synthetic", "confidence")}
+    found = {f"{prefix}{kind}": [] for kind in ("strategies", "real_vs_synthetic", "confidence", "cost")}
     order = ["", *config["evaluation"]["protocols"], *config["sources"]]
     for (dataset, figure), svg in svgs.items():
         kind, _, variant = figure.partition(".")

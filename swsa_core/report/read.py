@@ -17,6 +17,7 @@ from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_knn
+from swsa_core.detectors.cost import COSTS
 from swsa_core.detectors.scores import Scores
 from swsa_core.embedding.image_stream import RowReader
 from swsa_core.evaluation.confidence import CONFIDENCE
@@ -79,6 +80,11 @@ Supports = dict[tuple[str, str], ReadSupport]
 def read_tables(name: str, paths: Iterable[str]) -> pd.DataFrame:
     """One table of the result `name` of all data sets."""
     return stack({layout.dataset_of(name, path): OF_DATASETS[name].read(path) for path in paths})
+
+
+def read_costs(paths: Iterable[str]) -> pd.DataFrame:
+    """What one image costs all backbones and their heads, rows of `COSTS`."""
+    return pd.concat([COSTS.read(path) for path in paths], ignore_index=True)
 
 
 def read_supports(paths: Iterable[Path | str]) -> Supports:

@@ -4,7 +4,7 @@ A candidate keeps its colour and marker in every figure; the shape of the marker
 """
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,46 @@ STYLE: dict[Any, Any] = {  # the keys are texts; matplotlib's types list every s
 styled = matplotlib.rc_context(STYLE)
 
 
-def looks(candidates: Iterable[str]) -> dict[str, Look]:
-    """{candidate: its `Look`}, the same in every figure for candidates in the order of the config."""
-    return {
-        name: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
-        for i, name in enumerate(dict.fromkeys(candidates))
-    }
+Groups = Mapping[str, Sequence[str]]
+"""{candidate: its backbone and its head}."""
+
+
+def looks(candidates: Iterable[str], groups: Groups | None = None) -> dict[str, Look]:
+    """{candidate: its `Look`}, the same in every figure for candidates in the order of the config.
+
+    Where `groups` tells of several heads, the colour is that of the backbone and the marker that of the head; beyond as many
+    backbones as there are colours, heads get further markers.
+    """
+    names = list(dict.fromkeys(candidates))
+    if not are_grouped(names, groups):
+        return {name: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
+    assert groups is not None
+    backbones, heads = (list(dict.fromkeys(groups[name][part] for name in groups)) for part in (0, 1))
+    found = {}
+    for name in names:
+        i, head = backbones.index(groups[name][0]), heads.index(groups[name][1])
+        marker = head + len(heads) * (i // len(COLOURS))
+        found[name] = Look(COLOURS[i % len(COLOURS)], MARKERS[marker % len(MARKERS)])
+    return found
+
+
+def are_grouped(candidates: Iterable[str], groups: Groups | None) -> bool:
+    """Whether the candidates are told apart by backbone and head: not prompts, nor candidates of a single head."""
+    if not groups or not set(candidates) <= set(groups):
+        return False
+    return len({head for _, head in groups.values()}) > 1
+
+
+def legend_entries(candidates: Sequence[str], groups: Groups | None = None) -> list[tuple[str, Look]]:
+    """The entries of a legend: every candidate, or where they are grouped each backbone's colour and each head's marker."""
+    style = looks(candidates, groups)
+    if not are_grouped(candidates, groups):
+        return list(style.items())
+    assert groups is not None
+    mine = {name: groups[name] for name in candidates}
+    colours = {backbone: Look(style[name].colour, "s") for name, (backbone, _) in reversed(mine.items())}
+    markers = {head: Look(FAINT, style[name].marker) for name, (_, head) in reversed(mine.items())}
+    return [*reversed(colours.items()), *((f"head {head}", look) for head, look in reversed(markers.items()))]
 
 
 def swatch(colour: str, marker: str) -> str:

@@ -15,6 +15,7 @@ from swsa_core.plan.costs import backbone_cost
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "config" / "my_images.yaml").read_text(encoding="utf-8")
+HEADS = ("", " cosine", " mahalanobis", " patch")
 DOCS = (ROOT / "docs" / "candidates.md").read_text(encoding="utf-8")
 
 
@@ -26,7 +27,7 @@ def test_it_downloads_nothing_as_it_is():
     candidates = validate(yaml.safe_load(TEXT))["candidates"]
     assert of_libraries(candidates) == []
     assert [one["name"] for one in candidates] == [
-        *(f"efficientnet_lite{number}" for number in (2, 1, 0)),
+        *(f"efficientnet_lite{number}{head}" for number in (2, 1, 0) for head in HEADS),
         *("descriptor:hog", "descriptor:lbp", "descriptor:color_histogram"),
     ]
     for candidate in candidates:
@@ -53,7 +54,7 @@ def test_docs_say_what_each_network_is_and_costs():
         assert f"# {cost.parameters / 1e6:.0f} M" in line or f", {cost.parameters / 1e6:.0f} M" in line
         assert candidate["weights"] or line.endswith(f"; {licence}")
         parameters.append(cost.parameters)
-    assert len(networks) == 14 and parameters == sorted(parameters, reverse=True)
+    assert len(networks) == 23 and parameters == sorted(parameters, reverse=True)
 
 
 def test_without_the_comment_signs_it_selects_among_own_prompts():

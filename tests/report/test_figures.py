@@ -4,12 +4,14 @@ import doctest
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from studies import CANDIDATES, PROTOCOLS, SETTINGS, study
 
 from swsa_core.report import figures, tables
 from swsa_core.report import style as figure_style
+from swsa_core.report.costs import cost_figure, of_candidates
 
 MANY = [f"torchvision:a_long_name_{i}" for i in range(12)]
 
@@ -66,6 +68,42 @@ def test_candidates_are_told_apart_and_keep_their_look():
     assert len({marker for _, marker in list(looks.values())[:12]}) == 12
     assert figure_style.looks(["c0", "c1"])["c1"] == looks["c1"]
     assert all(figure_style.swatch(*look).count("<path") == 1 for look in looks.values())
+
+
+GROUPS = {
+    f"net{i} {head}".removesuffix(" knn"): (f"net{i}", head) for i in range(9) for head in ("knn", "cosine", "patch")
+}
+
+
+def test_candidates_of_heads_share_colours_by_backbone_and_markers_by_head():
+    looks = figure_style.looks(GROUPS, GROUPS)
+    assert len(set(looks.values())) == len(GROUPS) == 27
+    assert looks["net0"].colour == looks["net0 patch"].colour != looks["net1"].colour
+    assert looks["net0 patch"].marker == looks["net8 patch"].marker != looks["net8"].marker
+    assert [name for name, _ in figure_style.legend_entries(list(GROUPS), GROUPS)] == [
+        *(f"net{i}" for i in range(9)),
+        *(f"head {head}" for head in ("knn", "cosine", "patch")),
+    ]
+    many = {f"{i} {head}": (str(i), head) for i in range(30) for head in ("knn", "cosine", "patch", "mahalanobis")}
+    assert len(set(figure_style.looks(many, many).values())) == 120
+
+
+def test_of_one_head_each_candidate_has_its_own_marker():
+    groups = {name: (name, "knn") for name in CANDIDATES}
+    assert figure_style.looks(CANDIDATES, groups) == figure_style.looks(CANDIDATES)
+    assert figure_style.looks(["a prompt"], GROUPS) == figure_style.looks(["a prompt"])
+
+
+def test_cost_figure_names_those_that_none_beats():
+    ms = {name: 1.0 + i for i, name in enumerate(GROUPS)}
+    costs = pd.DataFrame({"backbone": [b for b, _ in GROUPS.values()], "head": [h for _, h in GROUPS.values()]})
+    costs = of_candidates(costs.assign(median_ms=list(ms.values())), GROUPS)
+    scores = pd.Series({name: 0.5 + 0.01 * (i % 5) + 0.001 * i for i, name in enumerate(GROUPS)})
+    figure = cost_figure(scores.drop("net3"), costs, list(GROUPS), GROUPS)
+    named = [text.get_text() for text in figure.axes[0].texts]
+    assert named and set(named) <= {list(GROUPS)[i] for i in (0, 1, 2, 3, 4, 14, 19, 24)}
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
 
 def test_the_scatter_holds_every_candidate_at_its_place():

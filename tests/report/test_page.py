@@ -47,7 +47,16 @@ def rendered(
         picks=picks,
         table1=table1,
         pick_counts=tables.pick_counts(made["selection"]),
-        candidates=made["candidates"].assign(seen=0.765625),
+        candidates=made["candidates"].assign(
+            **{
+                "seen": 0.765625,
+                "backbone": made["candidates"]["candidate"],
+                "head": "knn",
+                "device": "cpu",
+                "threads": 2,
+            },
+            **{"median_ms": 12.34, "p95_ms": 15.6, "head_ms": 0.0123, "n_bank": 20, "bank_mb": 0.5},
+        ),
         sheets=[sheet_of(pick, boxes, n_parents=n_parents) for pick in tables.shown(picks).itertuples()],
         svgs={name: figure_style.svg(figure) for name, figure in drawn.items()},
         skipped=list(skipped),
