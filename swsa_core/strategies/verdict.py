@@ -51,8 +51,8 @@ def judge(
     """The `Verdict` on a pick.
 
     pick: its row among the c candidates; synthetic: {source: AUROC (c,)}; near: {source: p_near (c,)}, together: p_near (c,)
-    of all sources together, see `swsa_core.evaluation.confidence`; n_parameters: (c,); own: the sources whose anomalies are made from the task's own
-    images.
+    of all sources together, see `swsa_core.evaluation.confidence`; n_parameters: (c,); own: the sources whose anomalies are
+    made from the task's own images.
     """
     possible = np.flatnonzero(together >= POSSIBLE)
     alike = tuple(possible[np.argsort(n_parameters[possible], kind="stable")].tolist())
