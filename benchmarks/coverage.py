@@ -79,12 +79,16 @@ def draw(design, share, shift, spread, generator):
 def simulate(design, protocol, share, auroc, samples, resamples, generator, spread=1.0):
     """(coverage, mean width) of the interval and of the percentiles, (2, 2)."""
     shift = shift_of(design, protocol, share, auroc, spread)
-    n_own = 0 if design.parents.shape[1] else len(design.parents)
     found = []
     for _ in range(samples):
         comparison = compare(draw(design, share, shift, spread, generator), "task", "source", protocol)
-        support, own = multiplicities(generator, design.n_support, n_own, resamples)
-        weights = parents_drawn(comparison.parents, support) if own is None else own
+        support = multiplicities(generator, design.n_support, resamples)
+        own = not design.parents.shape[1]
+        weights = (
+            multiplicities(generator, len(design.parents), resamples)
+            if own
+            else parents_drawn(comparison.parents, support)
+        )
         drawn = resampled_aurocs([comparison], support, weights)[0]
         drawn = drawn[np.isfinite(drawn)]
         interval = auroc_interval(comparison.wins.mean(), drawn.var(), most_draws(comparison))

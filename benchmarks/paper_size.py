@@ -20,6 +20,7 @@ from evaluate import HARDEST, JUDGES, peak, selections, timed  # beside this scr
 from swsa_core.candidates.prompts import ENSEMBLE, prompt_names
 from swsa_core.config.config import validate
 from swsa_core.detectors import score_knn
+from swsa_core.evaluation.confidence import ALL_SOURCES
 from swsa_core.report import contact_sheets, figures, page, style, tables
 from swsa_core.strategies import combinations, of_selection, select
 
@@ -47,8 +48,10 @@ def tables_of(tasks, candidates, combined, config, generator):
     of = auroc["candidate"].map(dict(zip(names, skill, strict=True)))
     auroc["auroc"] = np.clip(of + generator.normal(0, 0.08, len(auroc)), 0, 1)
     auroc = auroc.assign(n_normal=30, n_anomalous=100, closest="")
-    confidence = _rows(task=tasks, validation=sources, protocol=evaluation["protocols"], candidate=candidates)
-    confidence["p_best"] = generator.random(len(confidence))
+    confidence = _rows(
+        task=tasks, validation=[*sources, ALL_SOURCES], protocol=evaluation["protocols"], candidate=candidates
+    )
+    confidence["p_best"], confidence["p_near"] = generator.random((2, len(confidence)))
     confidence["low"], confidence["high"] = generator.uniform([[0.5], [0.8]], [[0.7], [1]], (2, len(confidence)))
     quality = _rows(task=tasks, strategy=list(JUDGES), candidate=candidates)
     return auroc, confidence, quality.assign(quality=generator.random(len(quality)))

@@ -7,6 +7,7 @@ from swsa_core.evaluation import confidence as confidence_stage
 from swsa_core.evaluation import evaluate
 from swsa_core.report import contact_sheets
 from swsa_core.strategies import select
+from swsa_core.strategies.verdict import VERDICTS
 
 PROTOCOLS = ["leave_one_out", "paired", "paper"]
 SETTINGS = ["one_vs_closest", "one_vs_rest"]
@@ -14,7 +15,7 @@ CANDIDATES = ["resnet_m", "resnet_s", "vit_m", "vit_s", "hog", "lbp", "color_his
 SOURCES = ["cutpaste", "procedural"]
 WARNING = "synthetic AUROC below 0.5: the synthetic anomalies look more normal than the normal images"
 
-NO_SOURCE = {"source": "", "protocol": "", "saturated": False, "warning": ""}
+NO_SOURCE = {"source": "", "protocol": "", "saturated": False, "warning": "", "verdict": "", "reason": "", "alike": ""}
 
 
 def study(datasets, candidates=CANDIDATES, sources=SOURCES, protocols=PROTOCOLS, settings=SETTINGS, seed=0):
@@ -43,7 +44,9 @@ def study(datasets, candidates=CANDIDATES, sources=SOURCES, protocols=PROTOCOLS,
                     for n, harder in (("all", 0), ("10", 0.1), ("5", 0.15)):
                         counts = {"n_anomalies": n, "n_normal": 20, "n_anomalous": 100, "setting": "", "closest": ""}
                         auroc += _per_candidate(candidates, facts, counts, which, auroc=values - harder)
-                    confidence += _per_candidate(candidates, facts, which, p_best=chances, low=low, high=high)
+                    confidence += _per_candidate(
+                        candidates, facts, which, p_best=chances, p_near=chances, low=low, high=high
+                    )
                     first, n_tied = int(values.argmax()), int((values == values.max()).sum())
                     pick = {
                         "source": source,
@@ -55,6 +58,8 @@ def study(datasets, candidates=CANDIDATES, sources=SOURCES, protocols=PROTOCOLS,
                     pick |= {"synthetic_auroc": values[first], "low": low[first], "high": high[first]}
                     pick |= {"saturated": n_tied > 1 and values[first] == 1}
                     pick |= {"warning": WARNING if values[first] < 0.5 else ""}
+                    verdict = VERDICTS[first % len(VERDICTS)]
+                    pick |= {"verdict": verdict, "reason": "the sources say so", "alike": "; ".join(candidates[:2])}
                     picks.append((f"swsa_{source}", first, pick))
             for setting in real or [""]:
                 truth = real.get(setting, np.full(len(candidates), np.nan))

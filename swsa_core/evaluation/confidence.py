@@ -1,8 +1,9 @@
-"""How sure a synthetic AUROC and the pick are: a bootstrap over the support images.
+"""How sure a synthetic AUROC and the pick are: a bootstrap over the support images, and over the sources of anomalies.
 
 A hundred anomalies made from a 10 × 10 cross of 20 images are not a hundred independent ones, so it is the support
 images that are resampled: the pigeonhole bootstrap (Owen 2007). P(best) is counted over the resamples; the interval takes
 their variance (`swsa_core.evaluation.intervals`). It is about the synthetic AUROC, not the real one.
+A source may mislead as a whole, which no number of its anomalies shows. So the rows of `ALL_SOURCES` draw the sources, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,14 @@ from swsa_core.evaluation.protocols import Comparison, compare, once_each
 from swsa_core.files.table import Table
 
 CONFIDENCE = Table(
-    "confidence", "selection task candidate validation protocol p_best low high", numbers="p_best low high"
+    "confidence",
+    "selection task candidate validation protocol p_best p_near low high",
+    numbers="p_best p_near low high",
 )
+ALL_SOURCES = (
+    "all_sources"  # the validation of the rows about the mean over the sources, each drawn as often as it falls
+)
+NEAR = 0.01  # AUROCs that differ by no more are alike
 
 
 def confidence(
@@ -33,31 +40,42 @@ def confidence(
     level: float = 0.95,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """P(the candidate is the best) and the interval of each synthetic AUROC on all anomalies.
+    """P(the candidate is the best), P(it is near the best) and the interval of each synthetic AUROC on all anomalies.
 
     Returns a table with the columns of `CONFIDENCE` but the selection.
 
     scores: {candidate: Scores} in the order of the config. p_best is the share of resamples in which the candidate
-    has the highest AUROC; those that tie share a resample equally. low, high: of `auroc_interval`; NaN, as p_best, where
-    no resample has both anomalies and normals.
-    The resamples are the same for all candidates and protocols of a task and source, and in any number of threads.
+    has the highest AUROC; those that tie share a resample equally. p_near is the share in which its AUROC is at most `NEAR`
+    below the highest. low, high: of `auroc_interval`; NaN, as the others, where no resample has both anomalies and normals.
+    The rows of `ALL_SOURCES` are about the mean over the sources; they have no interval.
+    The resamples are the same for all candidates, protocols and sources of a task, and in any number of threads.
     """
     check_alike(scores)
     first = next(iter(scores.values()))
 
     def of_task(task):
-        rows = []
+        rows, of_sources = [], {protocol: [] for protocol in protocols}
         n_support = len(first.of_task(first.support, task)["task"])
+        support = multiplicities(rng(seed, dataset, task, "bootstrap"), n_support, resamples)
         for source in first.anomalies:
             parents = first.of_task(first.anomalies[source], task)["parents"]
-            own = len(parents) if not (parents >= 0).any() else 0
-            support, own = multiplicities(rng(seed, dataset, task, source, "bootstrap"), n_support, own, resamples)
-            weights = own if own is not None else parents_drawn(parents, support)
+            if (parents >= 0).any():
+                weights = parents_drawn(parents, support)
+            else:
+                weights = multiplicities(rng(seed, dataset, task, source, "bootstrap"), len(parents), resamples)
             for protocol in protocols:
                 comparisons = [compare(of, task, source, protocol) for of in scores.values()]
                 aurocs = resampled_aurocs(comparisons, support, weights)
-                for candidate, found in zip(scores, _summary(comparisons, aurocs, level), strict=True):
-                    rows.append([task, candidate, source, protocol, *found])
+                of_sources[protocol].append(aurocs)
+                found = zip(scores, *chances(aurocs), *_interval(comparisons, aurocs, level), strict=True)
+                rows += [[task, candidate, source, protocol, *map(float, known)] for candidate, *known in found]
+        drawn = multiplicities(rng(seed, dataset, task, ALL_SOURCES, "bootstrap"), len(first.anomalies), resamples)
+        for protocol, aurocs in of_sources.items():
+            found = zip(scores, *chances(over_sources(np.stack(aurocs), drawn)), strict=True)
+            rows += [
+                [task, candidate, ALL_SOURCES, protocol, *map(float, known), np.nan, np.nan]
+                for candidate, *known in found
+            ]
         return rows
 
     # The products are small: a BLAS that splits one among threads spends most of its time waiting for them.
@@ -66,16 +84,9 @@ def confidence(
     return pd.DataFrame(rows, columns=CONFIDENCE.columns[1:])
 
 
-def multiplicities(
-    generator: np.random.Generator, n_support: int, n_own: int, resamples: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """How often each image is drawn: support (resamples, n_support), and anomalies without parents (resamples, n_own).
-
-    The second is None where n_own is 0.
-    """
-    support = generator.multinomial(n_support, np.full(n_support, 1 / n_support), size=resamples)
-    own = generator.multinomial(n_own, np.full(n_own, 1 / n_own), size=resamples) if n_own else None
-    return support.astype(float), own if own is None else own.astype(float)
+def multiplicities(generator: np.random.Generator, n: int, resamples: int) -> np.ndarray:
+    """How often each of n images, or sources, is drawn in n draws: (resamples, n)."""
+    return generator.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
 
 
 def parents_drawn(parents: np.ndarray, support: np.ndarray) -> np.ndarray:
@@ -100,15 +111,35 @@ def resampled_aurocs(comparisons: Sequence[Comparison], support: np.ndarray, wei
     return np.divide(won, total, out=np.full(won.shape, np.nan), where=total > 0)
 
 
-def _summary(comparisons, aurocs, level):
-    """(p_best, low, high) of each candidate, from (candidates, resamples); resamples without a value are left out."""
+def over_sources(aurocs: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Mean AUROC over the sources that each resample draws, (c, resamples); NaN where none of them has an AUROC.
+
+    aurocs: (sources, c, resamples); drawn: (resamples, sources), how often each is drawn. A source without an AUROC in a
+    resample is left out there.
+    """
+    weights = np.where(np.isfinite(aurocs).all(axis=1), drawn.T, 0)  # (sources, resamples)
+    total, mean = weights.sum(axis=0), np.zeros(aurocs.shape[1:])
+    for of_source, weight in zip(aurocs, weights, strict=True):  # in one order, so that ties stay ties
+        mean += np.where(weight > 0, of_source, 0) * weight
+    return np.divide(mean, total, out=np.full(mean.shape, np.nan), where=total > 0)
+
+
+def chances(aurocs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(p_best, p_near) of each candidate, (c,) both; aurocs: (c, resamples), resamples without a value are left out."""
     aurocs = aurocs[:, np.isfinite(aurocs).all(axis=0)]
     if aurocs.shape[1] == 0:
-        return [(np.nan, np.nan, np.nan)] * len(aurocs)
-    best = aurocs == aurocs.max(axis=0)
-    p_best = (best / best.sum(axis=0)).mean(axis=1)
+        return np.full(len(aurocs), np.nan), np.full(len(aurocs), np.nan)
+    highest = aurocs.max(axis=0)
+    best = aurocs == highest
+    near = aurocs >= highest - NEAR - 1e-12  # AUROCs are sums of shares: .9 is not below .91 by more than .01
+    return (best / best.sum(axis=0)).mean(axis=1), near.mean(axis=1)
+
+
+def _interval(comparisons, aurocs, level):
+    """(low, high) of each candidate, (c,) both; aurocs: (c, resamples), resamples without a value are left out."""
+    aurocs = aurocs[:, np.isfinite(aurocs).all(axis=0)]
+    if aurocs.shape[1] == 0:
+        return np.full(len(aurocs), np.nan), np.full(len(aurocs), np.nan)
     # contiguous, so that a candidate's variance is summed in the same order whatever others there are
     variances = np.ascontiguousarray(aurocs).var(axis=1)
-    found = [one.wins.mean() for one in comparisons]
-    low, high = auroc_interval(found, variances, most_draws(comparisons[0]), level)
-    return [tuple(map(float, found)) for found in zip(p_best, low, high, strict=True)]
+    return auroc_interval([one.wins.mean() for one in comparisons], variances, most_draws(comparisons[0]), level)

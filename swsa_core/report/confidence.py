@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from swsa_core.basics.wording import chance, shortened
-from swsa_core.report.style import ACCENT, REFERENCE, WIDTH, Groups, limits, looks, styled
+from swsa_core.basics.wording import shortened
+from swsa_core.report.reliability import COLOURS
+from swsa_core.report.style import REFERENCE, WIDTH, Groups, limits, looks, styled
 from swsa_core.report.tables import MOST_TASKS
 
 
@@ -38,7 +39,7 @@ def confidence_figure(
 def confidence_tasks(
     intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str], groups: Groups | None = None
 ) -> Figure:
-    """Synthetic AUROC of each candidate with its interval, one panel per task; the pick is filled and shows its P(best)."""
+    """Synthetic AUROC of each candidate with its interval, one panel per task; the pick is filled, its verdict in the title."""
     tasks = list(picks["task"])
     n_rows = -(-len(tasks) // 4)
     columns = -(-len(tasks) // n_rows)
@@ -57,7 +58,7 @@ def confidence_tasks(
             face = colour if picked else "white"
             ax.plot(row.auroc, at, marker, color=colour, markerfacecolor=face, markersize=8.5, markeredgewidth=1.3)
         ax.axvline(0.5, **REFERENCE)
-        ax.set_title(f"{shortened(task, 72 // columns)}\nP(best) {chance(chosen.at[task, 'p_best'])}")
+        ax.set_title(f"{shortened(task, 72 // columns)}\n{chosen.at[task, 'verdict']}")
         ax.set_yticks(place, [shortened(name, 28) for name in candidates])
         ax.set_ylim(-0.7, len(candidates) - 0.3)
         ax.tick_params(axis="y", length=0)
@@ -76,17 +77,22 @@ def confidence_tasks(
 def confidence_summary(
     intervals: pd.DataFrame, picks: pd.DataFrame, candidates: Sequence[str], groups: Groups | None = None
 ) -> Figure:
-    """For many tasks: how many tasks each candidate wins and how surely, and its synthetic AUROC over the tasks."""
+    """For many tasks: how many tasks each candidate wins with which verdict, and its synthetic AUROC over the tasks."""
     names = candidates[::-1]
     place, style = np.arange(len(names)), looks(candidates, groups)
     figure = Figure(figsize=(WIDTH, 1.25 + 0.32 * len(names)))
     left, right = figure.subplots(1, 2, sharey=True)
-    steps = [(0.95, 1.01, ACCENT, "≥ 0.95"), (0.8, 0.95, "#56B4E9", "0.8 to 0.95"), (0, 0.8, "#c7ced6", "below 0.8")]
     begin = np.zeros(len(names))
-    for low, high, colour, label in steps:
-        won = picks[(picks["p_best"].fillna(0) >= low) & (picks["p_best"].fillna(0) < high)]
-        count = won.groupby("candidate")["task"].nunique().reindex(names).fillna(0).to_numpy()
-        left.barh(place, count, left=begin, color=colour, height=0.62, label=label)
+    for verdict, colour in COLOURS.items():
+        count = (
+            picks[picks["verdict"] == verdict]
+            .groupby("candidate")["task"]
+            .nunique()
+            .reindex(names)
+            .fillna(0)
+            .to_numpy()
+        )
+        left.barh(place, count, left=begin, color=colour, height=0.62, label=verdict)
         begin += count
     for at, count in zip(place, begin, strict=True):
         left.annotate(f"{count:.0f}", (count, at), (4, 0), textcoords="offset points", va="center")
@@ -111,5 +117,5 @@ def confidence_summary(
         ax.set_ylim(-0.6, len(names) - 0.4)
         ax.grid(False, axis="y")
         ax.tick_params(axis="y", length=0)
-    figure.legend(*left.get_legend_handles_labels(), title="P(best) of the pick", loc="outside lower center", ncols=3)
+    figure.legend(*left.get_legend_handles_labels(), title="verdict on the pick", loc="outside lower center", ncols=3)
     return figure

@@ -15,6 +15,7 @@ from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.report.confidence import confidence_figure, intervals_of
 from swsa_core.report.contact_sheets import Sheet, pictures, thumbnail
 from swsa_core.report.costs import cost_figure
+from swsa_core.report.reliability import reliability_figure
 from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, Groups, legend_entries, limits, looks, styled
 from swsa_core.strategies import find
 from swsa_core.strategies.wording import words
@@ -33,8 +34,8 @@ def study(
 ) -> dict[tuple[str, str], Figure]:
     """Every figure of a study as {(data set, "kind" or "kind.variant"): Figure}.
 
-    Kinds: strategies, real_vs_synthetic (one variant per protocol), confidence (one variant per source); a data set without
-    real labels has only the last; with costs, cost (by the first source). Kinds of prompts begin with "prompt_".
+    Kinds: strategies, reliability, real_vs_synthetic (one variant per protocol), confidence (one variant per source); a data
+    set without real labels has only the last; with costs, cost (by the first source). Kinds of prompts begin with "prompt_".
 
     auroc, confidence: rows of auroc.csv and confidence.csv of all data sets, with a column dataset; ranking, table1,
     picks: of swsa_core.report.tables; candidates, protocols: names in the order of the config; groups: see
@@ -55,6 +56,7 @@ def study(
             )
         if (bars["setting"] != "").any():
             figures[dataset, f"{prefix}strategies"] = strategies(bars)
+            figures[dataset, f"{prefix}reliability"] = reliability_figure(rows)
             for protocol in protocols:
                 if (ranked["protocol"] == protocol).any():
                     figure = real_vs_synthetic(ranked, shown, protocol, groups)

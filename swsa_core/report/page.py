@@ -28,6 +28,8 @@ from swsa_core.report.read import Copied, Drawn, Skipped
 from swsa_core.report.svg import inline
 from swsa_core.report.tables import MOST_TASKS
 from swsa_core.strategies import STRATEGIES, find
+from swsa_core.strategies.select import BETWEEN
+from swsa_core.strategies.verdict import VERDICTS
 from swsa_core.strategies.wording import words
 
 OPEN_SHEETS = 3
@@ -233,12 +235,14 @@ def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
     return {
         "name": name,
         "picks": [
-            row | {"others": disagree[disagree["task"] == row["task"]].to_dict("records")}
+            row
+            | {"alike": [name for name in row["alike"].split(BETWEEN) if name]}
+            | {"others": disagree[disagree["task"] == row["task"]].to_dict("records")}
             for row in recommended.to_dict("records")
         ],
         "cards": len(recommended) <= MOST_TASKS,
         "winners": Counter(recommended["candidate"]).most_common(),
-        "sure": int((recommended["p_best"] >= 0.95).sum()),
+        "verdicts": [(verdict, int((recommended["verdict"] == verdict).sum())) for verdict in VERDICTS],
         "source": recommended["source"].iloc[0],
         "sources": sources,
         "protocol": recommended["protocol"].iloc[0],
@@ -256,7 +260,8 @@ def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
 
 def _figures(name, svgs, config, prefix=""):
     """{kind: [(variant, inline SVG)]} of a data set; the variants are protocols or sources, in the config's order."""
-    found = {f"{prefix}{kind}": [] for kind in ("strategies", "real_vs_synthetic", "confidence", "cost")}
+    kinds = ("strategies", "reliability", "real_vs_synthetic", "confidence", "cost")
+    found: dict[str, list] = {f"{prefix}{kind}": [] for kind in kinds}
     order = ["", *config["evaluation"]["protocols"], *config["sources"]]
     for (dataset, figure), svg in svgs.items():
         kind, _, variant = figure.partition(".")

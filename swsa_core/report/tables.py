@@ -23,7 +23,7 @@ TABLE1 = Table(  # selection: of a "model" or a "prompt"
 PICKS = Table(
     "picks",
     "dataset selection task source protocol recommended candidate n_tied synthetic_auroc p_best low high saturated "
-    "warning n_normal n_anomalous setting real_auroc best_auroc right",
+    "warning verdict reason alike n_normal n_anomalous setting real_auroc best_auroc right",
     numbers="recommended n_tied synthetic_auroc p_best low high saturated n_normal n_anomalous real_auroc best_auroc right",
 )
 PICK_COUNTS = Table("pick_counts", "dataset selection setting strategy protocol candidate tasks", numbers="tasks")

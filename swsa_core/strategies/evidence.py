@@ -87,6 +87,8 @@ class Evidence:
     """{(task, strategy): quality (c,) by the scores of the unlabelled test images}; a task without any is not there."""
     confidence: dict[tuple[str, str, str, str], Sureness]
     """{(task, source, protocol, candidate): how sure its synthetic AUROC is}."""
+    near: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
+    """{(task, source or ALL_SOURCES, protocol): share (c,) of the resamples in which a candidate is near the best}."""
     _made: dict[tuple, Any] = field(default_factory=dict, repr=False)
 
     def once(self, function: Callable, *arguments: str) -> Any:

@@ -9,19 +9,23 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from swsa_core.anomalies import SOURCES
+from swsa_core.evaluation.confidence import ALL_SOURCES
 from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.files.table import Table
 from swsa_core.strategies import detectors, find, split
 from swsa_core.strategies.evidence import Case, Evidence, Pick, Sureness
 from swsa_core.strategies.strategy import Strategy
+from swsa_core.strategies.verdict import Verdict, judge
 
 # The selection, "model" or "prompt", is said when the tables of both are put together.
 SELECTION = Table(
     "selection",
     "selection task strategy source protocol setting candidate members n_tied synthetic_auroc p_best low high saturated "
-    "warning real_auroc best_auroc right regret",
+    "warning verdict reason alike real_auroc best_auroc right regret",
     numbers="n_tied synthetic_auroc p_best low high saturated real_auroc best_auroc right regret",
 )
+BETWEEN = "; "  # between the names in the column `alike`
 
 
 def select(
@@ -39,7 +43,8 @@ def select(
 
     auroc, confidence, candidates, quality, max_members: see `gather`; strategies: names of the config, of this selection.
     Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
-    real AUROC equals the best, a combination of candidates when it is at least that. Without real labels there is one
+    real AUROC equals the best, a combination of candidates when it is at least that. verdict, reason, alike: of
+    `swsa_core.strategies.verdict`, for picks that are recommended. Without real labels there is one
     row with the setting "", and the real figures are NaN. Raises ValueError for an unknown strategy.
     """
     evidence = gather(auroc, confidence, candidates, quality, max_members)
@@ -103,6 +108,7 @@ def gather(
         },
         qualities={} if quality is None else _by_candidate(quality, ["task", "strategy"], "quality", names),
         confidence=dict(zip(zip(*keys, strict=True), map(Sureness, p_best, low, high), strict=True)),
+        near=_by_candidate(confidence, ["task", "validation", "protocol"], "p_near", names),
     )
 
 
@@ -115,6 +121,7 @@ def _by_candidate(table: pd.DataFrame, keys: list[str], column: str, names: list
 def _row(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> list:
     """A pick and how good it is, in the order of `SELECTION`."""
     source = pick.source if strategy.recommends else ""
+    judged = _verdict(strategy, case, pick, evidence)
     return [
         *(
             case.task,
@@ -127,8 +134,25 @@ def _row(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> list
             pick.n_tied,
         ),
         *(pick.synthetic_auroc, *pick.sureness, pick.saturated, pick.warning),
+        *(judged.verdict, judged.reason, BETWEEN.join(evidence.names[c] for c in judged.alike)),
         *_judged(pick, evidence.real[case.task, case.setting], evidence.names),
     ]
+
+
+def _verdict(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> Verdict:
+    """What may be believed of a pick that is recommended; nothing of others."""
+    together = evidence.near.get((case.task, ALL_SOURCES, case.protocol))
+    if not (strategy.recommends and pick.candidate) or together is None:
+        return Verdict()
+    of_sources = {source: (case.task, source, case.protocol) for source in evidence.sources}
+    return judge(
+        evidence.names.index(pick.candidate),
+        {source: evidence.synthetic[key] for source, key in of_sources.items() if key in evidence.synthetic},
+        {source: evidence.near[key] for source, key in of_sources.items() if key in evidence.near},
+        together,
+        evidence.n_parameters,
+        [source for source in evidence.sources if SOURCES[source].parents],
+    )
 
 
 def _judged(pick: Pick, real: np.ndarray, names: list[str]) -> tuple[float, float, float, float]:

@@ -176,7 +176,9 @@ def test_a_ready_made_matrix_of_aurocs_gives_the_pick_rates_computed_by_hand():
         ],
         columns=["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "auroc"],
     )
-    confidence = pd.DataFrame(columns=["task", "candidate", "validation", "protocol", "p_best", "low", "high"])
+    confidence = pd.DataFrame(
+        columns=["task", "candidate", "validation", "protocol", "p_best", "p_near", "low", "high"]
+    )
     strategies = ["largest_model", "random", "swsa_cutpaste", "best"]
     picks = select(auroc, confidence, candidates, strategies, ["paper"]).assign(selection="model", dataset="d")
     table = tables.table1(picks).set_index("strategy")

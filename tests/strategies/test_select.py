@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from swsa_core.evaluation.confidence import ALL_SOURCES
 from swsa_core.strategies import of_selection
 from swsa_core.strategies.select import SELECTION, select
 
@@ -27,8 +28,12 @@ def tables(synthetic, real, task="t", protocol="leave_one_out"):
         rows, columns=["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "auroc"]
     ).sample(frac=1, random_state=0)  # the order of the rows says nothing
     sure = pd.DataFrame(
-        [(task, name, "cutpaste", protocol, 0.1 * i, 0.2, 0.9) for i, name in enumerate(CANDIDATES.candidate)],
-        columns=["task", "candidate", "validation", "protocol", "p_best", "low", "high"],
+        [
+            (task, name, validation, protocol, 0.1 * i, 0.2 * i, 0.2, 0.9)
+            for validation in ("cutpaste", ALL_SOURCES)
+            for i, name in enumerate(CANDIDATES.candidate)
+        ],
+        columns=["task", "candidate", "validation", "protocol", "p_best", "p_near", "low", "high"],
     )
     return auroc, sure
 
@@ -58,7 +63,8 @@ def test_each_strategy():
     assert (swsa.source, swsa.protocol, swsa.synthetic_auroc) == ("cutpaste", "leave_one_out", 0.8)
     assert (swsa.p_best, swsa.low, swsa.high) == (0.2, 0.2, 0.9)
     assert not swsa.saturated and swsa.warning == ""
-    assert table.drop("swsa_cutpaste")[["source", "protocol", "warning"]].eq("").all(axis=None)
+    assert (swsa.verdict, swsa.alike) == ("close call", "small; other")
+    assert table.drop("swsa_cutpaste")[["source", "protocol", "warning", "verdict", "alike"]].eq("").all(axis=None)
 
 
 def test_ties_go_to_the_candidate_declared_first_and_are_counted():

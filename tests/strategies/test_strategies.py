@@ -218,7 +218,7 @@ def test_a_new_strategy_needs_its_entry_alone(monkeypatch):
         for name, value in zip(candidates.candidate, values, strict=True)
     ]
     columns = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "auroc"]
-    sure = pd.DataFrame(columns=["task", "candidate", "validation", "protocol", "p_best", "low", "high"])
+    sure = pd.DataFrame(columns=["task", "candidate", "validation", "protocol", "p_best", "p_near", "low", "high"])
     names = strategies.of_selection("model", listed)
     assert names == ["swsa_cutpaste", "smallest_model", "best"]
     picks = select.select(pd.DataFrame(rows, columns=columns), sure, candidates, names, ["paper"])
