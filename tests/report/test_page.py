@@ -113,7 +113,8 @@ def test_the_picks_come_first_and_say_how_sure_they_are(page):
     places = [page.text.rindex(words) for words in order]
     assert places == sorted(places)
     assert re.search(
-        r"For 0 (deploy \w+|there is no basis|it is between 2 candidates) .*? Synthetic AUROC 0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]",
+        r"For 0 (deploy \w+|there is no basis|it is between 2 candidates) .*? "
+        r"Synthetic AUROC 0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]",
         page.text,
     )
     assert "Decided by 100 CutPaste anomalies against 20 normal images of each task" in page.text

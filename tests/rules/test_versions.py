@@ -14,6 +14,7 @@ import pytest
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.datasets import KINDS
+from swsa_core.detectors import HEADS
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = Path(__file__).with_name("stage_digests.json")
@@ -33,7 +34,8 @@ PLUMBING = {
 
 SHAPES = {"index_pool": "pool", "sample_nearest": "of_pool", "sample_others": "others"}  # whose sources a stage runs
 GENERATED = {name: source.version for name, source in SOURCES.items() if source.generated}
-VERSIONS = STAGE_VERSIONS | GENERATED
+OF_HEADS = {f"score_{name}": head.version for name, head in HEADS.items()}
+VERSIONS = STAGE_VERSIONS | GENERATED | OF_HEADS
 
 
 def imported(tree, entries):
@@ -64,11 +66,13 @@ def source_file(module):
 def modules_of(stage):
     """The script of a stage and all library files that it imports, directly or not, entries of registries included.
 
-    Of the sources of anomalies only those that it runs: the others do not change what it computes.
+    Of the sources of anomalies and of the heads only those that it runs: the others do not change what it computes.
     """
-    name = "generate" if stage in GENERATED else stage
+    name = "generate" if stage in GENERATED else "score" if stage in OF_HEADS else stage
 
     def entries(package, names):
+        if package == "swsa_core.detectors":
+            return [one for one in names if one == stage]
         return (
             names
             if package != "swsa_core.anomalies"
@@ -131,7 +135,7 @@ def test_changed_code_has_a_new_version_or_was_accepted(stage):
 
 def test_every_script_is_a_stage():
     scripts = {path.stem for path in (ROOT / "workflow_scripts").glob("[a-z]*.py")}
-    assert scripts - {"job", "generate"} == set(STAGE_VERSIONS)
+    assert scripts - {"job", "generate", "score"} == set(STAGE_VERSIONS)
 
 
 def test_digest_ignores_docstrings_and_comments_only(tmp_path):
