@@ -31,8 +31,8 @@ def study(
 ) -> dict[tuple[str, str], Figure]:
     """Every figure of a study as {(data set, "kind" or "kind.variant"): Figure}.
 
-    Kinds: strategies, reliability, real_vs_synthetic (one variant per protocol), confidence (one variant per source); a data set without
-    real labels has only the last. Kinds of prompts begin with "prompt_".
+    Kinds: strategies, reliability, real_vs_synthetic (one variant per protocol), confidence (one variant per source); a data
+    set without real labels has only the last. Kinds of prompts begin with "prompt_".
 
     auroc, confidence: rows of auroc.csv and confidence.csv of all data sets, with a column dataset; ranking, table1,
     picks: of swsa_core.report.tables; candidates, protocols: names in the order of the config.
