@@ -143,5 +143,6 @@ def _candidates(names):
             "licence": np.where(networks, "apache-2.0", "no weights"),
             "weights_sha256": np.where(networks, "ab12" * 16, ""),
             "transform": "resize 256, crop 224, mean 0.485 0.456 0.406",
+            "seen": 1.0,
         }
     )

@@ -42,6 +42,7 @@ def reliability_figure(picks: pd.DataFrame) -> Figure:
         ax.annotate(f"{row.near} of {row.n}", (1, at), (8, 0), textcoords="offset points", va="center")
     ax.set_yticks(range(len(VERDICTS)), VERDICTS[::-1])
     ax.set_xlim(0, 1)
+    ax.set_ylim(-0.6, len(VERDICTS) - 0.4)
     ax.set_xlabel(f"share of picks at most {NEAR} below the best real AUROC, 95 % interval")
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)

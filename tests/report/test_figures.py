@@ -42,6 +42,7 @@ def test_a_data_set_without_labels_has_only_what_is_known():
     made = drawn({"digits": (["0", "1"], True), "mine": (["mine"], False)})
     assert set(made) == {
         ("digits", "strategies"),
+        ("digits", "reliability"),
         *(("digits", f"real_vs_synthetic.{protocol}") for protocol in PROTOCOLS),
         *((name, f"confidence.{source}") for name in ("digits", "mine") for source in ("cutpaste", "procedural")),
     }

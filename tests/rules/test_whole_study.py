@@ -76,6 +76,7 @@ OF_EACH_DATASET = [
     for selection in ("", "prompt_")
     for kind in [
         "strategies",
+        "reliability",
         *(f"real_vs_synthetic.{protocol}" for protocol in PROTOCOLS),
         *(f"confidence.{source}" for source in SOURCES),
     ]
