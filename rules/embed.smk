@@ -99,6 +99,35 @@ for ending, slugs, patches in with_patches("anomaly"):
             "../workflow_scripts/embed_anomalies.py"
 
 
+# As of anomalies, by the same code; none where no protocol asks for reconstructions.
+for ending, slugs, patches in with_patches("reconstruction") if STUDY.reconstructed else ():
+
+    rule:
+        name:
+            f"embed_reconstructions{ending}"
+        input:
+            anomalies=reconstruction_files,
+            weights=weights_file,
+        output:
+            at("reconstruction_features"),
+            **patches,
+        log:
+            stage_log("embed_reconstructions", "dataset", "backbone", "source"),
+        benchmark:
+            stage_benchmark("embed_reconstructions", "dataset", "backbone", "source")
+        wildcard_constraints:
+            backbone=one_of(slugs),
+        conda:
+            "../envs/swsa.yaml"
+        threads: embedding_threads
+        resources:
+            gpu=embedding_gpus,
+        params:
+            **settings("embed_anomalies", backbone="candidates.{backbone}", precision="precision"),
+        script:
+            "../workflow_scripts/embed_anomalies.py"
+
+
 for ending, slugs, patches in with_patches("pool"):
 
     rule:

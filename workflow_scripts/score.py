@@ -1,4 +1,5 @@
 from swsa_core.detectors import HEADS, score_knn
+from swsa_core.detectors.scores import apart
 from workflow_scripts._score import describe, read_embeddings
 from workflow_scripts.job import job
 
@@ -9,4 +10,4 @@ with job(snakemake) as mine:
     settings = {argument: mine.settings[argument] for argument in head.settings}
     scores = head.score(**embeddings, **settings, dataset=snakemake.wildcards.dataset, threads=snakemake.threads)
     described = describe(backbone) | {"candidate": snakemake.params.candidate, "head": name}
-    score_knn.write(snakemake.output[0], scores, described)
+    score_knn.write(snakemake.output[0], apart(scores), described)
