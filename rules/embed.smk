@@ -66,7 +66,9 @@ for ending, slugs, patches in with_patches("support"):
         resources:
             gpu=embedding_gpus,
         params:
-            **settings("embed_support", backbone="candidates.{backbone}", precision="precision", preparation="preparation"),
+            **settings(
+                "embed_support", backbone="candidates.{backbone}", precision="precision", preparation="preparation"
+            ),
         script:
             "../workflow_scripts/embed_support.py"
 
