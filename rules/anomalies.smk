@@ -1,23 +1,31 @@
 """Synthetic anomalies: those that a source generates for each task, and images that tasks sample of pools and of each other."""
 
+from swsa_core.anomalies.source import reconstructing
+
 GENERATE = "../workflow_scripts/generate.py"
 
 
-for source in STUDY.generated:
+# {stage: its source and what it makes}; a source's reconstructions come from the same settings as its anomalies.
+GENERATED = {source: (source, "anomalies", "sheet") for source in STUDY.generated}
+GENERATED |= {
+    reconstructing(source): (source, "reconstructions", "reconstruction_sheet") for source in STUDY.reconstructed
+}
+
+for stage, (source, made, sheet) in GENERATED.items():
 
     rule:
         name:
-            source
+            stage
         input:
             support=at("support"),
             network=network_files(source),
         output:
-            anomalies=at("anomalies", source=source),
-            sheet=at("sheet", source=source),
+            anomalies=at(made, source=source),
+            sheet=at(sheet, source=source),
         log:
-            stage_log(source, "dataset", "task"),
+            stage_log(stage, "dataset", "task"),
         benchmark:
-            stage_benchmark(source, "dataset", "task")
+            stage_benchmark(stage, "dataset", "task")
         conda:
             "../envs/swsa.yaml"
         threads: network_threads if SOURCES[source].gpu else 1
@@ -25,7 +33,7 @@ for source in STUDY.generated:
             gpu=network_gpus if SOURCES[source].gpu else 0,
         params:
             **settings(
-                source,
+                stage,
                 seed="seed",
                 section=f"sources.{source}",
                 preparation="preparation",

@@ -66,7 +66,9 @@ for ending, slugs, patches in with_patches("support"):
         resources:
             gpu=embedding_gpus,
         params:
-            **settings("embed_support", backbone="candidates.{backbone}", precision="precision", preparation="preparation"),
+            **settings(
+                "embed_support", backbone="candidates.{backbone}", precision="precision", preparation="preparation"
+            ),
         script:
             "../workflow_scripts/embed_support.py"
 
@@ -86,6 +88,35 @@ for ending, slugs, patches in with_patches("anomaly"):
             stage_log("embed_anomalies", "dataset", "backbone", "source"),
         benchmark:
             stage_benchmark("embed_anomalies", "dataset", "backbone", "source")
+        wildcard_constraints:
+            backbone=one_of(slugs),
+        conda:
+            "../envs/swsa.yaml"
+        threads: embedding_threads
+        resources:
+            gpu=embedding_gpus,
+        params:
+            **settings("embed_anomalies", backbone="candidates.{backbone}", precision="precision"),
+        script:
+            "../workflow_scripts/embed_anomalies.py"
+
+
+# As of anomalies, by the same code; none where no protocol asks for reconstructions.
+for ending, slugs, patches in with_patches("reconstruction") if STUDY.reconstructed else ():
+
+    rule:
+        name:
+            f"embed_reconstructions{ending}"
+        input:
+            anomalies=reconstruction_files,
+            weights=weights_file,
+        output:
+            at("reconstruction_features"),
+            **patches,
+        log:
+            stage_log("embed_reconstructions", "dataset", "backbone", "source"),
+        benchmark:
+            stage_benchmark("embed_reconstructions", "dataset", "backbone", "source")
         wildcard_constraints:
             backbone=one_of(slugs),
         conda:

@@ -68,6 +68,18 @@ def feature_files(of="features", **known):
     }
 
 
+def reconstruction_files(wildcards):
+    """The seed images that one source sent through its network and back, for all tasks of a data set."""
+    known = {"dataset": wildcards.dataset, "source": wildcards.source}
+    return [at("reconstructions", **known, task=task) for task in STUDY.tasks[wildcards.dataset]]
+
+
+def scored_files(of="features", **known):
+    """`feature_files`, with those of the reconstructions that some protocol asks for."""
+    reconstructed = [at(f"reconstruction_{of}", **known, source=source) for source in STUDY.reconstructed]
+    return feature_files(of, **known) | {"reconstruction_features": reconstructed}
+
+
 def compared_by(head):
     """Input function of what a head compares, of the candidate of a job."""
 
@@ -75,7 +87,7 @@ def compared_by(head):
         backbone = STUDY.shared[wildcards.candidate]
         known = {"dataset": wildcards.dataset, "backbone": backbone}
         patches = {"of": "patches", "grid": STUDY.grids[backbone]} if HEADS[head].patches else {}
-        return feature_files(**known, **patches)
+        return scored_files(**known, **patches)
 
     return files
 

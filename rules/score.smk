@@ -32,7 +32,7 @@ for head, slugs in STUDY.heads.items():
 
 rule score_clip:
     input:
-        unpack(lambda wildcards: feature_files(dataset=wildcards.dataset, backbone=wildcards.candidate)),
+        unpack(lambda wildcards: scored_files(dataset=wildcards.dataset, backbone=wildcards.candidate)),
         images=at("images"),
         supports=support_files,
         weights=weights_file,

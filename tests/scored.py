@@ -1,12 +1,12 @@
 """A small made-up data set with features and scores, for the tests of score_knn, evaluate and confidence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from swsa_core.detectors.score_knn import score_dataset
-from swsa_core.detectors.scores import Anomalies, Features
+from swsa_core.detectors.scores import Anomalies, Features, apart, reconstructions_of
 
 SPEC = {"kind": "classes", "groups": "exact", "min_group_size": 1}
 
@@ -20,6 +20,7 @@ class Study:
     images: Features
     prepared: Features
     anomalies: dict[str, Anomalies]
+    reconstructions: dict[str, Anomalies] = field(default_factory=dict)
 
     def features(self, embedding, ids):
         """Rows of `images` or `prepared` by image id, without the code under test."""
@@ -30,15 +31,21 @@ class Study:
     def test_ids(self):
         return self.index.image_id[self.index.split == "test"].tolist()
 
+    @property
+    def scored(self):
+        """Anomalies, and reconstructions under the names by which stages score them."""
+        return self.anomalies | {reconstructions_of(source): made for source, made in self.reconstructions.items()}
+
     def scores(self, k=3, **options):
-        scores = score_dataset(self.supports, self.images, self.test_ids, self.prepared, self.anomalies, k, **options)
+        scores = score_dataset(self.supports, self.images, self.test_ids, self.prepared, self.scored, k, **options)
         scores.attributes["k"] = k
-        return scores
+        return apart(scores)
 
 
 def study(seed=0, sizes=(8, 10), n_seeds=6, n_test=9, d=4, whole_numbers=False):
     """Tasks a, b, … with banks of `sizes`; sources `one` (a parent), `two` (two, sometimes the same), `pool` (none).
 
+    The source `two` has a reconstruction of each seed image.
     seed: of the features, one candidate each; ids and parents are the same for all seeds.
     whole_numbers: features from a small grid, so that distances tie.
     """
@@ -72,4 +79,7 @@ def study(seed=0, sizes=(8, 10), n_seeds=6, n_test=9, d=4, whole_numbers=False):
         tasks_of = np.array([task for task, _ in rows], dtype=object)
         anomalies[source] = Anomalies(draw(len(rows)), tasks_of, parents)
     images, prepared = (Features(draw(len(ids)), ids) for ids in (image_ids, support_ids))
-    return Study(index, supports, images, prepared, anomalies)
+    seeds = [(one["task"], image_id) for one in supports for image_id in one["seed_ids"]]
+    tasks_of, ids = (np.array(column, dtype=object) for column in zip(*seeds, strict=True))
+    reconstructions = {"two": Anomalies(draw(len(seeds)), tasks_of, ids[:, None])}
+    return Study(index, supports, images, prepared, anomalies, reconstructions)

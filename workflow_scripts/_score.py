@@ -7,7 +7,7 @@ import numpy as np
 
 from swsa_core.anomalies.pool import NEAREST_ROWS, OTHER_IMAGES, POOL_ROWS
 from swsa_core.datasets import INDEX
-from swsa_core.detectors.scores import Anomalies, Features, features_of
+from swsa_core.detectors.scores import Anomalies, Features, features_of, reconstructions_of
 from swsa_core.files import layout, store
 from swsa_core.files.text import read_json
 
@@ -17,6 +17,7 @@ SAME = ("model", "weights_sha256", "transform", "precision")  # in all embedding
 def read_embeddings(given: Any, patches: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     """The first arguments of a `score_dataset`, as keywords, and the attributes of images.h5; given: the rule's input.
 
+    The reconstructions of a source are among the anomalies, see `swsa_core.detectors.scores.apart`.
     patches: whether the files hold those of images, which are read from disk as they are asked for.
     """
     read = read_patches if patches else store.read
@@ -26,10 +27,12 @@ def read_embeddings(given: Any, patches: bool = False) -> tuple[dict[str, Any], 
     prepared, support_backbone = read(given.support_features)
     backbones = {given.image_features: backbone, given.support_features: support_backbone}
     anomalies = {}
-    for path in given.anomaly_features:
+    generated = {path: layout.fields_of(f"anomaly_{what}", path)["source"] for path in given.anomaly_features}
+    for path in given.get("reconstruction_features", ()):
+        generated[path] = reconstructions_of(layout.fields_of(f"reconstruction_{what}", path)["source"])
+    for path, name in generated.items():
         features, backbones[path] = read(path)
-        source = layout.fields_of(f"anomaly_{what}", path)["source"]
-        anomalies[source] = Anomalies(features["features"], features["task"], features["parents"])
+        anomalies[name] = Anomalies(features["features"], features["task"], features["parents"])
     for path, rows in zip(given.pool_features, given.pool_rows, strict=True):
         features, backbones[path] = read(path)
         anomalies[layout.fields_of(f"pool_{what}", path)["pool"]] = _sampled(POOL_ROWS.read(rows), features["features"])

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import write_anomalies
-from swsa_core.anomalies.source import Images, Task
+from swsa_core.anomalies.source import Images, Stream, Task, reconstructing
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.files import store
@@ -34,13 +34,13 @@ def write_made() -> None:
     write_anomalies(snakemake.output.anomalies, made.images, made.parents, known, **made.columns)
 
 
-def write_stream() -> None:
+def write_stream(of: Callable[[Task, dict], Stream]) -> None:
     """Anomalies that are made one after the other; a job that was killed goes on after those that it had written."""
     side, seeds, sizes = settings["preparation"]["size"], task.seeds, {}
     padded = fit_of(task.preparation) == "pad"
     if padded:
         seeds = {image_id: squared(image, side) for image_id, image in seeds.items()}
-    stream = source.stream(replace(task, seeds=seeds), section)
+    stream = of(replace(task, seeds=seeds), section)
     made = stream.attributes | {"stage_version": mine.recorded["version"]}
     if padded:  # an anomaly is as large as its last parent, so that readers cut its padding off again
         sizes = {"sizes": np.array([task.seeds[ids[-1]].shape[:2] for ids in stream.parents])}
@@ -71,9 +71,11 @@ def write_stream() -> None:
 
 
 with job(snakemake) as mine:
-    settings, section, source = mine.settings, mine.settings["section"], SOURCES[mine.stage]
+    settings, section = mine.settings, mine.settings["section"]
+    name = {reconstructing(name): name for name in SOURCES}.get(mine.stage, mine.stage)
+    source, reconstruct = SOURCES[name], name != mine.stage
     support = read_json(snakemake.input.support)
-    known = {"dataset": support["dataset"], "task": support["task"], "source": mine.stage}
+    known = {"dataset": support["dataset"], "task": support["task"], "source": name}
     task = Task(
         support["dataset"],
         support["task"],
@@ -85,4 +87,5 @@ with job(snakemake) as mine:
         snakemake.threads,
         progress,
     )
-    write_stream() if source.stream else write_made()
+    stream = source.reconstruct.stream if reconstruct else source.stream
+    write_stream(stream) if stream else write_made()

@@ -2,7 +2,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Work
+from swsa_core.anomalies.source import Work, reconstructing
 from swsa_core.basics.wording import plural, with_prefix
 from swsa_core.candidates.prefetch import of_libraries
 from swsa_core.config.study import Study, study
@@ -42,10 +42,11 @@ def speeds(planned: Study, left: Iterable[Job], costs: Mapping[str, Cost]) -> tu
         else f"the CPU, {plural(snakemake.threads, 'thread')}"
     )
     found, told = {}, []
-    for source in stages & set(planned.generated):
-        found[source] = SOURCES[source].network.speed(config["sources"][source], device, dtype)
-        told.append(f"{source} {with_prefix(found[source], 'FLOP/s')}")
-    if embedding := stages - set(planned.generated):
+    for source in [name for name in planned.generated if stages & {name, reconstructing(name)}]:
+        speed = SOURCES[source].network.speed(config["sources"][source], device, dtype)
+        found |= {source: speed, reconstructing(source): speed}
+        told.append(f"{source} {with_prefix(speed, 'FLOP/s')}")
+    if embedding := stages - set(found):
         dearest = max(costs, key=lambda slug: costs[slug].flops)
         speed = backbone_speed(planned.backbones[dearest], costs[dearest].flops, device, dtype)
         found |= dict.fromkeys(embedding, speed)
@@ -65,11 +66,12 @@ def reading_note(processes: int) -> str:
 
 
 def work_of_networks(planned: Study) -> dict[tuple[str, int], Work]:
-    """{(source, seeds): Work} of one task, for each source with a network and each number of seed images."""
+    """{(stage, seeds): Work} of one task: of each source with a network and its reconstructions, by number of seed images."""
+    works = {name: (name, SOURCES[name].network.work) for name in planned.generated if SOURCES[name].network}
+    works |= {reconstructing(name): (name, SOURCES[name].reconstruct.work) for name in planned.reconstructed}
     return {
-        (name, seeds): SOURCES[name].network.work(planned.config["sources"][name], seeds)
-        for name in planned.generated
-        if SOURCES[name].network
+        (stage, seeds): work(planned.config["sources"][name], seeds)
+        for stage, (name, work) in works.items()
         for seeds in {spec["support"]["seeds"] for spec in planned.datasets.values()}
     }
 

@@ -1,4 +1,5 @@
 from swsa_core.detectors import HEADS, score_knn
+from swsa_core.detectors.scores import apart
 from workflow_scripts._score import describe, read_embeddings
 from workflow_scripts.job import job
 
@@ -10,4 +11,4 @@ with job(snakemake) as mine:
     scores = head.score(**embeddings, **settings, dataset=snakemake.wildcards.dataset, threads=snakemake.threads)
     described = describe(backbone) | {"candidate": snakemake.params.candidate, "head": name}
     described["backbone"] = backbone["backbone"]
-    score_knn.write(snakemake.output[0], scores, described)
+    score_knn.write(snakemake.output[0], apart(scores), described)

@@ -4,6 +4,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates import clip
 from swsa_core.candidates.prompts import prompts
 from swsa_core.detectors import score_clip
+from swsa_core.detectors.scores import apart
 from workflow_scripts._score import describe, read_embeddings
 from workflow_scripts.job import job
 
@@ -31,4 +32,5 @@ with job(snakemake) as mine:
         text_features=text_features.reshape(-1, len(templates), 2, text_features.shape[1]),
         logit_scale=model.logit_scale,
     )
+    scores = {prompt: apart(one) for prompt, one in scores.items()}
     score_clip.write(snakemake.output[0], scores, describe(backbone) | {"logit_scale": model.logit_scale})

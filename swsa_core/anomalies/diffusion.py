@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field, field_validator
 
-from swsa_core.anomalies.source import Network, Source, Stream, Task, Work
+from swsa_core.anomalies.source import Network, Reconstruction, Source, Stream, Task, Work
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
 from swsa_core.basics.names import did_you_mean
@@ -178,50 +178,75 @@ def from_network(images: ArrayLike) -> np.ndarray:
 
 def stream(task: Task, section: dict) -> Stream:
     """All pairs of a style and a content image of a task, style by style."""
-    from swsa_core.basics.devices import find_device, find_dtype
-    from swsa_core.diffusion.generate import made_by
-
     style_ids, content_ids = halves(list(task.seeds), task.seed, task.dataset, task.name)
-    device = find_device(task.runtime["device"])
-    dtype = find_dtype(precision_of(section, task.precision), device)
-    model = find_model(section)
-    return Stream(
-        parents=np.array(list(product(style_ids, content_ids))),
-        attributes=made_by(section["model"], model.files, dtype),
-        device=device.partition(":")[0],
-        images=lambda done: _blocks(task, section, (style_ids, content_ids), model, device, dtype, done),
-        unit=("styles", len(content_ids)),
+
+    def generated(unet, size, done):
+        from swsa_core.diffusion.generate import generate, invert_halves
+
+        images, what = _tensor(task, style_ids + content_ids), f"diffusion {task.dataset} {task.name}"
+        style, content = invert_halves(unet, images, len(style_ids), section, size, _tell(task, f"{what}, inversion"))
+        return generate(unet, style, content, section, done // len(content_ids), size, _tell(task, what))
+
+    return _stream(
+        task, section, np.array(list(product(style_ids, content_ids))), generated, ("styles", len(content_ids))
     )
 
 
-def _blocks(task, section, ids, model, device, dtype, done) -> Iterator[np.ndarray]:
-    """The blocks of `_generate`. Raises `overflow` where the network's values leave the range of `dtype`."""
-    try:
-        yield from _generate(task, section, ids, model, device, dtype, done)
-    except FloatingPointError:
-        raise overflow(task.dataset, task.name, str(dtype).removeprefix("torch.")) from None
+def reconstruction(task: Task, section: dict) -> Stream:
+    """The seed images of a task, inverted and generated again in the same steps, each by itself: `stream` at gamma = 0."""
+    ids = list(task.seeds)
+
+    def regenerated(unet, size, done):
+        from swsa_core.diffusion.generate import regenerate
+
+        tell = _tell(task, f"reconstructions {task.dataset} {task.name}")
+        return regenerate(unet, _tensor(task, ids), section, done, size, tell)
+
+    return _stream(task, section, np.array(ids)[:, None], regenerated, ("images", 1))
 
 
-def _generate(task, section, ids, model, device, dtype, done) -> Iterator[np.ndarray]:
-    """Blocks (k, side, side, 3) uint8 of whole styles from row `done` on; ids: (style ids, content ids)."""
+def _stream(task, section, parents, blocks, unit):
+    """The `Stream` of what a network makes; blocks: function of it, a `BatchSize` and the rows done to float images."""
+    from swsa_core.basics.devices import find_device, find_dtype
+    from swsa_core.diffusion.generate import made_by
+
+    device = find_device(task.runtime["device"])
+    dtype = find_dtype(precision_of(section, task.precision), device)
+    model = find_model(section)
+
+    def images(done: int) -> Iterator[np.ndarray]:
+        """Raises `overflow` where the network's values leave the range of `dtype`."""
+        try:
+            for block in blocks(*_network(task, model, device, dtype), done):
+                yield from_network(block.cpu())
+        except FloatingPointError:
+            raise overflow(task.dataset, task.name, str(dtype).removeprefix("torch.")) from None
+
+    attributes = made_by(section["model"], model.files, dtype)
+    return Stream(parents, attributes, device.partition(":")[0], images, unit)
+
+
+def _network(task, model, device, dtype):
+    """(Network, its `BatchSize`) of a job."""
     import torch
 
     from swsa_core.diffusion import load_adm
     from swsa_core.diffusion.batches import BatchSize
-    from swsa_core.diffusion.generate import generate, invert_halves
     from swsa_core.diffusion.hspace import compile_network
 
     torch.set_num_threads(task.threads)
-    (style_ids, content_ids), batch_size = ids, task.runtime["batch_size"]
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path("resources/torchinductor").resolve()))
     unet = load_adm(model.path, model.flags, device, dtype)
     unet = compile_network(unet) if task.runtime["compile"] else unet
-    images = torch.from_numpy(to_network([task.seeds[image_id] for image_id in style_ids + content_ids]))
-    size = BatchSize(0 if batch_size == "auto" else batch_size)
-    what = f"diffusion {task.dataset} {task.name}"
-    style, content = invert_halves(unet, images, len(style_ids), section, size, _tell(task, f"{what}, inversion"))
-    for generated in generate(unet, style, content, section, done // len(content_ids), size, _tell(task, what)):
-        yield from_network(generated.cpu())
+    batch_size = task.runtime["batch_size"]
+    return unet, BatchSize(0 if batch_size == "auto" else batch_size)
+
+
+def _tensor(task, ids):
+    """The seed images `ids` as `to_network` has them, a tensor."""
+    import torch
+
+    return torch.from_numpy(to_network([task.seeds[image_id] for image_id in ids]))
 
 
 def _tell(task, what):
@@ -252,10 +277,19 @@ def passes(section: dict, seeds: int) -> tuple[int, int]:
 
 def work(section: dict, seeds: int) -> Work:
     """The `Work` of one task; the memory is that of the weights and of the h of all inversions, in float32."""
+    return _work(section, seeds, *passes(section, seeds))
+
+
+def work_of_reconstruction(section: dict, seeds: int) -> Work:
+    """The `Work` of inverting each seed image of one task and generating it again."""
+    again = seeds * (2 * section["steps"] - 1)
+    return _work(section, seeds, again, again)
+
+
+def _work(section, seeds, encoder, decoder):
     from swsa_core.diffusion.cost import diffusion_cost
 
     cost = diffusion_cost(*find_model(section)[:2])
-    encoder, decoder = passes(section, seeds)
     flops = encoder * cost.encoder + decoder * cost.decoder
     memory = 4 * (cost.parameters + seeds * section["steps"] * cost.h)
     return Work(flops / (cost.encoder + cost.decoder), flops, memory)
@@ -279,6 +313,7 @@ SOURCE = Source(
     look=Look("#000000", "o"),
     stream=stream,
     network=Network(lambda section: find_model(section).files, work, speed),
+    reconstruct=Reconstruction(reconstruction, work_of_reconstruction),
     parents=2,
     pairs=True,
     fixed_size=True,

@@ -94,6 +94,15 @@ class Stream:
     unit: tuple[str, int] = ("images", 1)
 
 
+def reconstructing(source: str) -> str:
+    """The stage that makes the reconstructions of a source.
+
+    >>> reconstructing("diffusion")
+    'reconstruct_diffusion'
+    """
+    return f"reconstruct_{source}"
+
+
 @dataclass(frozen=True)
 class Work:
     """What generating the anomalies of one task costs: images through whole networks, FLOPs, bytes held at once."""
@@ -115,6 +124,17 @@ class Network:
     files: Callable[[dict], list[str]]
     work: Callable[[dict, int], Work]
     speed: Callable[[dict, str, Any], float]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """How a source sends seed images through its network and back: they stay normal, and bear the network's trace.
+
+    stream: as of `Source`, with each seed image once; its parents (n, 1) are these images. work: as of `Network`.
+    """
+
+    stream: Callable[[Task, dict], Stream]
+    work: Callable[[dict, int], Work]
 
 
 @dataclass(frozen=True)
@@ -147,6 +167,7 @@ class Source:
 
     others: function of the support sets of all tasks of a data set, a number for each task and the config's seed to a
     DataFrame(task, image_id, other); a data set with one task goes without such a source.
+    reconstruct: for the protocol `reconstructed`, of sources whose network leaves a trace in all that it makes.
     section: of the config, below `sources`. about: that key's description. title: as written for people.
     look: in figures; colours of Okabe and Ito (2008) as far as they go, none of them a candidate's or that of real images.
     parents: support images that one anomaly is made from, at most two. pairs: whether each style image is mixed with each
@@ -167,6 +188,7 @@ class Source:
     of_pool: OfPool | None = None
     others: Callable[[Sequence[Support], int, int], Any] | None = None
     network: Network | None = None
+    reconstruct: Reconstruction | None = None
     parents: int = 0
     pairs: bool = False
     fixed_size: bool = False

@@ -83,7 +83,7 @@ class Runtime(Section):
 
 
 class Evaluation(Section):
-    protocols: Annotated[list[Literal["leave_one_out", "paired", "paper"]], *Several] = [
+    protocols: Annotated[list[Literal["leave_one_out", "paired", "paper", "reconstructed"]], *Several] = [
         "leave_one_out",
         "paired",
         "paper",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
+from swsa_core.anomalies.source import reconstructing
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean, unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
@@ -81,6 +82,12 @@ class Study:
     def generated(self) -> list[str]:
         """Sources whose anomalies are generated for each task."""
         return [source for source in self.sources if SOURCES[source].generated]
+
+    @property
+    def reconstructed(self) -> list[str]:
+        """Sources whose reconstructions of the seed images some protocol compares their anomalies with."""
+        wanted = "reconstructed" in self.config["evaluation"]["protocols"]
+        return [source for source in self.sources if wanted and SOURCES[source].reconstruct]
 
     @property
     def pools(self) -> list[str]:
@@ -315,8 +322,12 @@ def check(given: Study) -> None:
 
 
 def stage_version(stage: str) -> int:
-    """Integer version of a stage, part of what its rule tracks; a generated source is a stage, and so is each head."""
+    """Integer version of a stage, part of what its rule tracks; a generated source is a stage, and so is each head.
+
+    The reconstructions of a source have its version.
+    """
     generated = {name: source.version for name, source in SOURCES.items() if source.generated}
+    generated |= {reconstructing(name): source.version for name, source in SOURCES.items() if source.reconstruct}
     return (STAGE_VERSIONS | generated | {f"score_{name}": head.version for name, head in HEADS.items()})[stage]
 
 

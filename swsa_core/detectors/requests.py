@@ -9,6 +9,7 @@ is that of `swsa_core.detectors.score_knn` but for these columns in place of `ne
     anomalies/{source}/scores         (n,) the anomaly's parents left out
     anomalies/{source}/scores_in_bank (n,) nothing left out
     anomalies/{source}/parent_scores  (n, P) of its parents as normals, all of its parents left out; 0 where there is none
+    reconstructions/{source}/…        as of anomalies
     support/map, anomalies/{…}/map    (…, patches) float16, of the head patch: how anomalous each patch is, for `scores`
 
 `parent_scores` stand in the order of `swsa_core.detectors.scores.once_each`.

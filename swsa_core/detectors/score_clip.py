@@ -18,6 +18,7 @@ Layout of results/{dataset}/scores/{CLIP model}.h5, T tasks in the order of `tas
     anomalies/{source}/task     (n,) int; within a task in the order of the source's file
     anomalies/{source}/parents  (n, A) int, rows within the task's support set, -1 for none
     anomalies/{source}/scores   (P, n) float64
+    reconstructions/{source}/…  as of anomalies, of the seed images that a source sent through its network and back
 
 Attributes: model, n_parameters (of the image tower), feature_size, weights_sha256, transform, skipped, logit_scale.
 """
@@ -29,7 +30,16 @@ import numpy as np
 
 from swsa_core.candidates.prompts import ENSEMBLE, prompt_names
 from swsa_core.detectors.clip import anomaly_logit, ensemble
-from swsa_core.detectors.scores import Anomalies, Features, Scores, anomaly_rows, banks_of, features_of, support_rows
+from swsa_core.detectors.scores import (
+    Anomalies,
+    Features,
+    Scores,
+    anomaly_rows,
+    banks_of,
+    features_of,
+    groups_of,
+    support_rows,
+)
 from swsa_core.files import store
 from swsa_core.files.support import Support
 
@@ -99,9 +109,9 @@ def write(path: Path | str, scores: Mapping[str, Scores], attributes: Mapping) -
         f"prompts/{key}": np.array([one.attributes[attribute] for one in every], dtype=object)
         for key, attribute in (("name", "candidate"), ("normal", "normal"), ("anomalous", "anomalous"))
     }
-    for part in ("test", "support", *(f"anomalies/{source}" for source in first.anomalies)):
-        arrays |= {f"{part}/{name}": values for name, values in _part(first, part).items()}
-        arrays[f"{part}/scores"] = np.stack([_part(one, part)["scores"] for one in every])
+    for part, columns in first.parts.items():
+        arrays |= {f"{part}/{name}": values for name, values in columns.items()}
+        arrays[f"{part}/scores"] = np.stack([one.parts[part]["scores"] for one in every])
     store.write(path, arrays, attributes)
 
 
@@ -110,26 +120,20 @@ def read(path: Path | str, sources: Iterable[str] = ()) -> dict[str, Scores]:
     arrays, attributes = store.read(path)
     prompts = [arrays.pop(f"prompts/{key}") for key in ("name", "normal", "anomalous")]
     tasks = arrays.pop("tasks").tolist()
-    parts: dict[str, dict[str, np.ndarray]] = {"test": {}, "support": {}}
-    for name, values in arrays.items():
-        part, _, column = name.rpartition("/")
-        parts.setdefault(part, {})[column] = values
-    order = [source for source in sources if f"anomalies/{source}" in parts]
-    order = order or [part.removeprefix("anomalies/") for part in parts if "/" in part]
+    groups, anomalies, reconstructions = groups_of(arrays)
+    anomalies = {source: anomalies[source] for source in sources if source in anomalies} or anomalies
+
+    def of_prompt(p, columns):
+        return columns | {"scores": columns["scores"][p]}
+
     return {
-        name: _of_prompt(
-            p, tasks, parts, order, attributes | {"candidate": name, "normal": normal, "anomalous": anomalous}
+        name: Scores(
+            tasks,
+            of_prompt(p, groups["test"]),
+            of_prompt(p, groups["support"]),
+            {source: of_prompt(p, columns) for source, columns in anomalies.items()},
+            attributes | {"candidate": name, "normal": normal, "anomalous": anomalous},
+            {source: of_prompt(p, columns) for source, columns in reconstructions.items()},
         )
         for p, (name, normal, anomalous) in enumerate(zip(*prompts, strict=True))
     }
-
-
-def _of_prompt(p, tasks, parts, sources, attributes):
-    mine = {part: columns | {"scores": columns["scores"][p]} for part, columns in parts.items()}
-    anomalies = {source: mine[f"anomalies/{source}"] for source in sources}
-    return Scores(tasks, mine["test"], mine["support"], anomalies, attributes)
-
-
-def _part(scores, part):
-    """`test`, `support` or `anomalies/{source}` of a `Scores`."""
-    return scores.anomalies[part.removeprefix("anomalies/")] if "/" in part else getattr(scores, part)

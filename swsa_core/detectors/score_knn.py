@@ -16,6 +16,8 @@ Layout of results/{dataset}/scores/{candidate}.h5, T tasks in the order of `task
     anomalies/{source}/task        (n,) int; within a task in the order of the source's file
     anomalies/{source}/parents     (n, P) int, rows within the task's bank, -1 for none
     anomalies/{source}/neighbours, distances
+    reconstructions/{source}/…     as of anomalies, of the seed images that a source sent through its network and back;
+                                   the parent of each is that image
 
 `Scores` of a CLIP prompt, which has no bank (swsa_core.detectors.score_clip), hold `support/scores` (s,) and
 `anomalies/{source}/scores` (n,) float64 in place of `neighbours` and `distances`.
@@ -41,6 +43,7 @@ from swsa_core.detectors.scores import (
     anomaly_rows,
     banks_of,
     features_of,
+    groups_of,
     support_rows,
 )
 from swsa_core.files.support import Support
@@ -205,9 +208,7 @@ def write(path: Path | str, scores: Scores, attributes: Mapping) -> None:
     """Write `Scores` to an HDF5 file; attributes: candidate, model, n_parameters, feature_size, k, …"""
     from swsa_core.files import store
 
-    parts = {"test": scores.test, "support": scores.support}
-    parts |= {f"anomalies/{source}": part for source, part in scores.anomalies.items()}
-    arrays = {f"{part}/{name}": values for part, columns in parts.items() for name, values in columns.items()}
+    arrays = {f"{part}/{name}": values for part, columns in scores.parts.items() for name, values in columns.items()}
     store.write(path, {"tasks": np.array(scores.tasks, dtype=object), **arrays}, {**scores.attributes, **attributes})
 
 
@@ -219,13 +220,10 @@ def read(path: Path | str, sources: Iterable[str] = ()) -> Scores:
     from swsa_core.files import store
 
     arrays, attributes = store.read(path)
-    parts: dict[str, dict[str, np.ndarray]] = {"test": {}, "support": {}}
-    for name, values in arrays.items():
-        part, _, column = name.rpartition("/")
-        parts.setdefault(part, {})[column] = values
-    anomalies = {part.removeprefix("anomalies/"): columns for part, columns in parts.items() if "/" in part}
+    groups, anomalies, reconstructions = groups_of(arrays)
     anomalies = {source: anomalies[source] for source in sources or anomalies if source in anomalies}
-    return Scores(parts[""]["tasks"].tolist(), parts["test"], parts["support"], anomalies, attributes)
+    tasks = groups[""]["tasks"].tolist()
+    return Scores(tasks, groups["test"], groups["support"], anomalies, attributes, reconstructions)
 
 
 def by_knn(*, dataset: str, knn: dict[str, Any], k: int | None = None, **embeddings: Any) -> Scores:

@@ -4,7 +4,7 @@ Their arrays are named as in the layouts of `swsa_core.detectors.score_knn` and 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,18 +32,58 @@ class Anomalies(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores file of one candidate; the arrays are named as in the layout above."""
+    """The scores file of one candidate; the arrays are named as in the layout above.
+
+    reconstructions: {source: seed images that it sent through its network and back}, with the columns of its anomalies.
+    """
 
     tasks: list[str]
     test: dict[str, np.ndarray]
     support: dict[str, np.ndarray]
     anomalies: dict[str, dict[str, np.ndarray]]
     attributes: dict = field(default_factory=dict)
+    reconstructions: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, dict[str, np.ndarray]]:
+        """{name of a group in the file: its columns}."""
+        of_sources = {"anomalies": self.anomalies, "reconstructions": self.reconstructions}
+        named = {f"{what}/{source}": part for what, parts in of_sources.items() for source, part in parts.items()}
+        return {"test": self.test, "support": self.support} | named
 
     def of_task(self, part: Mapping[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
-        """The rows of one task: `part` is `support` or a source of `anomalies`. {name: array}."""
+        """The rows of one task: `part` is `support` or a source of `anomalies` or `reconstructions`. {name: array}."""
         mine = part["task"] == self.tasks.index(task)
         return {name: values[mine] for name, values in part.items()}
+
+
+def reconstructions_of(source: str) -> str:
+    """The name under which the reconstructions of a source are scored, as anomalies whose parents are the seed images."""
+    return f"reconstructions of {source}"
+
+
+def apart(scores: Scores) -> Scores:
+    """`scores` with the anomalies that are named by `reconstructions_of` among its reconstructions."""
+    named = {reconstructions_of(source): source for source in scores.anomalies}
+    found = {named[name]: part for name, part in scores.anomalies.items() if name in named}
+    anomalies = {name: part for name, part in scores.anomalies.items() if name not in named}
+    return replace(scores, anomalies=anomalies, reconstructions=found)
+
+
+def groups_of(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The arrays of a scores file: ({group: columns}, {source: columns} of its anomalies, and of its reconstructions).
+
+    What belongs to the whole file stands behind the group "".
+    """
+    groups: dict[str, dict[str, np.ndarray]] = {"test": {}, "support": {}}
+    for name, values in arrays.items():
+        group, _, column = name.rpartition("/")
+        groups.setdefault(group, {})[column] = values
+
+    def of(what):
+        return {name.removeprefix(what): columns for name, columns in groups.items() if name.startswith(what)}
+
+    return groups, of("anomalies/"), of("reconstructions/")
 
 
 def banks_of(supports: Iterable[Support]) -> dict[str, list[str]]:

@@ -1,11 +1,15 @@
-"""The anomalies of a task: its seed images are inverted, and all pairs of style and content that are missing are generated."""
+"""The anomalies of a task: its seed images are inverted, and all pairs of style and content that are missing are generated.
+
+Or its reconstructions: the seed images are inverted, and each is generated again.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from swsa_core.diffusion.batches import BatchSize, decided
-from swsa_core.diffusion.ddim import Inversion, invert
+from swsa_core.basics.devices import inference
+from swsa_core.diffusion.batches import BatchSize, counted, decided, in_batches
+from swsa_core.diffusion.ddim import Inversion, asymmetric_step, finite, invert, on_device, reverse_steps
 from swsa_core.diffusion.diffstyle import diffstyle, with_reconstruction
 from swsa_core.diffusion.hspace import UNet
 from swsa_core.files.downloads import PUBLISHED
@@ -66,6 +70,32 @@ def generate(
         before = styles.start * m
         tell = (lambda done, before=before: progress(before + done, n * m)) if progress else None
         yield diffstyle(unet, style.pick(styles), content, **options, batch_size=size, progress=tell).flatten(0, 1)
+
+
+def regenerate(
+    unet: UNet,
+    images: "torch.Tensor",
+    source: dict[str, Any],
+    done: int = 0,
+    batch_size: int | BatchSize | None = None,
+    progress: Callable[[float, int], None] | None = None,
+) -> Iterator["torch.Tensor"]:
+    """Yield images (n, 3, H, W) in [-1, 1], inverted and generated again, (b, 3, H, W) float32: a pair's way at gamma = 0.
+
+    source, batch_size: see `generate`; done: images that are not generated again. progress: called with (images done, n).
+    """
+    n, steps = len(images), reverse_steps(source["steps"])
+    left = on_device(unet, images[done:])
+    tell = (lambda new: progress(done + new, n)) if progress else None
+
+    @inference
+    def run(rows):
+        x = invert(unet, left[rows], source["steps"], rows.stop - rows.start).x_T
+        for t, t_next in counted(steps, rows, tell):
+            x = asymmetric_step(unet, x, t, t_next, dt_lambda=source["dt_lambda"])
+        return finite(unet, x)
+
+    yield from in_batches(run, unet, left, batch_size)
 
 
 def style_groups(n_styles: int, at_most: int, done: int = 0) -> list[slice]:

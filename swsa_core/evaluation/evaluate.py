@@ -141,11 +141,12 @@ def check_alike(scores: Mapping[str, Scores]) -> None:
             "tasks": other.tasks == first.tasks,
             "test images": np.array_equal(other.test["image_id"], first.test["image_id"]),
             "support images": np.array_equal(other.support["image_id"], first.support["image_id"]),
-            "sources": other.anomalies.keys() == first.anomalies.keys(),
+            "sources": other.parts.keys() == first.parts.keys(),
         }
-        for source in other.anomalies.keys() & first.anomalies.keys():
-            one, two = other.anomalies[source], first.anomalies[source]
-            same[f"{source} anomalies"] = all(np.array_equal(one[key], two[key]) for key in ("task", "parents"))
+        for part in set(other.parts) & set(first.parts) - {"test", "support"}:
+            one, two = other.parts[part], first.parts[part]
+            what, _, source = part.partition("/")
+            same[f"{source} {what}"] = all(np.array_equal(one[key], two[key]) for key in ("task", "parents"))
         if unlike := [what for what, equal in same.items() if not equal]:
             raise InputError(
                 f"the scores of {name!r} and {first_name!r} are of different {unlike[0]}: delete both and run again"

@@ -5,11 +5,12 @@
 | `paper` | the held-out images, all support images where none is held out | nothing (Eq. 3 read literally) |
 | `leave_one_out` | every support image | the normal itself; an anomaly's parents |
 | `paired` | each anomaly's own parents | all parents of the anomaly, for both sides of a pair |
+| `reconstructed` | the seed images, through the source's network and back | each normal's seed image; an anomaly's parents |
 
 Each comes from the neighbours that the score stage stored, or from its scores for what each leaves out. A candidate without a
 bank (CLIP) leaves nothing out: its
 protocols differ in the choice of normals only. Anomalies without parents leave nothing out, and `paired` is
-`leave_one_out` for them.
+`leave_one_out` for them, as `reconstructed` is for those of a source without reconstructions.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ class Comparison:
 
     scores: (a,) anomaly scores. wins: (a, n) share of the pair won by the anomaly, 1, 1/2 (tie) or 0; in `paired`
     (a, 1), the mean over the anomaly's parents. The mean of `wins` is the AUROC.
-    normals: (n,) bank rows of the normals; (1,) -1 in `paired`, where the normals are part of the anomalies.
+    normals: (n,) bank rows of the normals, or of the images that they are reconstructions of; (1,) -1 in `paired`, where
+    the normals are part of the anomalies.
     parents: (a, P) bank rows, -1 for none, each parent once. n_normal: number of different normals.
     """
 
@@ -56,8 +58,14 @@ def compare(scores: Scores, task: str, source: str, protocol: str) -> Comparison
         )
     if protocol == "paired" and not has_parents.any():
         protocol = "leave_one_out"
+    normals = support
+    if protocol == "reconstructed":
+        if source in scores.reconstructions:
+            normals = scores.of_task(scores.reconstructions[source], task)
+        else:
+            protocol = "leave_one_out"
     try:
-        return PROTOCOLS[protocol](support, anomalies, parents, k)
+        return PROTOCOLS[protocol](normals, anomalies, parents, k)
     except ValueError as error:
         raise InputError(
             f"protocol {protocol!r}, task {task!r}, source {source!r}: the bank of {len(support['task'])} images is too"
@@ -96,8 +104,14 @@ def _paired(support, anomalies, parents, k):
     return Comparison(anomaly_scores, won[:, None], np.full(1, -1), parents, len(np.unique(normal)))
 
 
+def _reconstructed(reconstructions, anomalies, parents, k):
+    seeds = reconstructions["parents"][:, 0]  # (n,) bank rows
+    normal_scores = _score(reconstructions, k, seeds[:, None])
+    return _crossed(_score(anomalies, k, parents), normal_scores, seeds, parents)
+
+
 LEADING = "leave_one_out"  # the protocol that the recommendation goes by, where the config has it
-PROTOCOLS = {"paper": _paper, "leave_one_out": _leave_one_out, "paired": _paired}
+PROTOCOLS = {"paper": _paper, "leave_one_out": _leave_one_out, "paired": _paired, "reconstructed": _reconstructed}
 
 
 def _crossed(anomaly_scores, normal_scores, normals, parents):

@@ -11,6 +11,8 @@ PATHS = {
     # anomalies
     "anomalies": "{dataset}/anomalies/{source}/{task}.h5",
     "sheet": "{dataset}/anomalies/{source}/{task}.png",
+    "reconstructions": "{dataset}/reconstructions/{source}/{task}.h5",
+    "reconstruction_sheet": "{dataset}/reconstructions/{source}/{task}.png",
     "pool_images": "pools/{pool}/images.csv",
     "pool_rows": "{dataset}/anomalies/{pool}.csv",
     "nearest_rows": "{dataset}/anomalies/{source}/nearest.csv",
@@ -19,11 +21,13 @@ PATHS = {
     "image_features": "{dataset}/embeddings/{backbone}/images.h5",
     "support_features": "{dataset}/embeddings/{backbone}/support.h5",
     "anomaly_features": "{dataset}/embeddings/{backbone}/anomalies/{source}.h5",
+    "reconstruction_features": "{dataset}/embeddings/{backbone}/reconstructions/{source}.h5",
     "pool_features": "pools/{pool}/{backbone}.h5",
     # of the patches of a grid, for the heads that compare them; they come from the same pass as the features beside them
     "image_patches": "{dataset}/embeddings/{backbone}/{grid}/images.h5",
     "support_patches": "{dataset}/embeddings/{backbone}/{grid}/support.h5",
     "anomaly_patches": "{dataset}/embeddings/{backbone}/{grid}/anomalies/{source}.h5",
+    "reconstruction_patches": "{dataset}/embeddings/{backbone}/{grid}/reconstructions/{source}.h5",
     "pool_patches": "pools/{pool}/{backbone}/{grid}.h5",
     # what one image costs a backbone and its heads on this machine
     "costs": "costs/{backbone}.csv",

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Work, number
+from swsa_core.anomalies.source import Work, number, reconstructing
 from swsa_core.basics.names import unique_slugs
 from swsa_core.config.candidates import head_of
 from swsa_core.config.study import Study
@@ -84,8 +84,8 @@ def jobs(
 ) -> Iterator[Job]:
     """All `Job`s that Snakemake runs for the default target, in the order of the stages.
 
-    sizes: {data set: Size}; costs: {slug of the backbone: Cost}; work: {(source, seeds): Work} of one task, of the sources
-    that have a network.
+    sizes: {data set: Size}; costs: {slug of the backbone: Cost}; work: {(stage, seeds): Work} of one task, of the sources
+    that have a network, and of their reconstructions.
     """
     place = partial(layout.at, study.results)
     yield from _supports(study, sizes, place)
@@ -124,11 +124,15 @@ def _anomalies(study, sizes, work, place):
             seconds = seeds * _reading(study, dataset) + pixels * (COMPRESSING + source.seconds_per_pixel)
             disk = 3 * pixels
             if source.network:
-                of_task = work[name, seeds]
-                seconds += START_NETWORK
-                yield Job(name, output, of_task.passes, of_task.flops, seconds, disk=disk, memory=of_task.memory)
+                yield _network_job(name, output, work[name, seeds], seconds, disk)
             else:
                 yield Job(name, output, start=START + seconds, disk=disk, memory=disk)
+    for name in study.reconstructed:
+        for dataset, task in _tasks(sizes):
+            seeds, stage = study.datasets[dataset]["support"]["seeds"], reconstructing(name)
+            output = task and place("reconstructions", dataset=dataset, source=name, task=task)
+            seconds = seeds * (_reading(study, dataset) + side**2 * COMPRESSING)
+            yield _network_job(stage, output, work[stage, seeds], seconds, disk=3 * seeds * side**2)
     for pool in study.pools:
         yield Job("index_pool", place("pool_images", pool=pool))
         for dataset in sizes:
@@ -137,6 +141,11 @@ def _anomalies(study, sizes, work, place):
         for name, sources in (("nearest_rows", list(study.pool_of)), ("other_images", _others(study, size))):
             for source in sources:
                 yield Job(f"sample_{source}", place(name, dataset=dataset, source=source))
+
+
+def _network_job(stage, output, work, seconds, disk):
+    """The `Job` of a source's network; seconds: of one core, beside it."""
+    return Job(stage, output, work.passes, work.flops, START_NETWORK + seconds, disk=disk, memory=work.memory)
 
 
 def _embeddings(study, sizes, costs, place):
@@ -150,6 +159,10 @@ def _embeddings(study, sizes, costs, place):
             for source in study.generated:
                 output, n = place("anomaly_features", **known, source=source), n_anomalies(study, dataset, source)
                 yield job("embed_anomalies", output, len(tasks) * n, seconds=READING_GENERATED)
+            for source in study.reconstructed:
+                output = place("reconstruction_features", **known, source=source)
+                n = len(tasks) * study.datasets[dataset]["support"]["seeds"]
+                yield job("embed_reconstructions", output, n, seconds=READING_GENERATED)
         for pool in study.pools:
             n, output = study.config["sources"][pool]["pool"], place("pool_features", pool=pool, backbone=slug)
             yield job("embed_pool", output, n, seconds=READING_GENERATED)
@@ -177,6 +190,7 @@ def _scores(study, sizes, costs, place):
             alone = set(study.others) - set(_others(study, sizes[dataset]))
             sources = [source for source in study.sources if source not in alone]
             anomalies = len(tasks) * sum(n_anomalies(study, dataset, source) for source in sources)
+            anomalies += len(tasks) * spec["support"]["seeds"] * len(study.reconstructed)
             rows = support * 2 + test + anomalies
             of_test, of_task = test * len(tasks) * FLOAT64, (support + anomalies) * FLOAT64
             if slug in study.clip:

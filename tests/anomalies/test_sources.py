@@ -8,7 +8,7 @@ import pytest
 from workflow import ROOT
 
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Made, Network, OfPool, Pool, Source, Stream, Task
+from swsa_core.anomalies.source import Made, Network, OfPool, Pool, Reconstruction, Source, Stream, Task
 from swsa_core.basics.section import Section
 from swsa_core.config.config import validate
 from swsa_core.files.downloads import Publication
@@ -50,6 +50,8 @@ def test_every_fact_has_its_type(name):
     assert isinstance(source.version, int) and source.version >= 1
     assert isinstance(source.seconds_per_pixel, float) and source.seconds_per_pixel >= 0
     assert isinstance(source.network, Network | None)
+    assert isinstance(source.reconstruct, Reconstruction | None)
+    assert source.stream or not source.reconstruct
     assert isinstance(source.publication, Publication | None)
     assert isinstance(source.in_paper, bool) and isinstance(source.fixed_size, bool)
     assert source.gpu == (source.network is not None)
@@ -116,6 +118,24 @@ def test_generated_anomalies_have_parents_among_the_seeds(name):
         np.testing.assert_array_equal(again, images[2:])
     assert parents.shape == (4, source.parents) and set(parents.ravel()) <= set(seeds)
     assert len(images) == 4 and all(image.dtype == np.uint8 and image.shape == (32, 32, 3) for image in images)
+
+
+@every_source
+def test_reconstructions_are_of_each_seed_image_once_and_resemble_it(name):
+    source, section = SOURCES[name], section_of(name)
+    if not source.reconstruct:
+        return
+    seeds = {f"{i}.png": np.full((32, 32, 3), 60 * i, dtype=np.uint8) for i in range(3)}
+    runtime = {"device": "cpu", "batch_size": 1, "compile": False}
+    stream = source.reconstruct.stream(
+        Task("d", "t", seeds, {"size": 32}, 0, "float32", runtime), section | {"steps": 20}
+    )
+    assert stream.parents.tolist() == [[image_id] for image_id in seeds] and stream.unit[1] == 1
+    images = np.concatenate(list(stream.images(0)))
+    assert images.shape == (3, 32, 32, 3) and images.dtype == np.uint8
+    np.testing.assert_array_equal(np.concatenate(list(stream.images(1))), images[1:])
+    distances = np.abs(images[:, None].astype(int) - np.stack(list(seeds.values()))).mean((2, 3, 4))  # (3, 3)
+    assert distances.argmin(axis=1).tolist() == [0, 1, 2]
 
 
 @every_source

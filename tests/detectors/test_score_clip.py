@@ -12,7 +12,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.detectors import score_clip
 from swsa_core.detectors.clip import anomaly_logit, ensemble
-from swsa_core.detectors.scores import Features
+from swsa_core.detectors.scores import Features, apart
 from swsa_core.evaluation.evaluate import evaluate
 from swsa_core.evaluation.protocols import compare
 from swsa_core.metrics import auroc
@@ -91,6 +91,24 @@ def test_protocols_differ_in_the_normals_only(sizes):
                     assert found["paired"] == pytest.approx((anomalies["scores"] > own).mean())
                 if source == "pool":
                     assert found["paired"] == found["leave_one_out"]
+
+
+def test_reconstructions_are_scored_as_anomalies_are_and_stand_apart_in_the_file(tmp_path):
+    study = scored.study()
+    texts = np.random.default_rng(5).normal(size=(2, 3, 2, study.images[0].shape[1])).astype(np.float32)
+    given = (study.supports, study.images, study.test_ids, study.prepared, study.scored)
+    scores = score_clip.score_dataset(*given, TEMPLATES, texts, logit_scale=20.0)
+    scores = {name: apart(one) for name, one in scores.items()}
+    score_clip.write(tmp_path / "clip.h5", scores, {"model": "mini:clip"})
+    for name, one in score_clip.read(tmp_path / "clip.h5", ["two", "one"]).items():
+        assert list(one.anomalies) == ["two", "one"] and list(one.reconstructions) == ["two"]
+        p = NAMES.index(name)
+        again, of, _ = study.reconstructions["two"]
+        pair = texts[1, p] if p < len(TEMPLATES) else ensemble(texts[1])
+        normals = anomaly_logit(again[of == "b"], pair[None], 20.0)[:, 0]
+        anomalies = one.of_task(one.anomalies["two"], "b")["scores"]
+        found = compare(one, "b", "two", "reconstructed").wins.mean()
+        assert found == pytest.approx((anomalies[:, None] > normals).mean())
 
 
 def test_evaluate_takes_prompts_like_candidates_and_beside_them():

@@ -74,7 +74,7 @@ def test_table_of_all_candidates():
     scores = {name: scored.study(seed).scores() for seed, name in enumerate("xyz")}
     table = confidence(scores, "birds", 3, list(PROTOCOLS), resamples=200)
     assert table.columns.tolist() == CONFIDENCE.columns[1:]
-    assert len(table) == 2 * (3 + 1) * 3 * 3
+    assert len(table) == 2 * (3 + 1) * len(PROTOCOLS) * 3
     of_sources = table[table.validation != ALL_SOURCES]
     assert (of_sources.low <= of_sources.high).all()
     assert table.loc[table.validation == ALL_SOURCES, ["low", "high"]].isna().all(axis=None)
@@ -109,6 +109,17 @@ def test_the_number_of_threads_changes_nothing():
     scores = {name: scored.study(seed, sizes=(8, 10, 9, 8)).scores() for seed, name in enumerate("xyz")}
     one, four = (confidence(scores, "birds", 0, list(PROTOCOLS), resamples=100, threads=threads) for threads in (1, 4))
     pd.testing.assert_frame_equal(one, four, check_exact=True)
+
+
+def test_a_reconstruction_is_drawn_as_often_as_its_seed_image():
+    comparison = compare(scored.study().scores(), "b", "two", "reconstructed")
+    support, _ = multiplicities(np.random.default_rng(0), 10, 0, 20)
+    weights = parents_drawn(comparison.parents, support)
+    found = resampled_aurocs([comparison], support, weights)[0]
+    for row, drawn in enumerate(support):
+        pairs = np.outer(weights[row], [drawn[seed] for seed in range(6)])  # the seeds are the first of the bank
+        expected = (pairs * comparison.wins).sum() / pairs.sum() if pairs.any() else np.nan
+        assert found[row] == pytest.approx(expected, nan_ok=True)
 
 
 def test_candidates_that_always_tie_are_the_best_equally_often():

@@ -1,5 +1,7 @@
 """Protocols and AUROCs against plain loops over scikit-learn, on the bank with rows really removed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,6 +47,12 @@ def by_loops(study, task, source, protocol, sizes):
     else:
         anomalies = [eq4(one, without(bank, rows)) for one, rows in zip(features, parents, strict=True)]
         normals = [eq4(one, without(bank, [row])) for row, one in enumerate(bank)]
+    if protocol == "reconstructed" and source in study.reconstructions:
+        again, of, seed_ids = study.reconstructions[source]
+        seeds = [ids.index(image_id) for image_id in seed_ids[of == task, 0]]
+        normals = [
+            eq4(one, without(bank, [row])) for one, row in zip(again[of == task].astype(float), seeds, strict=True)
+        ]
     order, found = np.argsort(anomalies, kind="stable"), {}
     for size in sizes:
         chosen = order if size == "all" else order[:size]
@@ -69,7 +77,7 @@ def test_protocols_are_those_of_plain_loops(source, n_seeds, whole_numbers):
         {"one": study.scores()}, study.index, scored.SPEC, protocols=list(PROTOCOLS), settings=SETTINGS, hardest=sizes
     )
     table = table[table.validation == source]
-    assert len(table) == 2 * 3 * 3
+    assert len(table) == 2 * len(PROTOCOLS) * len(sizes)
     for (task, protocol), rows in table.groupby(["task", "protocol"]):
         expected = by_loops(study, task, source, protocol, sizes)
         for row in rows.itertuples():
@@ -91,7 +99,26 @@ def test_paired_is_leave_one_out_for_anomalies_without_parents():
     np.testing.assert_array_equal(paired.wins, alone.wins)
 
 
-@pytest.mark.parametrize(("protocol", "fits"), [("paper", 4), ("leave_one_out", 2), ("paired", 2)])
+def test_reconstructed_is_leave_one_out_for_sources_without_reconstructions():
+    scores = scored.study().scores()
+    reconstructed, alone = (compare(scores, "b", "one", protocol) for protocol in ("reconstructed", "leave_one_out"))
+    np.testing.assert_array_equal(reconstructed.wins, alone.wins)
+    assert compare(scores, "b", "two", "reconstructed").normals.tolist() == list(range(6))  # the seeds stand first
+
+
+@pytest.mark.parametrize("other", [{}, {"two": "shuffled"}])
+def test_reconstructions_must_be_alike(other):
+    one, two = scored.study(0).scores(), scored.study(1).scores()
+    if other:
+        part = two.reconstructions["two"]
+        other = {"two": part | {"parents": part["parents"][::-1]}}
+    with pytest.raises(InputError, match=r"'one' are of different (sources|two reconstructions): delete both"):
+        stage.check_alike({"one": one, "two": replace(two, reconstructions=other)})
+
+
+@pytest.mark.parametrize(
+    ("protocol", "fits"), [("paper", 4), ("leave_one_out", 2), ("paired", 2), ("reconstructed", 2)]
+)
 def test_too_few_neighbours_left_is_an_error_that_names_task_bank_and_k(protocol, fits):
     scores = scored.study(sizes=(4, 9)).scores(k=fits)
     compare(scores, "a", "two", protocol)
@@ -268,6 +295,7 @@ def test_a_candidate_with_plain_scores_differs_between_protocols_by_its_normals_
             "paper": auroc(two["scores"], support["scores"][support["held_out"]]),
             "leave_one_out": auroc(two["scores"], support["scores"]),
             "paired": np.mean(pairs),
+            "reconstructed": auroc(two["scores"], support["scores"]),  # no reconstructions were scored
         }
     )
 

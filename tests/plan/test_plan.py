@@ -8,7 +8,7 @@ import pytest
 import torch
 from workflow import snakemake
 
-from swsa_core.anomalies.diffusion import passes
+from swsa_core.anomalies.diffusion import passes, work_of_reconstruction
 from swsa_core.anomalies.source import Work
 from swsa_core.basics import wording
 from swsa_core.candidates.backbone import load_backbone
@@ -16,6 +16,7 @@ from swsa_core.config.config import validate
 from swsa_core.config.study import study as study_of
 from swsa_core.diffusion import Inversion, build_adm, diffstyle, invert
 from swsa_core.diffusion.cost import DiffusionCost, diffusion_cost, diffusion_speed
+from swsa_core.diffusion.generate import regenerate
 from swsa_core.plan import jobs as plan
 from swsa_core.plan import table as plan_table
 from swsa_core.plan.costs import Cost, backbone_cost, backbone_speed
@@ -41,6 +42,14 @@ def test_diffusion_passes_are_those_that_the_network_makes(changes):
     style, content = (Inversion(found.x_T[rows], found.h[:, rows], found.timesteps) for rows in (slice(2), slice(2, 4)))
     diffstyle(unet, style, content, t_edit=source["t_edit"], content_h=source["content_h"])
     assert passes(source, seeds=4) == (counts["conv_in"], counts["conv_out"])
+
+
+def test_a_reconstruction_passes_once_each_way(monkeypatch):
+    monkeypatch.setattr("swsa_core.anomalies.diffusion.find_model", lambda section: ("x.pt", TINY, 16))
+    unet, calls = build_adm(TINY).eval(), []
+    unet.conv_in.register_forward_hook(lambda module, inputs, out: calls.append(len(out)))
+    list(regenerate(unet, torch.rand(3, 3, 16, 16), {"steps": 6, "dt_lambda": 1.0}))
+    assert work_of_reconstruction({"steps": 6}, seeds=3).passes == sum(calls) == 3 * (5 + 6)
 
 
 def test_diffusion_of_the_paper_costs_5_4_exaflop():
@@ -96,7 +105,8 @@ def study(**changes):
 def planned(config, sizes):
     given = study_of(validate(config))
     costs = dict.fromkeys(given.backbones, Cost(flops=10**9, parameters=10**6, features=64))
-    work = {("diffusion", seeds): Work(passes=10, flops=10**13, memory=10**9) for seeds in (4, 20)}
+    stages = ("diffusion", "reconstruct_diffusion")
+    work = {(stage, seeds): Work(passes=10, flops=10**13, memory=10**9) for stage in stages for seeds in (4, 20)}
     return list(plan.jobs(given, sizes, costs, work))
 
 
@@ -110,6 +120,7 @@ STUDIES = {
     "without CLIP, with weights to fetch": {"clip": None} | PUBLISHED_MODEL,
     "without the setting of Table 3": {"evaluation": {"bootstrap": 100, "settings": ["one_vs_rest"]}},
     "other data sets": {"datasets": DIGITS},
+    "with reconstructions": {"evaluation": {"bootstrap": 100, "protocols": ["reconstructed"]}},
     "other data sets without CLIP": {"datasets": DIGITS, "clip": None},
 }
 

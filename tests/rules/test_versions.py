@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from swsa_core.anomalies import SOURCES
+from swsa_core.anomalies.source import reconstructing
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.datasets import KINDS
 from swsa_core.detectors import HEADS
@@ -35,6 +36,7 @@ PLUMBING = {
 SHAPES = {"index_pool": "pool", "sample_nearest": "of_pool", "sample_others": "others"}  # whose sources a stage runs
 GENERATED = {name: source.version for name, source in SOURCES.items() if source.generated}
 OF_HEADS = {f"score_{name}": head.version for name, head in HEADS.items()}
+GENERATED |= {reconstructing(name): source.version for name, source in SOURCES.items() if source.reconstruct}
 VERSIONS = STAGE_VERSIONS | GENERATED | OF_HEADS
 
 
@@ -76,7 +78,11 @@ def modules_of(stage):
         return (
             names
             if package != "swsa_core.anomalies"
-            else [one for one in names if one == stage or (stage in SHAPES and getattr(SOURCES[one], SHAPES[stage]))]
+            else [
+                one
+                for one in names
+                if stage in (one, reconstructing(one)) or (stage in SHAPES and getattr(SOURCES[one], SHAPES[stage]))
+            ]
         )
 
     found, waiting = set(), [ROOT / "workflow_scripts" / f"{name}.py"]
