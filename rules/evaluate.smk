@@ -2,7 +2,6 @@
 
 from swsa_core.evaluation.known import MAX_MEMBERS
 
-
 # A key that came later, as LISTING
 MEMBERS = {"max_members": ("max_members", MAX_MEMBERS)}
 

@@ -113,6 +113,7 @@ def test_reconstructions_are_scored_as_anomalies_are_and_stand_apart_in_the_file
 
 def test_evaluate_takes_prompts_like_candidates_and_beside_them():
     study = scored.study()
+    study.reconstructions = {}
     scores, _ = scores_of(study)
     table = evaluate(scores, study.index, scored.SPEC, protocols=PROTOCOLS, settings=["one_vs_rest"])
     assert table.candidate.unique().tolist() == NAMES

@@ -160,7 +160,7 @@ def test_a_file_gives_back_what_was_written(tmp_path):
 
 def test_without_sources_and_without_test_images(tmp_path):
     study = scored.study(n_test=0)
-    study.anomalies = {}
+    study.anomalies, study.reconstructions = {}, {}
     score_knn.write(tmp_path / "scores.h5", study.scores(), {"candidate": "one"})
     found = score_knn.read(tmp_path / "scores.h5")
     assert found.anomalies == {}

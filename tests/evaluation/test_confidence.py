@@ -113,7 +113,7 @@ def test_the_number_of_threads_changes_nothing():
 
 def test_a_reconstruction_is_drawn_as_often_as_its_seed_image():
     comparison = compare(scored.study().scores(), "b", "two", "reconstructed")
-    support, _ = multiplicities(np.random.default_rng(0), 10, 0, 20)
+    support = multiplicities(np.random.default_rng(0), 10, 20)
     weights = parents_drawn(comparison.parents, support)
     found = resampled_aurocs([comparison], support, weights)[0]
     for row, drawn in enumerate(support):

@@ -101,7 +101,7 @@ def tables(values):
     tasks = dict.fromkeys(task for task, _ in values)
     rows += [(task, name, "real", "", "one_vs_rest", "all", value) for task in tasks for name, value in real.items()]
     columns = ["task", "candidate", "validation", "protocol", "setting", "n_anomalies", "auroc"]
-    sure = pd.DataFrame(columns=["task", "candidate", "validation", "protocol", "p_best", "low", "high"])
+    sure = pd.DataFrame(columns=["task", "candidate", "validation", "protocol", "p_best", "p_near", "low", "high"])
     candidates = pd.DataFrame({"candidate": ["big", "small"], "n_parameters": [2, 1], "backbone": ["a", "b"]})
     return pd.DataFrame(rows, columns=columns), sure, candidates
 
