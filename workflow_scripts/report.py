@@ -48,7 +48,7 @@ with job(snakemake) as mine:
     supports = read_supports(given.supports)
     images, auroc = read_tables("images", given.images), read_tables("auroc", given.auroc)
     candidates = read_tables("candidates", given.candidates).query("selection == 'model'")
-    candidates = candidates.drop(columns=["dataset", "selection"]).drop_duplicates("candidate")
+    candidates = candidates.drop(columns=["dataset", "selection", "backbone", "head"]).drop_duplicates("candidate")
     shapes = read_shapes(supports)
     candidates["seen"] = [
         sum(seen_by(text, *shape) for shape in shapes) / len(shapes) for text in candidates["transform"]
