@@ -15,7 +15,16 @@ CANDIDATES = ["resnet_m", "resnet_s", "vit_m", "vit_s", "hog", "lbp", "color_his
 SOURCES = ["cutpaste", "procedural"]
 WARNING = "synthetic AUROC below 0.5: the synthetic anomalies look more normal than the normal images"
 
-NO_SOURCE = {"source": "", "protocol": "", "saturated": False, "warning": "", "verdict": "", "reason": "", "alike": ""}
+NO_SOURCE = {
+    "members": "",
+    "source": "",
+    "protocol": "",
+    "saturated": False,
+    "warning": "",
+    "verdict": "",
+    "reason": "",
+    "alike": "",
+}
 
 
 def study(datasets, candidates=CANDIDATES, sources=SOURCES, protocols=PROTOCOLS, settings=SETTINGS, seed=0):

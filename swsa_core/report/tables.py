@@ -23,8 +23,9 @@ TABLE1 = Table(  # selection: of a "model" or a "prompt"
 PICKS = Table(
     "picks",
     "dataset selection task source protocol recommended candidate n_tied synthetic_auroc p_best low high saturated "
-    "warning verdict reason alike n_normal n_anomalous setting real_auroc best_auroc right",
-    numbers="recommended n_tied synthetic_auroc p_best low high saturated n_normal n_anomalous real_auroc best_auroc right",
+    "warning verdict reason alike n_normal n_anomalous setting real_auroc best_auroc right together together_auroc",
+    numbers="recommended n_tied synthetic_auroc p_best low high saturated n_normal n_anomalous real_auroc best_auroc right "
+    "together_auroc",
 )
 PICK_COUNTS = Table("pick_counts", "dataset selection setting strategy protocol candidate tasks", numbers="tasks")
 RANKING = Table(
@@ -74,7 +75,8 @@ def picks(
     protocols, strategies: names in the order of the config. The first protocol that a source has decides for it. The
     first strategy swsa_<source> whose source exists for the task makes the recommendation (`recommended`).
     A source whose synthetic AUROC is undefined for all candidates picks none and has no row.
-    setting, real_auroc, best_auroc, right: of the first setting, "" and NaN where the task has no real labels.
+    setting, real_auroc, best_auroc, right: of the first setting, "" and NaN where the task has no real labels. together,
+    together_auroc: the members of the detector that combines candidates of the task, and its real AUROC; "" without one.
     """
     rows = selection[(selection["source"] != "") & (selection["candidate"] != "")]
     order = pd.DataFrame(
@@ -91,7 +93,12 @@ def picks(
     synthetic = (auroc["validation"] != "real") & (auroc["n_anomalies"].astype(str) == "all")
     counts = auroc[synthetic].rename(columns={"validation": "source"})
     keys = ["dataset", "selection", "task", "candidate", "source", "protocol"]
-    return rows.merge(counts[[*keys, "n_normal", "n_anomalous"]], on=keys, how="left", validate="m:1")[PICKS.columns]
+    rows = rows.merge(counts[[*keys, "n_normal", "n_anomalous"]], on=keys, how="left", validate="m:1")
+    of_task = ["dataset", "selection", "task"]
+    together = selection[selection["members"] != ""].drop_duplicates(of_task)  # of the first setting
+    together = together.rename(columns={"real_auroc": "together_auroc"})[[*of_task, "members", "together_auroc"]]
+    rows = rows.merge(together.rename(columns={"members": "together"}), on=of_task, how="left", suffixes=("_own", ""))
+    return rows.assign(together=rows["together"].fillna(""))[PICKS.columns]
 
 
 def shown(picks: pd.DataFrame) -> pd.DataFrame:
