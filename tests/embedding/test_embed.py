@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -514,3 +515,57 @@ def test_a_descriptor_is_computed_by_the_workers(tmp_path):
     shared, *_ = run(tmp_path / "other", n=40, backbone=backbone, threads=2)
     assert alone["features"].shape == (40, 324) and np.array_equal(alone["features"], shared["features"])
     assert alone["features"].dtype == np.float32
+
+
+def with_patches(fail_at=None):
+    """A fake backbone that gives patches too; it fails at a batch."""
+    batches = []
+
+    def both(batch):
+        batches.append(len(batch))
+        if len(batches) == fail_at:
+            raise KeyboardInterrupt
+        features = batch.reshape(len(batch), -1, 3).mean(1, dtype=np.float32)
+        return features, batch.reshape(len(batch), 4, -1, 3).mean(2).astype(np.float16)
+
+    return replace(fake(), patch_size=3, with_patches=both)
+
+
+def test_patches_have_a_file_of_their_own_with_the_same_rows(tmp_path):
+    def read(row):
+        if row in (3, 400):
+            raise InputError(f"image {row} is torn")
+        return read_synthetic(row)
+
+    where = {"patches_path": tmp_path / "patches.h5", "grid": 2, "on_bad_image": "skip"}
+    arrays, _, _, skipped = run(tmp_path, read=read, backbone=with_patches(), **where)
+    found, attributes = store.read(tmp_path / "patches.h5")
+    assert len(skipped) == 2 and found["image_id"].tolist() == arrays["image_id"].tolist()
+    assert found["patches"].shape == (598, 4, 3) and found["patches"].dtype == np.float16
+    np.testing.assert_allclose(found["patches"].astype(float).mean(1), arrays["features"], rtol=1e-3)
+    assert attributes["grid"] == 2 and json.loads(attributes["skipped"]) == skipped
+
+
+def test_a_run_that_was_stopped_between_the_two_files_goes_on_with_the_same_bits(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    run(whole, backbone=with_patches(), patches_path=whole / "patches.h5", grid=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(parts, backbone=with_patches(fail_at=10), patches_path=parts / "patches.h5", grid=2)
+    with store.h5py.File(parts / "patches.h5.partial", "a") as file:
+        assert file.attrs["done"] == CHUNK
+        file.attrs["done"] = 0  # as if it had been killed after the features alone
+    run(parts, backbone=with_patches(), patches_path=parts / "patches.h5", grid=2)
+    for name in ("images.h5", "patches.h5"):
+        one, other = (store.read(place / name)[0] for place in (whole, parts))
+        for column in one:
+            np.testing.assert_array_equal(one[column], other[column])
+
+
+def test_patches_that_float16_cannot_hold_end_in_a_sentence(tmp_path):
+    def both(batch):
+        return np.ones((len(batch), 3), np.float32), np.full((len(batch), 4, 3), np.inf, np.float16)
+
+    with pytest.raises(InputError, match=r"the features of image 'image 0\.png' are not finite"):
+        run(tmp_path, 5, backbone=replace(with_patches(), with_patches=both), patches_path=tmp_path / "p.h5", grid=2)
