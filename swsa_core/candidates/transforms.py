@@ -52,7 +52,7 @@ class Transform:
         """Share of the pixels of an image of this size that is not cut off.
 
         >>> Transform(256, 224).seen(600, 1200), Transform(224, 224, fit="squash").seen(600, 1200)
-        (0.3828125, 1.0)
+        (0.3828125, 1)
         """
         if self.fit == "pad":
             return 1.0

@@ -127,7 +127,7 @@ def fits(preparation, **candidate):
         "candidates": [{"model": "descriptor:hog", **candidate}],
     } | ({"preparation": preparation} if preparation else {})
     known = study(validate(config))
-    (one,) = known.candidates.values()
+    (one,) = known.backbones.values()
     return one.get("fit"), known
 
 

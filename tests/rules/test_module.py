@@ -66,7 +66,7 @@ def test_results_are_those_of_the_workflow_itself(tmp_path):
     imported(tmp_path / "importing")
     snakemake(tmp_path / "own", CONFIG)
     ours, theirs = tmp_path / "own" / "results", tmp_path / "importing" / "results" / "of_the_module"
-    compared = [path.relative_to(ours) for path in ours.glob("*/*.csv")]
+    compared = [path.relative_to(ours) for path in ours.glob("*/*.csv") if path.parent.name != "costs"]  # measured
     assert len(compared) > 8
     for path in compared:
         assert (ours / path).read_bytes() == (theirs / path).read_bytes(), path

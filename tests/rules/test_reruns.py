@@ -59,7 +59,7 @@ def edited(config, path, value):
 EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed_pool": 2}
 # What is made of the images of a data set: everything but the pool.
 IMAGES = {"index_images": 1, "split_support": 2, "cutpaste": 2, "leaks": 1}
-IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}
+IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_knn": 2, "cost": 2, **BELOW_SCORES}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
         ("runtime.threads", 2, {}),
         ("runtime.workers", 0, {}),
         ("runtime.device", "auto", {}),
-        ("knn.distance", "l2", {"score_knn": 2, **BELOW_SCORES}),
+        ("knn.distance", "l2", {"score_knn": 2, "cost": 2, **BELOW_SCORES}),
         ("sources.cutpaste.form", "scar", {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
         ("sources.cutpaste.jitter", 0.1, {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
         ("sources.cutpaste.n", None, {}),  # the default, as before there was the key
@@ -86,9 +86,9 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
             "seed",
             1,
             {"split_support": 2, "cutpaste": 2, "leaks": 1, "index_pool": 1, "sample_procedural": 1}
-            | {"embed_support": 2, "embed_anomalies": 2, "embed_pool": 2, "score_knn": 2, **BELOW_SCORES},
+            | {"embed_support": 2, "embed_anomalies": 2, "embed_pool": 2, "score_knn": 2, "cost": 2, **BELOW_SCORES},
         ),
-        ("knn.k", 3, {"score_knn": 2, **BELOW_SCORES}),
+        ("knn.k", 3, {"score_knn": 2, "cost": 2, **BELOW_SCORES}),
         ("sources.cutpaste.area", [0.05, 0.15], {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
         (
             "sources.cutpaste.aspect",
@@ -110,6 +110,7 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
                 "embed_anomalies": 1,
                 "embed_pool": 1,
                 "score_knn": 1,
+                "cost": 1,
                 **BELOW_SCORES,
             },
         ),
@@ -128,7 +129,7 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
             48,
             {"cutpaste": 2, "embed_support": 2, "embed_anomalies": 2, "embed_pool": 2, "score_knn": 2, **BELOW_SCORES},
         ),
-        ("precision", "bfloat16", {**EMBED_ALL, "leaks": 1, "score_knn": 2, **BELOW_SCORES}),
+        ("precision", "bfloat16", {**EMBED_ALL, "leaks": 1, "score_knn": 2, "cost": 2, **BELOW_SCORES}),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -207,7 +208,7 @@ def test_new_class_new_image_and_removed_image(copied):
     """A class or image that comes or goes computes that task's stages and those of the data set."""
     directory, config = copied
     embeddings = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2}
-    of_data_set = {"index_images": 1, **embeddings, "leaks": 1, "score_knn": 2, **BELOW_SCORES}
+    of_data_set = {"index_images": 1, **embeddings, "leaks": 1, "score_knn": 2, "cost": 2, **BELOW_SCORES}
     image = directory / "shapes" / "train" / "circle" / "new.png"
     draw(image, seed=1)
     assert dry_run(directory, config) == {"split_support": 1, "cutpaste": 1, **of_data_set}
@@ -234,8 +235,8 @@ def test_version_bump_beside_an_equal_leaf_and_swapped_leaves(finished, tmp_path
     """Snakemake compares params as a set of values: neither 1 -> 2 beside a 2 nor two swapped leaves may go unnoticed."""
     directory, config = finished  # knn.k is 2
     snakefile = copied_workflow(tmp_path)
-    versions = tmp_path / "swsa_core" / "basics" / "versions.py"
-    versions.write_text(versions.read_text().replace('"score_knn": 1', '"score_knn": 2'))
+    head = tmp_path / "swsa_core" / "detectors" / "score_knn.py"
+    head.write_text(head.read_text().replace("score=by_knn,", "score=by_knn, version=2,"))
     assert dry_run(directory, config, "--snakefile", str(snakefile)) == {"score_knn": 2, **BELOW_SCORES}
     swapped = edited(config, "sources.cutpaste", {"area": [0.3, 0.9], "aspect": [0.02, 0.15]})
     assert dry_run(directory, swapped) == {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}
