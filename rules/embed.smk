@@ -4,15 +4,6 @@ Backbones whose patches some head compares have a rule of their own for each sta
 is the same, so that a head that is added or removed embeds nothing whose files are there.
 """
 
-
-def with_patches(of):
-    """(the name of a rule's ending, slugs of its backbones, its output of patches), for each grid and for backbones without."""
-    for grid in [None, *dict.fromkeys(STUDY.grids.values())]:
-        slugs = [slug for slug in STUDY.backbones if STUDY.grids.get(slug) == grid]
-        if slugs:
-            yield f"_{grid}" if grid else "", slugs, {"patches": at(f"{of}_patches", grid=grid)} if grid else {}
-
-
 for ending, slugs, patches in with_patches("image"):
 
     rule:

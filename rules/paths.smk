@@ -163,3 +163,11 @@ def leaks_to_heed(wildcards):
     """The leaks of a data set, where they are more than told of."""
     dataset = wildcards.dataset
     return [] if STUDY.datasets[dataset]["on_leak"] == LATER["on_leak"] else [at("leaks", dataset=dataset)]
+
+
+def with_patches(of):
+    """(the name of a rule's ending, slugs of its backbones, its output of patches), for each grid and for backbones without."""
+    for grid in [None, *dict.fromkeys(STUDY.grids.values())]:
+        slugs = [slug for slug in STUDY.backbones if STUDY.grids.get(slug) == grid]
+        if slugs:
+            yield f"_{grid}" if grid else "", slugs, {"patches": at(f"{of}_patches", grid=grid)} if grid else {}

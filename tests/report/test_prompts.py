@@ -64,7 +64,7 @@ def page(tasks=("t",), labelled=True, config=CONFIG):
             picks=picks,
             table1=tables.table1(selection),
             pick_counts=tables.pick_counts(selection),
-            candidates=with_costs(models["candidates"]),
+            candidates=studies.with_costs(models["candidates"]),
             sheets=[],
             svgs={},
             skipped=[],
