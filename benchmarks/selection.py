@@ -37,7 +37,7 @@ from swsa_core.files import layout  # noqa: E402
 from swsa_core.strategies.compare import bootstrap_over_tasks  # noqa: E402
 from swsa_core.strategies.leading import leading_source  # noqa: E402
 from swsa_core.strategies.select import SELECTION  # noqa: E402
-from swsa_core.strategies.swsa_ensemble import standardised  # noqa: E402
+from swsa_core.strategies.swsa_ensemble import highest, standardised  # noqa: E402
 
 CONFIG = Path(__file__).with_name("selection.yaml")
 KEPT = ("images", "auroc", "candidates", "selection")
@@ -241,7 +241,7 @@ def rules(config) -> Iterator[tuple[str, Callable[[Found], dict[str, np.ndarray]
             yield (
                 name,
                 lambda one, source=source, over=over, n=n, each=each: one.combined(
-                    [top(values, one.backbones, n, each) for values in evidence(one, source, over)]
+                    [highest(values, one.backbones, n, each) for values in evidence(one, source, over)]
                 ),
             )
 
@@ -280,15 +280,6 @@ def single(one, values):
     values = np.broadcast_to(values, one.real["one_vs_rest"].shape)
     column = np.nanargmax(values, axis=1)
     return {setting: np.take_along_axis(aurocs, column[:, None], 1)[:, 0] for setting, aurocs in one.real.items()}
-
-
-def top(values, backbones, n, each):
-    """Columns of the `n` highest values, at most `each` of a backbone."""
-    chosen = []
-    for column in np.argsort(-values, kind="stable").tolist():
-        if len(chosen) < n and sum(backbones[other] == backbones[column] for other in chosen) < each:
-            chosen.append(column)
-    return chosen
 
 
 def regret(rule, seeds):

@@ -1,8 +1,10 @@
 """Nearest normal patches: an image is as anomalous as its patch that is least like any normal one (Roth et al. 2022)."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
+
+from swsa_core.detectors.scores import Answer
 
 BLOCK = 2**24  # float32 products of query and bank patches at a time: 64 MB
 CLOSE = 1e-3  # of the largest distance: patches this close to it are computed again in float64
@@ -16,19 +18,12 @@ class Patches(Protocol):
     def __array__(self, dtype=None, copy=None) -> np.ndarray: ...
 
 
-class Found(NamedTuple):
-    """The scores (r,) float64 of r requests, and how anomalous each patch is, (r, patches) float16."""
-
-    scores: np.ndarray
-    maps: np.ndarray
-
-
 def patch_scores(
     queries: Patches | np.ndarray,
     bank: np.ndarray,
     rows: np.ndarray | None = None,
     left_out: np.ndarray | None = None,
-) -> Found:
+) -> Answer:
     """The largest L2 distance of a patch of an image to its nearest patch in the bank.
 
     queries: (n, p, d) patches of n images; bank: (m, b, d), b patches of each of m images. rows: (r,) the image that each
@@ -68,7 +63,7 @@ def patch_scores(
                 deciding = of_patches >= of_patches.max() * (1 - CLOSE)
                 scores[request] = _exact(image[deciding], centred.reshape(m, b, d)[kept].reshape(-1, d))
                 maps[request] = of_patches
-    return Found(scores, np.empty((0, 0), np.float16) if maps is None else maps)
+    return Answer(scores, np.empty((0, 0), np.float16) if maps is None else maps)
 
 
 def _exact(patches: np.ndarray, bank: np.ndarray) -> float:

@@ -16,13 +16,14 @@ is that of `swsa_core.detectors.score_knn` but for these columns in place of `ne
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.detectors.scores import (
     Anomalies,
+    Answer,
     Features,
     Scores,
     anomaly_rows,
@@ -32,14 +33,6 @@ from swsa_core.detectors.scores import (
     support_rows,
 )
 from swsa_core.files.support import Support
-
-
-class Answer(NamedTuple):
-    """Scores (r,) float64 of r requests, and of what has parts (r, parts) how anomalous each is."""
-
-    scores: np.ndarray
-    maps: np.ndarray | None = None
-
 
 Ask = Callable[[Any, Any, np.ndarray, np.ndarray], Answer]
 """Function of n queries, a bank of m images, the query (r,) of each request and its bank rows left out (r, l), -1 for none."""
@@ -51,11 +44,11 @@ def score_dataset(
     test_ids: Sequence[str],
     prepared: Features,
     anomalies: Mapping[str, Anomalies],
-    ask: Callable[[str, int], Ask],
+    ask: Callable[[str], Ask],
 ) -> Scores:
     """`Scores` of one candidate for all tasks of a data set; arguments but the last as of `score_knn.score_dataset`.
 
-    ask: function of a task and the size of its bank to the function that scores its images.
+    ask: function of a task to the function that scores its images.
     """
     bank_ids = banks_of(supports)
     for task, ids in bank_ids.items():
@@ -69,7 +62,7 @@ def score_dataset(
         [features_of(embedded, ids, name) for ids in np.split(support["image_id"], ends)]
         for embedded, name in ((images, "images.h5"), (prepared, "support.h5"))
     )
-    asks = [ask(task, len(ids)) for task, ids in bank_ids.items()]
+    asks = [ask(task) for task in bank_ids]
     test = features_of(images, test_ids, "images.h5")
     everything, nothing = np.arange(len(test_ids)), np.full((len(test_ids), 1), -1)
     of_test = [one(test, bank, everything, nothing).scores for one, bank in zip(asks, real, strict=True)]

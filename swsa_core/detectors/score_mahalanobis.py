@@ -7,21 +7,18 @@ from threadpoolctl import threadpool_limits
 
 from swsa_core.detectors.head import Head
 from swsa_core.detectors.mahalanobis import mahalanobis
-from swsa_core.detectors.requests import Answer, Ask, score_dataset
-from swsa_core.detectors.scores import Scores
+from swsa_core.detectors.requests import score_dataset
+from swsa_core.detectors.scores import Answer, Scores
 
 
 def score(*, dataset: str, threads: int = 1, **embeddings: Any) -> Scores:
     """`Scores` by the Mahalanobis distance; dataset is not used. Other arguments as of `score_knn.score_dataset`."""
-
-    def ask(task: str, n: int) -> Ask:
-        def answer(queries: Any, bank: Any, rows: np.ndarray, left_out: np.ndarray) -> Answer:
-            return Answer(mahalanobis(queries, bank, rows, left_out))
-
-        return answer
-
     with threadpool_limits(1):  # the matrices are small, and no digit depends on how a BLAS splits a sum
-        return score_dataset(**embeddings, ask=ask)
+        return score_dataset(**embeddings, ask=lambda task: _answer)
+
+
+def _answer(queries: Any, bank: Any, rows: np.ndarray, left_out: np.ndarray) -> Answer:
+    return Answer(mahalanobis(queries, bank, rows, left_out))
 
 
 HEAD = Head(

@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 from swsa_core.basics.seeding import rng
 from swsa_core.detectors.head import Head
 from swsa_core.detectors.patch import patch_scores, spread_over
-from swsa_core.detectors.requests import Answer, Ask, score_dataset
-from swsa_core.detectors.scores import Scores
+from swsa_core.detectors.requests import score_dataset
+from swsa_core.detectors.scores import Answer, Scores
 
 
 def score(*, dataset: str, bank: int, seed: int, threads: int = 1, **embeddings: Any) -> Scores:
@@ -19,18 +19,14 @@ def score(*, dataset: str, bank: int, seed: int, threads: int = 1, **embeddings:
     bank: the most patches that a bank keeps, as many of each of its images, drawn at random; seed: of that draw. Other
     arguments as of `score_knn.score_dataset`, of patch features (n, patches, d).
     """
-
-    def ask(task: str, n: int) -> Ask:
-        return partial(_answer, dataset, task, bank, seed)
-
     with threadpool_limits(threads):
-        return score_dataset(**embeddings, ask=ask)
+        return score_dataset(**embeddings, ask=lambda task: partial(_answer, dataset, task, bank, seed))
 
 
 def _answer(
     dataset: str, task: str, most: int, seed: int, queries: Any, bank: Any, rows: np.ndarray, left_out: np.ndarray
 ) -> Answer:
-    return Answer(*patch_scores(queries, _kept(bank, most, rng(seed, dataset, task, "patch bank")), rows, left_out))
+    return patch_scores(queries, _kept(bank, most, rng(seed, dataset, task, "patch bank")), rows, left_out)
 
 
 def against(queries: Any, images: Any, bank: int, seed: int) -> np.ndarray:

@@ -22,6 +22,13 @@ class Features(NamedTuple):
     image_ids: np.ndarray | Sequence[str]  # (n,)
 
 
+class Answer(NamedTuple):
+    """Scores (r,) float64 of r requests, and of images that have parts (r, parts) float16 how anomalous each part is."""
+
+    scores: np.ndarray
+    maps: np.ndarray | None = None
+
+
 class Anomalies(NamedTuple):
     """Embedded synthetic anomalies of one source, of all tasks."""
 

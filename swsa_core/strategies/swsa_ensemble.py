@@ -18,15 +18,20 @@ SMALLEST = 1e-12  # of the largest score of the normal images: a score of 0 has 
 
 
 def members(synthetic: Mapping[str, np.ndarray], task: int, backbones: Sequence[str], most: int) -> list[int]:
-    """Columns of the members for one task: the highest AUROCs by the leading source, at most `OF_BACKBONE` of a backbone.
+    """Columns of the members for one task: the `highest` by the leading source; synthetic: {source: AUROC (tasks, c)}."""
+    return highest(synthetic[leading_source(synthetic)][task], backbones, most)
 
-    synthetic: {source: AUROC (tasks, c)}; backbones: (c,) of the candidates. Of those that tie, the one declared first.
+
+def highest(aurocs: np.ndarray, backbones: Sequence[str], most: int, of_backbone: int = OF_BACKBONE) -> list[int]:
+    """Columns of the `most` highest AUROCs (c,), at most `of_backbone` of one backbone; of those that tie, the first declared.
+
+    >>> highest(np.array([0.7, 0.9, 0.8, 0.6]), ["a", "b", "b", "b"], 3, of_backbone=2)
+    [1, 2, 0]
     """
-    aurocs = synthetic[leading_source(synthetic)][task]
     chosen: list[int] = []
     for column in np.argsort(-aurocs, kind="stable").tolist():
         of_same = sum(backbones[other] == backbones[column] for other in chosen)
-        if len(chosen) < most and of_same < OF_BACKBONE:
+        if len(chosen) < most and of_same < of_backbone:
             chosen.append(column)
     return chosen
 

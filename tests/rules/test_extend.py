@@ -21,7 +21,10 @@ CONFIG = {
     "datasets": {"parts": {"kind": "flat", "root": "parts"}},
     "support": {"seeds": 4},
     "sources": {"noise": {"strength": 60}, "clipart": {"root": "clipart", "pool": 8}},
-    "candidates": ["descriptor:hog", {"model": "colour:mean", "resize": 16, "crop": 16}],
+    "candidates": [
+        {"model": "descriptor:hog", "heads": ["knn", "mean"]},
+        {"model": "colour:mean", "resize": 16, "crop": 16},
+    ],
     "knn": {"k": 2},
     "preparation": {"size": 32},
     "runtime": {"device": "cpu", "threads": 1},
@@ -63,7 +66,13 @@ def study(project, tmp_path_factory):
 
 
 def test_the_page_has_one_module_of_each_registry():
-    assert {Path(path).parent.name for path in MODULES} == {"anomalies", "candidates", "datasets", "strategies"}
+    assert {Path(path).parent.name for path in MODULES} == {
+        "anomalies",
+        "candidates",
+        "datasets",
+        "detectors",
+        "strategies",
+    }
     assert all(len(text.splitlines()) <= 50 for text in MODULES.values())
 
 
@@ -80,7 +89,7 @@ def test_the_signatures_on_the_page_are_annotated():
 def test_a_dry_run_and_the_plan_know_them(study):
     directory, copy = study
     jobs = dry_run(directory, CONFIG, *copy)
-    assert {"noise": 2, "sample_clipart": 1, "embed_pool": 2, "score_knn": 2}.items() <= jobs.items()
+    assert {"noise": 2, "sample_clipart": 1, "embed_pool": 2, "score_knn": 2, "score_mean": 1}.items() <= jobs.items()
     printed = snakemake(directory, CONFIG, *copy, "plan", "--quiet", "all")
     assert re.search(r"^noise +2 ", printed, re.M) and re.search(r"^sample_clipart +1 ", printed, re.M)
     assert "parts: 2 tasks, 24 normal training and 22 test images (counted on disk)" in printed
@@ -90,6 +99,10 @@ def test_a_mistake_about_them_is_told_like_any_other(study):
     directory, copy = study
     wrong = CONFIG | {"sources": {"noise": {"strenght": 3}}, "strategies": ["swsa_noise"]}
     assert "sources.noise.strenght: unknown key, did you mean 'strength'?" in snakemake(
+        directory, wrong, *copy, "--dry-run", check=False
+    )
+    wrong = CONFIG | {"candidates": [{"model": "descriptor:hog", "head": "maen"}]}
+    assert "descriptor:hog: there is no head 'maen', did you mean 'mean'?" in snakemake(
         directory, wrong, *copy, "--dry-run", check=False
     )
     wrong = CONFIG | {"candidates": ["colour:median"]}
@@ -114,7 +127,14 @@ def test_a_study_runs_from_the_config_to_the_report(study):
     figures = {path.stem for path in (results / "figures" / "parts").glob("*.svg")}
     assert {"confidence.noise", "confidence.clipart", "strategies", "contact_sheet.part0"} <= figures
     page = (results / "report.html").read_text(encoding="utf-8")
-    for words in ("SWSA with noise", "SWSA with clip art", "smallest model", "colour:", "All noise anomalies"):
+    for words in (
+        "SWSA with noise",
+        "SWSA with clip art",
+        "smallest model",
+        "colour:",
+        "descriptor:hog mean",
+        "All noise anomalies",
+    ):
         assert words in page, words
     assert dry_run(directory, CONFIG, *copy) == {}
     stronger = CONFIG | {"sources": CONFIG["sources"] | {"noise": {"strength": 70}}}

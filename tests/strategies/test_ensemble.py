@@ -10,7 +10,7 @@ from swsa_core.evaluation.known import Known
 from swsa_core.evaluation.protocols import compare, normal_scores
 from swsa_core.metrics import auroc
 from swsa_core.strategies import STRATEGIES, find, select
-from swsa_core.strategies.leading import is_saturated, leading_source
+from swsa_core.strategies.leading import leading_source
 from swsa_core.strategies.swsa_ensemble import combine, members, standardised
 
 CLEAR = np.array([[0.9, 0.8, 0.7, 0.6, 0.5]])
@@ -25,10 +25,9 @@ def test_the_images_of_other_tasks_lead_and_else_the_first_source():
 def test_a_source_that_cannot_tell_candidates_apart_is_passed_over_unless_all_are():
     assert leading_source({"other_tasks": SATURATED, "cutpaste": CLEAR}) == "cutpaste"
     assert leading_source({"cutpaste": SATURATED, "other_tasks": SATURATED}) == "other_tasks"
-    assert is_saturated(SATURATED) and not is_saturated(np.array([[1, 1, 1, 0.9, 0.5]]))
-    assert is_saturated(np.array([[1.0, 1, 1, 1, 0.5], [1, 1, 1, 0.99, 0.5]]))  # the fourth has .995 on average
-    assert not is_saturated(np.array([[1.0]])), "of one candidate there is nothing to tell"
-    assert is_saturated(np.array([[1.0, 1.0]]))
+    # by the mean over the tasks
+    assert leading_source({"other_tasks": np.array([[1.0, 1, 0.5], [1, 0.9, 0.5]]), "cutpaste": CLEAR}) == "other_tasks"
+    assert leading_source({"other_tasks": np.array([[1.0, 1, 0.5], [1, 0.98, 0.5]]), "cutpaste": CLEAR}) == "cutpaste"
 
 
 def test_members_are_the_best_and_at_most_two_of_a_backbone():
