@@ -24,17 +24,22 @@ def config_of(directory, *heads, **sections):
     } | sections
 
 
-@pytest.fixture
-def finished(tmp_path):
-    """A directory with a study of three heads that is finished, and its config."""
+def with_images(directory):
     for name in ("circle", "square"):
         for split, count in (("train", 6), ("test", 3)):
             for i in range(count):
-                draw(tmp_path / "shapes" / split / name / f"{i}.png", seed=i)
-    config = config_of(tmp_path, "knn", "cosine", "patch")
-    pretend_finished(tmp_path, config)
-    assert dry_run(tmp_path, config) == {}
-    return tmp_path, config
+                draw(directory / "shapes" / split / name / f"{i}.png", seed=i)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A directory with a study of three heads that is finished, and its config."""
+    directory = with_images(tmp_path_factory.mktemp("heads"))
+    config = config_of(directory, "knn", "cosine", "patch")
+    pretend_finished(directory, config)
+    assert dry_run(directory, config) == {}
+    return directory, config
 
 
 def jobs(directory, config):
@@ -54,10 +59,7 @@ def test_heads_are_added_and_removed_without_embedding(finished):
 
 
 def test_the_first_head_of_patches_embeds_its_backbone_once(tmp_path):
-    for name in ("circle", "square"):
-        for split, count in (("train", 6), ("test", 3)):
-            for i in range(count):
-                draw(tmp_path / "shapes" / split / name / f"{i}.png", seed=i)
+    with_images(tmp_path)
     pretend_finished(tmp_path, config_of(tmp_path, "knn"))
     found = jobs(tmp_path, config_of(tmp_path, "knn", "patch"))
     assert {rule: n for rule, n in found.items() if rule.startswith("embed_")} == dict.fromkeys(PATCHED, 1)
