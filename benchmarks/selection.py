@@ -25,13 +25,15 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+import label_free  # noqa: E402
+
 from swsa_core.basics.seeding import rng  # noqa: E402
 from swsa_core.config.config import validate  # noqa: E402
 from swsa_core.config.study import study  # noqa: E402
 from swsa_core.datasets import INDEX  # noqa: E402
 from swsa_core.detectors import score_knn  # noqa: E402
-from swsa_core.detectors.scores import Scores  # noqa: E402
 from swsa_core.evaluation.evaluate import AUROC, CANDIDATES, real_wins  # noqa: E402
+from swsa_core.evaluation.known import Budget  # noqa: E402
 from swsa_core.evaluation.protocols import compare, normal_scores  # noqa: E402
 from swsa_core.files import layout  # noqa: E402
 from swsa_core.strategies.compare import bootstrap_over_tasks  # noqa: E402
@@ -53,8 +55,7 @@ class Found(NamedTuple):
     heads: list[str]
     n_parameters: np.ndarray  # (c,)
     synthetic: dict[str, np.ndarray]  # {source: AUROC (T, c)}, leave one out
-    clusters: np.ndarray  # (T, c) AUROC of a cluster of normal images held out as anomalies
-    gap: np.ndarray  # (T, c) see `label_free`
+    label_free: dict[str, np.ndarray]  # {measure of benchmarks/label_free.py: (T, c)}
     real: dict[str, np.ndarray]  # {setting: AUROC (T, c)}
     combined: Callable[[list[list[int]]], dict[str, np.ndarray]]  # members of each task -> {setting: AUROC (T,)}
 
@@ -109,7 +110,7 @@ def make_random_network(config):
 
 def run(raw, config, seed, cores):
     """The study with a seed up to its selection; what the rules below need of it is copied."""
-    results, planned = config["results"], study(config)
+    results, planned = config["results"], study(config | {"seed": seed})
     Path(results).mkdir(parents=True, exist_ok=True)
     path = Path(results) / "selection_config.yaml"
     path.write_text(yaml.safe_dump(raw | {"seed": seed}), encoding="utf-8")
@@ -124,6 +125,7 @@ def run(raw, config, seed, cores):
             shutil.copy(source, place / source.name)
         for slug in planned.candidates:
             shutil.copy(layout.at(results, "scores", dataset=name, candidate=slug), place / "scores")
+        label_free.of_dataset(planned, name).to_csv(place / "label_free.csv", index=False)
 
 
 def read(place: Path, spec, config) -> Found:
@@ -155,6 +157,7 @@ def read(place: Path, spec, config) -> Found:
             index=first.tasks, columns=list(scores)
         )
         real[setting] = wide.to_numpy(float)
+    measured = pd.read_csv(place / "label_free.csv", dtype={"task": str})
     normals = {task: np.stack([normal_scores(one, task) for one in scores.values()], 1) for task in first.tasks}
 
     def combined(members):
@@ -175,36 +178,15 @@ def read(place: Path, spec, config) -> Found:
         described["head"].tolist(),
         described["n_parameters"].to_numpy(float),
         synthetic,
-        *label_free(scores),
+        {
+            measure: measured.pivot(index="task", columns="candidate", values=measure)
+            .reindex(index=first.tasks, columns=list(scores))
+            .to_numpy(float)
+            for measure in label_free.COLUMNS[2:]
+        },
         real,
         combined,
     )
-
-
-def label_free(scores: dict[str, Scores]) -> tuple[np.ndarray, np.ndarray]:
-    """(Cluster, gap) of every task and candidate, (T, c) each, from the leave-one-out scores of the support images.
-
-    Cluster: the fifth of the support images that all candidates together find farthest out stand as anomalies against the
-    others. Both are scored with the other one's images in the bank, as scores files leave out one image at a time. Gap: the
-    normalised discrepancy of AutoUAD (Dai and Fan, ICLR 2025), mean log score of made-up points minus that of normal images,
-    in standard deviations of the latter; the anomalies of all sources stand in for their Gaussian noise.
-    """
-    first = next(iter(scores.values()))
-    clusters, gaps = [], []
-    for task in first.tasks:
-        normals = np.log(np.stack([normal_scores(one, task) for one in scores.values()], 1) + 1e-12)  # (s, c)
-        z = (normals - normals.mean(0)) / np.maximum(normals.std(0), 1e-12)
-        order = np.argsort(z.mean(1))
-        out = order[-max(1, len(order) // 5) :]
-        kept = np.setdiff1d(order, out)
-        above = (normals[out][:, None] > normals[kept]) + 0.5 * (normals[out][:, None] == normals[kept])
-        clusters.append(above.mean((0, 1)))
-        made = []
-        for one in scores.values():
-            parts = [compare(one, task, source, "leave_one_out").scores for source in one.anomalies]
-            made.append(np.log(np.concatenate(parts) + 1e-12).mean())
-        gaps.append((np.array(made) - normals.mean(0)) / np.maximum(normals.std(0), 1e-12))
-    return np.array(clusters), np.array(gaps)
 
 
 def rules(config) -> Iterator[tuple[str, Callable[[Found], dict[str, np.ndarray]]]]:
@@ -229,8 +211,12 @@ def rules(config) -> Iterator[tuple[str, Callable[[Found], dict[str, np.ndarray]
             ),
         )
     yield "all candidates together", lambda one: one.combined([list(range(len(one.names)))] * tasks_of(one))
-    yield "cluster of normals left out, of each task", lambda one: single(one, one.clusters)
-    yield "gap after NPD, of each task", lambda one: single(one, one.gap)
+    for measure in label_free.COLUMNS[2:]:
+        yield f"{measure}, of each task", lambda one, measure=measure: single(one, one.label_free[measure])
+        yield (
+            f"{measure}, mean over the tasks",
+            lambda one, measure=measure: single(one, one.label_free[measure].mean(0)),
+        )
     for source, over in product((*config["sources"], "leading", "mean of sources"), ("task", "mean", "shrunk")):
         yield (
             f"single: {source}, {over}",
@@ -241,7 +227,10 @@ def rules(config) -> Iterator[tuple[str, Callable[[Found], dict[str, np.ndarray]
             yield (
                 name,
                 lambda one, source=source, over=over, n=n, each=each: one.combined(
-                    [highest(values, one.backbones, n, each) for values in evidence(one, source, over)]
+                    [
+                        highest(values, one.backbones, Budget(max_members=n), each)
+                        for values in evidence(one, source, over)
+                    ]
                 ),
             )
 

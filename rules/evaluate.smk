@@ -2,8 +2,10 @@
 
 from swsa_core.evaluation.known import MAX_MEMBERS
 
-# A key that came later, as LISTING
-MEMBERS = {"max_members": ("max_members", MAX_MEMBERS)}
+# Keys that came later, as LISTING
+BUDGET = {"max_members": ("max_members", MAX_MEMBERS), "max_ms": ("max_ms", None)}
+# What candidates cost decides only where there is a limit.
+COSTING = {"groups": "groups"} if STUDY.max_ms else {}
 
 
 # By the features of the first candidate: close ones say which images to compare.
@@ -32,6 +34,7 @@ rule evaluate:
         leaks=leaks_to_heed,
         models=[at("scores", candidate=slug) for slug in STUDY.candidates],
         prompts=[at("scores", candidate=slug) for slug in STUDY.clip],
+        costs=cost_files if STUDY.max_ms else [],
     output:
         auroc=at("auroc"),
         confidence=at("confidence"),
@@ -47,7 +50,7 @@ rule evaluate:
     params:
         **settings(
             "evaluate",
-            later=later_of_dataset("on_leak") | MEMBERS,
+            later=later_of_dataset("on_leak") | BUDGET,
             seed="seed",
             evaluation="evaluation",
             candidate_order="candidate_order",
@@ -55,6 +58,7 @@ rule evaluate:
             **of_dataset("on_bad_image"),
             **LABELS,
             **({"qualities": "qualities"} if STUDY.leaves["qualities"] else {}),
+            **COSTING,
         ),
         untracked=untracked(backbones="candidates"),
     script:
@@ -67,6 +71,7 @@ rule select:
         confidence=at("confidence"),
         candidates=at("candidates"),
         quality=at("quality"),
+        costs=cost_files if STUDY.max_ms else [],
     output:
         at("selection"),
     log:
@@ -76,6 +81,6 @@ rule select:
     conda:
         "../envs/swsa.yaml"
     params:
-        **settings("select", later=MEMBERS, strategies="strategies", protocols="evaluation.protocols"),
+        **settings("select", later=BUDGET, strategies="strategies", protocols="evaluation.protocols", **COSTING),
     script:
         "../workflow_scripts/select.py"

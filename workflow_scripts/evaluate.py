@@ -6,9 +6,9 @@ from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_clip, score_knn
 from swsa_core.evaluation import confidence, consensus, evaluate, leaks
-from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.report.tables import stack
 from swsa_core.strategies import combinations, find
+from workflow_scripts._budget import budget_of
 from workflow_scripts.job import dataset_spec, job
 
 # Arrays are small here, and no digit depends on how a BLAS splits a sum.
@@ -50,7 +50,7 @@ with job(snakemake) as mine, threadpool_limits(1):
             **{name: options[name] for name in ("protocols", "settings", "hardest", "closest", "hardest_by")},
             combinations=combinations(),
             left_out=dropped,
-            max_members=settings.get("max_members", MAX_MEMBERS),
+            budget=budget_of(settings, snakemake.input.costs, selection),
         )
         candidates = {name: one for name, one in scores.items() if name != ENSEMBLE}
         sureness[selection] = confidence.confidence(

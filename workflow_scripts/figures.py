@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from swsa_core.report import costs, figures, tables
+from swsa_core.detectors.cost import of_candidates
+from swsa_core.report import figures, tables
 from swsa_core.report import style as figure_style
 from swsa_core.report.read import read_costs, read_sheets, read_supports, read_tables
 from workflow_scripts.job import job
@@ -18,7 +19,7 @@ with job(snakemake) as mine:
         settings["candidate_order"],
         settings["protocols"],
         settings["groups"],
-        costs.of_candidates(read_costs(given.costs), settings["groups"]),
+        of_candidates(read_costs(given.costs), settings["groups"]),
     )
     for sheet in read_sheets(picks, supports, given.scores, settings):
         slug = supports[sheet.dataset, sheet.task]["slug"]

@@ -6,12 +6,13 @@ from pathlib import Path
 from swsa_core import __version__
 from swsa_core.candidates import FAMILIES, is_known_bad
 from swsa_core.candidates.transforms import seen_by
+from swsa_core.detectors.cost import of_candidates
 from swsa_core.evaluation.misleading import misleading
 from swsa_core.files import layout
 from swsa_core.files.text import write_text
 from swsa_core.paper.typeset import FORMS
-from swsa_core.report import costs, tables
 from swsa_core.report import page as report
+from swsa_core.report import tables
 from swsa_core.report.read import (
     read_benchmarks,
     read_copies,
@@ -53,7 +54,7 @@ with job(snakemake) as mine:
     candidates["seen"] = [
         sum(seen_by(text, *shape) for shape in shapes) / len(shapes) for text in candidates["transform"]
     ]
-    candidates = candidates.merge(costs.of_candidates(read_costs(given.costs), settings["groups"]), on="candidate")
+    candidates = candidates.merge(of_candidates(read_costs(given.costs), settings["groups"]), on="candidate")
     page = report.render(
         config=config,
         picks=picks,

@@ -1,9 +1,9 @@
 from swsa_core.evaluation.confidence import CONFIDENCE
 from swsa_core.evaluation.consensus import QUALITY
 from swsa_core.evaluation.evaluate import AUROC, CANDIDATES
-from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.report.tables import stack
 from swsa_core.strategies import of_selection, select
+from workflow_scripts._budget import budget_of
 from workflow_scripts.job import job
 
 with job(snakemake) as mine:
@@ -19,7 +19,7 @@ with job(snakemake) as mine:
             of_selection(selection, settings["strategies"]),
             settings["protocols"],
             quality[quality["selection"] == selection],
-            settings.get("max_members", MAX_MEMBERS),
+            budget_of(settings, given.costs, selection),
         )
         for selection, described in candidates.groupby("selection", sort=False)
     }

@@ -43,6 +43,9 @@ class Patch(Section):
 class Selection(Section):
     max_members: PositiveInt = MAX_MEMBERS
     """Number of candidates at most that the strategy swsa_ensemble combines to one detector."""
+    max_ms: Annotated[float, Field(gt=0)] | None = None
+    """Milliseconds at most that one image may cost what swsa and swsa_ensemble recommend, network and heads, as measured on the
+    machine that runs the study; null for any. With a limit the pick can depend on the machine."""
 
 
 class Preparation(Section):

@@ -151,6 +151,11 @@ class Study:
         return (self.config.get("selection") or {}).get("max_members", MAX_MEMBERS)
 
     @property
+    def max_ms(self) -> float | None:
+        """Milliseconds that what is recommended may cost, None for any."""
+        return (self.config.get("selection") or {}).get("max_ms")
+
+    @property
     def in_paper(self) -> bool:
         """Whether some data set is one of the paper's, so that its tables and figures are made by default."""
         return any(datasets.kind_of(spec).in_paper for spec in self.datasets.values())
@@ -224,6 +229,7 @@ class Study:
             "tasks": self.tasks,
             "class_names": self.class_names,
             "max_members": None if self.max_members == MAX_MEMBERS else self.max_members,
+            "max_ms": self.max_ms,
             "qualities": judging_by_scores(self.config["strategies"]),
             "train_seed": {
                 name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()

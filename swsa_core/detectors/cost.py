@@ -1,6 +1,6 @@
 """What one image costs a deployed detector on this machine: milliseconds of its backbone and its head, megabytes of its bank.
 
-Times differ from run to run, so that nothing but what is told in ms may depend on them.
+Times differ from run to run: nothing but what is told in ms depends on them, and `selection.max_ms` where it is set.
 """
 
 import time
@@ -85,6 +85,27 @@ def bank_bytes(n_bank: int, shape: Sequence[int], settings: Mapping[str, Any]) -
         return 4 * n_bank * shape[0]
     patches, size = shape
     return 2 * n_bank * min(patches, max(1, settings["bank"] // n_bank)) * size
+
+
+def of_candidates(costs: "pd.DataFrame", groups: Mapping[str, Sequence[str]]) -> "pd.DataFrame":
+    """Rows of `COSTS` with a column candidate, in the order of the candidates; groups: {candidate: (backbone, head)}."""
+    import pandas as pd
+
+    table = pd.DataFrame([(name, *group) for name, group in groups.items()], columns=["candidate", "backbone", "head"])
+    return table.merge(costs, on=["backbone", "head"], how="left", validate="m:1")
+
+
+def together_ms(costs: "pd.DataFrame") -> float:
+    """Milliseconds that one image costs detectors together: one pass of each backbone, and every head.
+
+    costs: rows of the detectors, columns backbone, median_ms and head_ms of `COSTS`.
+
+    >>> import pandas as pd
+    >>> together_ms(pd.DataFrame({"backbone": ["a", "a", "b"], "median_ms": [12, 11, 6], "head_ms": [2, 1, 1]}))
+    19.0
+    """
+    passes = costs["median_ms"] - costs["head_ms"]
+    return float(passes.groupby(costs["backbone"]).max().sum() + costs["head_ms"].sum())
 
 
 def frontier(costs: Sequence[float], gains: Sequence[float]) -> list[int]:

@@ -6,7 +6,9 @@ import numpy as np
 
 from swsa_core.detectors.scores import Answer
 
-BLOCK = 2**24  # float32 products of query and bank patches at a time: 64 MB
+IMAGES = 2**24  # float32 numbers of query patches and of their distances to bank images at a time: 64 MB each
+BLOCK = 2**20  # float32 products of query and bank patches at a time: 4 MB, which stay in the cache
+ROUNDING = 1e-5  # of the squared norms: more than a float32 product of centred patches is off
 CLOSE = 1e-3  # of the largest distance: patches this close to it are computed again in float64
 
 
@@ -37,22 +39,18 @@ def patch_scores(
     m, b, d = bank.shape
     centre = bank.mean(axis=(0, 1))
     centred = (bank - centre).reshape(-1, d)
-    norms = np.einsum("nd,nd->n", centred, centred)
+    of_images, norms = centred.reshape(m, b, d), np.einsum("nd,nd->n", centred, centred).reshape(m, b)
     of_query: dict[int, list[int]] = {}
     for request, row in enumerate(rows.tolist()):
         of_query.setdefault(row, []).append(request)
     scores, maps = np.empty(len(rows)), None
     wanted = np.array(list(of_query))
-    step = max(1, BLOCK // (m * b * max(1, np.asarray(queries[:1]).shape[1])))
+    step = max(1, IMAGES // (max(m, d) * max(1, np.asarray(queries[:1]).shape[1])))
     for start in range(0, len(wanted), step):
         images = np.asarray(queries[wanted[start : start + step]], dtype=np.float32) - centre  # (block, p, d)
         n, p, _ = images.shape
         flat = images.reshape(-1, d)
-        products = flat @ (-2 * centred.T)
-        products += norms
-        nearest = products.reshape(n * p, m, b).min(axis=2)  # of each bank image
-        nearest += np.einsum("nd,nd->n", flat, flat)[:, None]
-        nearest = np.sqrt(np.maximum(nearest, 0)).reshape(n, p, m)
+        nearest = _nearest(flat, of_images, norms).reshape(n, p, m)
         maps = np.empty((len(rows), p), np.float16) if maps is None else maps
         for image, distances, row in zip(images, nearest, wanted[start : start + step].tolist(), strict=True):
             for request in of_query[row]:
@@ -61,16 +59,37 @@ def patch_scores(
                     raise ValueError(f"none of the {m} images of the bank is left")
                 of_patches = distances[:, kept].min(axis=1)  # (p,)
                 deciding = of_patches >= of_patches.max() * (1 - CLOSE)
-                scores[request] = _exact(image[deciding], centred.reshape(m, b, d)[kept].reshape(-1, d))
+                mine = slice(None) if len(kept) == m else kept  # a slice copies nothing
+                scores[request] = _exact(image[deciding], of_images[mine].reshape(-1, d), norms[mine].reshape(-1))
                 maps[request] = of_patches
     return Answer(scores, np.empty((0, 0), np.float16) if maps is None else maps)
 
 
-def _exact(patches: np.ndarray, bank: np.ndarray) -> float:
-    """The largest distance (float64) of some patches to their nearest ones in the bank."""
+def _nearest(patches: np.ndarray, bank: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """Distances (n, m) float32 of patches (n, d) to the nearest of each bank image (m, b, d); norms: (m, b) of the bank."""
+    (m, b, d), n = bank.shape, len(patches)
+    nearest = np.empty((n, m), np.float32)
+    images = max(1, BLOCK // (b * n))
+    rows = n if images > 1 else max(1, BLOCK // b)  # where not even one bank image goes with all patches
+    for first in range(0, m, images):
+        some = slice(first, first + images)
+        turned = -2 * bank[some].reshape(-1, d).T
+        for start in range(0, n, rows):
+            products = patches[start : start + rows] @ turned
+            products += norms[some].reshape(-1)
+            nearest[start : start + rows, some] = products.reshape(len(products), -1, b).min(axis=2)
+    nearest += np.einsum("nd,nd->n", patches, patches)[:, None]
+    return np.sqrt(np.maximum(nearest, 0, out=nearest), out=nearest)
+
+
+def _exact(patches: np.ndarray, bank: np.ndarray, norms: np.ndarray) -> float:
+    """The largest distance (float64) of patches (n, d) to their nearest ones in the bank (r, d) with the squared norms (r,)."""
     largest = 0.0
-    for patch in patches.astype(np.float64):
-        difference = bank - patch
+    for patch in patches:
+        squares = bank @ (-2 * patch) + norms  # but for the patch's own norm
+        own = float(patch @ patch)
+        slack = CLOSE * max(0.0, float(squares.min()) + own) + ROUNDING * (own + float(norms.max()))
+        difference = bank[squares <= squares.min() + slack].astype(np.float64) - patch
         largest = max(largest, float(np.einsum("nd,nd->n", difference, difference).min()))
     return float(np.sqrt(largest))
 

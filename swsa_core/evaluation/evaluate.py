@@ -14,7 +14,7 @@ from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import real_validation
 from swsa_core.datasets.kind import Spec
 from swsa_core.detectors.scores import Scores
-from swsa_core.evaluation.known import MAX_MEMBERS, Known
+from swsa_core.evaluation.known import UNLIMITED, Budget, Known
 from swsa_core.evaluation.protocols import LEADING, Comparison, compare, normal_scores
 from swsa_core.files.reading import file_of
 from swsa_core.files.table import Table
@@ -62,7 +62,7 @@ def evaluate(
     hardest_by: str = "candidate",
     combinations: Mapping[str, Callable] | None = None,
     left_out: Mapping[str, Collection[str]] | None = None,
-    max_members: int = MAX_MEMBERS,
+    budget: Budget = UNLIMITED,
 ) -> pd.DataFrame:
     """Table of AUROCs, one row per fact, with the columns of `AUROC` but the selection.
 
@@ -74,7 +74,7 @@ def evaluate(
     candidate (hardest_by "candidate") or the lowest mean rank over the candidates ("mean_rank").
     combinations: {name: function of the scores (n, c) of real test images by the candidates, and of what is `Known` of the
     task, to those (n,) of a detector that combines them}; such a detector has rows under its name, on real images only.
-    left_out: {task: ids of test images that are no part of its real validation}; max_members: of `Known`.
+    left_out: {task: ids of test images that are no part of its real validation}; budget: of `Known`.
     A task without normal or without anomalous test images has no rows of validation "real", one without a group of
     min_group_size has those of one_vs_rest.
     """
@@ -96,7 +96,7 @@ def evaluate(
                 made[-1] += [cell | row for row in _synthetic_rows(comparisons, hardest, hardest_by)]
                 if protocol == leading:
                     aurocs[source][t] = [comparisons[name].wins.mean() for name in of_candidates]
-    known = _known({name: scores[name] for name in of_candidates}, aurocs, max_members) if combinations else ()
+    known = _known({name: scores[name] for name in of_candidates}, aurocs, budget) if combinations else ()
     rows = []
     for task, wins, others in zip(
         tasks, real_wins(scores, index, spec, combinations, left_out, known), made, strict=True
@@ -107,12 +107,12 @@ def evaluate(
     return pd.DataFrame(rows, columns=AUROC.columns[1:])
 
 
-def _known(candidates, aurocs, max_members):
+def _known(candidates, aurocs, budget):
     """`Known` of each task."""
     backbones = [str(one.attributes.get("backbone", name)) for name, one in candidates.items()]
     for t, task in enumerate(_first(candidates).tasks):
         normals = np.stack([normal_scores(one, task) for one in candidates.values()], axis=1)
-        yield Known(t, backbones, aurocs, normals, max_members)
+        yield Known(t, backbones, aurocs, normals, budget)
 
 
 def described(candidates: Mapping[str, Scores], licences: Mapping[str, str]) -> pd.DataFrame:

@@ -1,10 +1,34 @@
 """What is known of a task before its test images are seen, for detectors that combine candidates."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from swsa_core.detectors.cost import together_ms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 MAX_MEMBERS = 4  # of a detector that combines the best candidates, chosen on real images: docs/selection.md
+
+
+class Budget(NamedTuple):
+    """What a recommended detector may be and cost: the section `selection` of the config."""
+
+    max_members: int = MAX_MEMBERS
+    """Candidates that it combines at most."""
+    max_ms: float = np.inf
+    """Milliseconds that one image costs it at most."""
+    costs: "pd.DataFrame | None" = None
+    """Rows of the c candidates in their order, columns backbone, median_ms and head_ms; needed where max_ms is finite."""
+
+    def allows(self, columns: Sequence[int]) -> bool:
+        """Whether the candidates in these columns, together, cost at most max_ms."""
+        return self.costs is None or together_ms(self.costs.iloc[list(columns)]) <= self.max_ms
+
+
+UNLIMITED = Budget()
 
 
 class Known(NamedTuple):
@@ -12,6 +36,8 @@ class Known(NamedTuple):
 
     task: int  # row of `synthetic`
     backbones: list[str]  # (c,) of the candidates
-    synthetic: dict[str, np.ndarray]  # {source: AUROC (tasks, c)} by the protocol `LEADING`, or else by the first one
+    synthetic: Mapping[
+        str, np.ndarray
+    ]  # {source: AUROC (tasks, c)} by the protocol `LEADING`, or else by the first one
     normals: np.ndarray  # (s, c) scores of the support images, each left out of the bank itself
-    max_members: int = MAX_MEMBERS
+    budget: Budget = UNLIMITED

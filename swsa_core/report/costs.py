@@ -20,19 +20,14 @@ PLACES = (
 )
 
 
-def of_candidates(costs: pd.DataFrame, groups: Groups) -> pd.DataFrame:
-    """Rows of swsa_core.detectors.cost.COSTS with a column candidate, in the order of the candidates."""
-    table = pd.DataFrame([(name, *group) for name, group in groups.items()], columns=["candidate", "backbone", "head"])
-    return table.merge(costs, on=["backbone", "head"], how="left", validate="m:1")
-
-
 @styled
 def cost_figure(
     scores: pd.Series, costs: pd.DataFrame, candidates: Sequence[str], groups: Groups | None = None
 ) -> Figure:
     """Synthetic AUROC against ms of one image (log), a marker per candidate; a line joins those that none beats in both.
 
-    scores: synthetic AUROC of each candidate, mean over tasks; costs: of `of_candidates`. The points on the line are named.
+    scores: synthetic AUROC of each candidate, mean over tasks; costs: of
+    `swsa_core.detectors.cost.of_candidates`. The points on the line are named.
     """
     ms = costs.set_index("candidate")["median_ms"]
     names = [name for name in candidates if pd.notna(scores.get(name)) and pd.notna(ms.get(name))]

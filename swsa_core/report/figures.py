@@ -39,7 +39,7 @@ def study(
 
     auroc, confidence: rows of auroc.csv and confidence.csv of all data sets, with a column dataset; ranking, table1,
     picks: of swsa_core.report.tables; candidates, protocols: names in the order of the config; groups: see
-    swsa_core.report.style; costs: of swsa_core.report.costs.of_candidates.
+    swsa_core.report.style; costs: of swsa_core.detectors.cost.of_candidates.
     """
     figures = {}
     for (dataset, selection), rows in picks.groupby(["dataset", "selection"], sort=False):

@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from markupsafe import Markup, escape
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics import wording
 from swsa_core.candidates.prompts import ENSEMBLE
+from swsa_core.detectors.cost import together_ms
 from swsa_core.evaluation.misleading import Misled
 from swsa_core.report import style as figure_style
 from swsa_core.report.contact_sheets import Sheet, cross_uri, data_uri, pictures
@@ -59,7 +61,7 @@ def render(
     """The page as text.
 
     config: the validated dict; picks, table1, pick_counts, costs: of tables.picks, table1, pick_counts, stage_costs;
-    candidates: rows of candidates.csv with a column `seen` and those of report.costs.of_candidates; sheets: list of Sheet;
+    candidates: rows of candidates.csv with a column `seen` and those of detectors.cost.of_candidates; sheets: list of Sheet;
     svgs: {(data set, name): SVG text}, named as by figures.study; skipped: list of {"dataset", "task" or "", "stage",
     "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
@@ -84,7 +86,7 @@ def render(
     told = alerts + told_of_misled(misled or {}) + left_out(picks, config) + warnings(picks, skipped)
     picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
     return page.render(
-        datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs) for name in names],
+        datasets=[_dataset(name, config, picks, table1, pick_counts, sheets, svgs, candidates) for name in names],
         alerts=alerts,
         warnings=told,
         skipped=skipped,
@@ -223,7 +225,7 @@ def breakable(name: str) -> Markup:
     )
 
 
-def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
+def _dataset(name, config, picks, table1, pick_counts, sheets, svgs, candidates):
     """What the template shows of one data set."""
     rows = picks[picks["dataset"] == name]
     recommended = rows[rows["recommended"]]
@@ -237,6 +239,10 @@ def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
         "picks": [
             row
             | {"alike": [name for name in row["alike"].split(BETWEEN) if name]}
+            | {
+                "ms": _ms(candidates, [row["candidate"]]),
+                "together_ms": _ms(candidates, row["together"].split(BETWEEN)),
+            }
             | {"others": disagree[disagree["task"] == row["task"]].to_dict("records")}
             for row in recommended.to_dict("records")
         ],
@@ -256,6 +262,12 @@ def _dataset(name, config, picks, table1, pick_counts, sheets, svgs):
         "sheets": own,
         "n_open": OPEN_SHEETS,
     }
+
+
+def _ms(candidates, names):
+    """Milliseconds of one image with some candidates together, NaN where they were not measured."""
+    rows = candidates[candidates["candidate"].isin(names)]
+    return together_ms(rows) if len(rows) and rows["median_ms"].notna().all() else math.nan
 
 
 def _figures(name, svgs, config, prefix=""):

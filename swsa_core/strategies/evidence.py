@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from swsa_core.evaluation.known import Budget
 from swsa_core.evaluation.protocols import LEADING
 
 
@@ -70,8 +71,8 @@ class Evidence:
     """(c,) of the feature extractors."""
     backbones: list[str]
     """(c,) names of the feature extractors, which candidates may share."""
-    max_members: int
-    """Of a detector that combines the best candidates."""
+    budget: Budget
+    """What a detector that is recommended may be and cost."""
     tasks: list[str]
     sources: list[str]
     """Sources of synthetic anomalies."""

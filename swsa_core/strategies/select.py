@@ -11,7 +11,7 @@ import pandas as pd
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.evaluation.confidence import ALL_SOURCES
-from swsa_core.evaluation.known import MAX_MEMBERS
+from swsa_core.evaluation.known import UNLIMITED, Budget
 from swsa_core.files.table import Table
 from swsa_core.strategies import detectors, find, split
 from swsa_core.strategies.evidence import Case, Evidence, Pick, Sureness
@@ -35,19 +35,19 @@ def select(
     strategies: Iterable[str],
     protocols: Iterable[str],
     quality: pd.DataFrame | None = None,
-    max_members: int = MAX_MEMBERS,
+    budget: Budget = UNLIMITED,
 ) -> pd.DataFrame:
     """The picks: one row per task, strategy, setting, and protocol where the strategy depends on it.
 
     Returns a table with the columns of `SELECTION` but the selection.
 
-    auroc, confidence, candidates, quality, max_members: see `gather`; strategies: names of the config, of this selection.
+    auroc, confidence, candidates, quality, budget: see `gather`; strategies: names of the config, of this selection.
     Of candidates that tie, the one declared first is picked, and n_tied says how many tied. A pick is right when its
     real AUROC equals the best, a combination of candidates when it is at least that. verdict, reason, alike: of
     `swsa_core.strategies.verdict`, for picks that are recommended. Without real labels there is one
     row with the setting "", and the real figures are NaN. Raises ValueError for an unknown strategy.
     """
-    evidence = gather(auroc, confidence, candidates, quality, max_members)
+    evidence = gather(auroc, confidence, candidates, quality, budget)
     named = [(name, find(name), (split(name) or ("", ""))[1]) for name in strategies]
     named = [one for one in named if one[2] in ("", *evidence.sources)]  # without a source that needs other tasks
     rows = []
@@ -64,13 +64,13 @@ def gather(
     confidence: pd.DataFrame,
     candidates: pd.DataFrame,
     quality: pd.DataFrame | None = None,
-    max_members: int = MAX_MEMBERS,
+    budget: Budget = UNLIMITED,
 ) -> Evidence:
     """The tables of one selection as `Evidence`.
 
     auroc: table of `swsa_core.evaluation.evaluate`; confidence: table of `swsa_core.evaluation.confidence`;
     candidates: columns candidate, n_parameters and backbone (the candidate itself where it is left out), in the order of the
-    config; max_members: of a detector that combines the best candidates; quality: table of
+    config; budget: of what is recommended; quality: table of
     `swsa_core.evaluation.consensus`, needed for the strategies that pick by it.
     """
     names, combined = list(candidates["candidate"]), detectors()
@@ -95,7 +95,7 @@ def gather(
         names=names,
         n_parameters=candidates["n_parameters"].to_numpy(dtype=float),
         backbones=list(candidates["backbone" if "backbone" in candidates else "candidate"]),
-        max_members=max_members,
+        budget=budget,
         tasks=tasks,
         sources=[name for name in dict.fromkeys(whole["validation"]) if name != "real"],
         settings=labelled,

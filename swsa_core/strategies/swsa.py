@@ -1,5 +1,7 @@
 """The one candidate that SWSA recommends: the best over all tasks of the data set by the leading source."""
 
+import numpy as np
+
 from swsa_core.strategies.evidence import Case, Evidence, Pick, means, of_all_tasks
 from swsa_core.strategies.leading import leading_source
 from swsa_core.strategies.strategy import SUPPORT, Strategy
@@ -7,14 +9,15 @@ from swsa_core.strategies.swsa_source import described
 
 
 def pick(evidence: Evidence, case: Case) -> Pick:
-    """The candidate with the highest mean over the tasks, with what is to be said about it in this one.
+    """Of the candidates within the budget the one with the highest mean over the tasks, with what is to be said of it here.
 
     The AUROC of one task's few anomalies is noisier than candidates differ. To shrink it towards the mean over the tasks by
     their variances (empirical Bayes) was measured and did no better than that mean alone (docs/selection.md).
     """
     synthetic = evidence.once(of_all_tasks)
     source = leading_source(synthetic)
-    found = evidence.highest(means(synthetic[source]))
+    affordable = [evidence.budget.allows([column]) for column in range(len(evidence.names))]
+    found = evidence.highest(np.where(affordable, means(synthetic[source]), np.nan))
     return described(found, evidence, case._replace(source=source))
 
 

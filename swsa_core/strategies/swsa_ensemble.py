@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from swsa_core.evaluation.known import Known
+from swsa_core.evaluation.known import Budget, Known
 from swsa_core.strategies.evidence import Case, Evidence, Pick, as_detector, of_all_tasks
 from swsa_core.strategies.leading import leading_source
 from swsa_core.strategies.strategy import MODEL, SUPPORT, Strategy
@@ -17,21 +17,23 @@ OF_BACKBONE = 2  # members that share a backbone: its heads err alike
 SMALLEST = 1e-12  # of the largest score of the normal images: a score of 0 has no logarithm
 
 
-def members(synthetic: Mapping[str, np.ndarray], task: int, backbones: Sequence[str], most: int) -> list[int]:
+def members(synthetic: Mapping[str, np.ndarray], task: int, backbones: Sequence[str], budget: Budget) -> list[int]:
     """Columns of the members for one task: the `highest` by the leading source; synthetic: {source: AUROC (tasks, c)}."""
-    return highest(synthetic[leading_source(synthetic)][task], backbones, most)
+    return highest(synthetic[leading_source(synthetic)][task], backbones, budget)
 
 
-def highest(aurocs: np.ndarray, backbones: Sequence[str], most: int, of_backbone: int = OF_BACKBONE) -> list[int]:
-    """Columns of the `most` highest AUROCs (c,), at most `of_backbone` of one backbone; of those that tie, the first declared.
+def highest(aurocs: np.ndarray, backbones: Sequence[str], budget: Budget, of_backbone: int = OF_BACKBONE) -> list[int]:
+    """Columns of the highest AUROCs (c,) within a budget, at most `of_backbone` of one backbone; of ties the first declared.
 
-    >>> highest(np.array([0.7, 0.9, 0.8, 0.6]), ["a", "b", "b", "b"], 3, of_backbone=2)
+    A candidate with which the detector would cost too much is passed over.
+
+    >>> highest(np.array([0.7, 0.9, 0.8, 0.6]), ["a", "b", "b", "b"], Budget(max_members=3), of_backbone=2)
     [1, 2, 0]
     """
     chosen: list[int] = []
     for column in np.argsort(-aurocs, kind="stable").tolist():
         of_same = sum(backbones[other] == backbones[column] for other in chosen)
-        if len(chosen) < most and of_same < of_backbone:
+        if len(chosen) < budget.max_members and of_same < of_backbone and budget.allows([*chosen, column]):
             chosen.append(column)
     return chosen
 
@@ -41,7 +43,7 @@ def combine(scores: np.ndarray, known: Known) -> np.ndarray:
 
     scores: (n, c) of test images; the normal images' own are their leave-one-out scores, so that the members' units agree.
     """
-    columns = members(known.synthetic, known.task, known.backbones, known.max_members)
+    columns = members(known.synthetic, known.task, known.backbones, known.budget)
     return standardised(scores[:, columns], known.normals[:, columns])
 
 
@@ -58,9 +60,7 @@ def standardised(scores: np.ndarray, normals: np.ndarray) -> np.ndarray:
 
 def pick(evidence: Evidence, case: Case) -> Pick:
     """No single candidate, but the members and how their detector does."""
-    columns = members(
-        evidence.once(of_all_tasks), evidence.tasks.index(case.task), evidence.backbones, evidence.max_members
-    )
+    columns = members(evidence.once(of_all_tasks), evidence.tasks.index(case.task), evidence.backbones, evidence.budget)
     names = [evidence.names[column] for column in columns]
     return as_detector(evidence, case)._replace(members=names)
 

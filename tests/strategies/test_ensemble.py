@@ -6,7 +6,7 @@ import pytest
 import scored
 
 from swsa_core.evaluation.evaluate import evaluate
-from swsa_core.evaluation.known import Known
+from swsa_core.evaluation.known import Budget, Known
 from swsa_core.evaluation.protocols import compare, normal_scores
 from swsa_core.metrics import auroc
 from swsa_core.strategies import STRATEGIES, find, select
@@ -32,10 +32,10 @@ def test_a_source_that_cannot_tell_candidates_apart_is_passed_over_unless_all_ar
 
 def test_members_are_the_best_and_at_most_two_of_a_backbone():
     synthetic = {"cutpaste": np.array([[0.5] * 5, [0.9, 0.95, 0.8, 0.99, 0.7]])}
-    assert members(synthetic, 1, list("aaabb"), 4) == [3, 1, 0, 4]
-    assert members(synthetic, 1, list("aaabb"), 2) == [3, 1]
-    assert members(synthetic, 0, list("abcde"), 3) == [0, 1, 2], "of those that tie the first"
-    assert members(synthetic, 1, list("aaaaa"), 4) == [3, 1]
+    assert members(synthetic, 1, list("aaabb"), Budget()) == [3, 1, 0, 4]
+    assert members(synthetic, 1, list("aaabb"), Budget(max_members=2)) == [3, 1]
+    assert members(synthetic, 0, list("abcde"), Budget(max_members=3)) == [0, 1, 2], "of those that tie the first"
+    assert members(synthetic, 1, list("aaaaa"), Budget()) == [3, 1]
 
 
 def test_scores_are_the_mean_of_standardised_logarithms():
@@ -57,7 +57,12 @@ def test_the_detector_in_the_tables_is_that_of_its_members():
         one.attributes["backbone"] = "shared" if i < 3 else "alone"
     index, protocols = studies[0].index, ["leave_one_out"]
     combinations = {"swsa_ensemble": STRATEGIES["swsa_ensemble"].combine}
-    options = {"protocols": protocols, "settings": ["one_vs_rest"], "combinations": combinations, "max_members": 3}
+    options = {
+        "protocols": protocols,
+        "settings": ["one_vs_rest"],
+        "combinations": combinations,
+        "budget": Budget(max_members=3),
+    }
     table = evaluate(scores, index, scored.SPEC, **options)
     for t, task in enumerate("ab"):
         values = [compare(one, task, "one", "leave_one_out").wins.mean() for one in scores.values()]
@@ -116,7 +121,9 @@ def test_swsa_picks_by_the_mean_over_the_tasks():
     together = picks[picks.strategy == "swsa_ensemble"]
     assert together.candidate.tolist() == ["", ""] and together.members.tolist() == ["small; big", "big; small"]
     assert together.real_auroc.tolist() == [0.9, 0.9] and together.regret.round(6).tolist() == [-0.1, -0.1]
-    few = select.select(auroc_table, sure, candidates, ["swsa_ensemble"], ["leave_one_out"], max_members=1)
+    few = select.select(
+        auroc_table, sure, candidates, ["swsa_ensemble"], ["leave_one_out"], budget=Budget(max_members=1)
+    )
     assert few.members.tolist() == ["small", "big"]
 
 
@@ -130,5 +137,35 @@ def test_swsa_without_other_tasks_goes_by_the_first_source():
 def test_combine_of_known_is_that_of_its_members():
     generator = np.random.default_rng(1)
     scores, normals = generator.random((6, 3)), generator.random((4, 3))
-    known = Known(0, ["a", "b", "c"], {"cutpaste": np.array([[0.5, 0.9, 0.8]])}, normals, max_members=2)
+    known = Known(0, ["a", "b", "c"], {"cutpaste": np.array([[0.5, 0.9, 0.8]])}, normals, budget=Budget(max_members=2))
     np.testing.assert_array_equal(combine(scores, known), standardised(scores[:, [1, 2]], normals[:, [1, 2]]))
+
+
+COSTS = pd.DataFrame(
+    {
+        "candidate": ["big", "small"],
+        "backbone": ["a", "b"],
+        "head": ["knn", "knn"],
+        "median_ms": [30.0, 8.0],
+        "head_ms": [1.0, 1.0],
+    }
+)
+
+
+def test_nothing_that_is_recommended_costs_more_than_the_limit():
+    auroc_table, sure, candidates = tables({("t", "cutpaste"): (0.9, 0.85)})
+
+    def picks(max_ms):
+        budget = Budget(max_ms=max_ms, costs=COSTS)
+        names = ["swsa", "swsa_ensemble", "largest_model"]
+        found = select.select(auroc_table, sure, candidates, names, ["leave_one_out"], budget=budget)
+        return dict(zip(found.strategy, found.candidate + found.members, strict=True))
+
+    assert picks(38) == {"swsa": "big", "swsa_ensemble": "big; small", "largest_model": "big"}
+    assert picks(37.9)["swsa_ensemble"] == "big", "what does not fit beside the better one is passed over"
+    assert picks(29) == {"swsa": "small", "swsa_ensemble": "small", "largest_model": "big"}
+
+
+def test_heads_of_one_backbone_share_its_pass():
+    shared = COSTS.assign(backbone="a", median_ms=[30.0, 29.0])
+    assert Budget(max_ms=31, costs=shared).allows([0, 1]) and not Budget(max_ms=30.9, costs=shared).allows([0, 1])

@@ -15,7 +15,7 @@ from swsa_core import strategies
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.config.config import validate
-from swsa_core.evaluation.known import Known
+from swsa_core.evaluation.known import Budget, Known
 from swsa_core.report import tables
 from swsa_core.strategies import STRATEGIES, compare, find, select, split, stem, swsa_combined
 from swsa_core.strategies.evidence import Case, Evidence, Pick, Sureness
@@ -37,7 +37,7 @@ def evidence(synthetic=(0.9, 0.8, 0.7), real=(0.6, 0.7, 0.8)):
         names=names,
         n_parameters=np.array([3.0, 2.0, 1.0]),
         backbones=["big", "big", "small"],
-        max_members=2,
+        budget=Budget(max_members=2),
         tasks=["t"],
         sources=["cutpaste"],
         settings={"t": ["one_vs_rest"]},
