@@ -29,10 +29,10 @@ demo: setup
 	@echo "The report: $$PWD/results/report.html"
 
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not study"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not study"
 
 test-all: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

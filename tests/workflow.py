@@ -1,15 +1,19 @@
 """Helpers of the tests that run the workflow: a working directory, a config, a call of Snakemake."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).parents[1]
+NO_JOBS = {"--dry-run", "--summary", "--touch"}
 
 
 def snakemake(directory, config, *arguments, before=(), check=True, timeout=900):
@@ -20,16 +24,51 @@ def snakemake(directory, config, *arguments, before=(), check=True, timeout=900)
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "test_config.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
-    command = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory),
-        "--cores", "2", "--nocolor", *arguments, "--configfile", *map(str, before), str(path),
+    arguments = [
+        "--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory), "--cores", "2", "--nocolor", *arguments,
+        "--configfile", *map(str, before), str(path),
     ]  # fmt: skip
+    if NO_JOBS.isdisjoint(arguments):
+        status, output = run(arguments, timeout)
+    else:
+        status, output = run_without_jobs(arguments)
+    if check and status:
+        raise AssertionError(f"snakemake {' '.join(arguments)}\n{output[-6000:]}")
+    return output
+
+
+def run(arguments, timeout):
+    """(exit status, output) of a call of Snakemake in a process of its own."""
+    command = [sys.executable, "-m", "snakemake", *arguments]
     done = subprocess.run(
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, env=environment()
     )
-    if check and done.returncode:
-        raise AssertionError(f"{' '.join(command)}\n{done.stdout[-6000:]}")
-    return done.stdout
+    return done.returncode, done.stdout
+
+
+def run_without_jobs(arguments):
+    """As `run`, of a call that runs no job, in a fork of a process that has imported everything."""
+    server = forking_server()
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "output"
+        request = {"arguments": arguments, "environment": environment(), "output": str(output)}
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        return int(server.stdout.readline()), output.read_text(errors="replace")
+
+
+@cache
+def forking_server():
+    """The process of tests/forked_snakemake.py, which ends with this one."""
+    command = [sys.executable, str(Path(__file__).with_name("forked_snakemake.py"))]
+    return subprocess.Popen(
+        command,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
 
 
 def environment():
