@@ -24,11 +24,12 @@ def snakemake(directory, config, *arguments, before=(), check=True, timeout=900)
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "test_config.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
+    other_code = "--snakefile" in arguments
     arguments = [
         "--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory), "--cores", "2", "--nocolor", *arguments,
         "--configfile", *map(str, before), str(path),
     ]  # fmt: skip
-    if NO_JOBS.isdisjoint(arguments):
+    if NO_JOBS.isdisjoint(arguments) or other_code:
         status, output = run(arguments, timeout)
     else:
         status, output = run_without_jobs(arguments)
