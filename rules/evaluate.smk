@@ -47,7 +47,7 @@ rule evaluate:
     params:
         **settings(
             "evaluate",
-            later=later_of_dataset("on_leak") | MEMBERS,
+            later=later_of_dataset("on_leak") | MEMBERS | {"licences": ("declared", {})},
             seed="seed",
             evaluation="evaluation",
             candidate_order="candidate_order",
