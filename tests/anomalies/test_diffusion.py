@@ -402,7 +402,7 @@ def test_kill_and_rerun_give_identical_anomalies(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to find the job's process")
 def test_a_killed_job_of_reconstructions_goes_on_where_it_was(tmp_path):
-    settings = reconstructing(steps=100) | {"runtime": {"device": "cpu", "threads": 1, "batch_size": 2}}
+    settings = reconstructing(steps=50) | {"runtime": {"device": "cpu", "threads": 1, "batch_size": 2}}
     settings["support"] = {"seeds": 8}
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     with running(killed, settings, RECONSTRUCTIONS, THEIR_LOG) as group:
