@@ -50,7 +50,7 @@ rule evaluate:
     params:
         **settings(
             "evaluate",
-            later=later_of_dataset("on_leak") | BUDGET,
+            later=later_of_dataset("on_leak") | BUDGET | {"licences": ("declared", {})},
             seed="seed",
             evaluation="evaluation",
             candidate_order="candidate_order",

@@ -41,6 +41,7 @@ with job(snakemake) as mine, threadpool_limits(1):
     listed = settings["qualities"] if "qualities" in settings else ()  # noqa: SIM401  `get` refuses what is not tracked
     judges = {name: find(name).quality for name in listed}
     licences = {backbone["name"]: licence_of(backbone) for backbone in settings["backbones"].values()}
+    licences |= settings.get("licences", {})
     aurocs, sureness, described, quality = {}, {}, {}, {}
     for selection, scores in selections.items():
         aurocs[selection] = evaluate.evaluate(

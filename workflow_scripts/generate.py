@@ -14,13 +14,14 @@ from swsa_core.files import store
 from swsa_core.files.images import fit_of, prepared, squared
 from swsa_core.files.machine import writing
 from swsa_core.files.text import read_json
-from swsa_core.report.contact_sheets import sheet_of_all
+from swsa_core.report.contact_sheets import sheet_of_all, sheet_of_pairs
 from workflow_scripts.job import job, progress
 
 
 def write_sheet(seeds: Images, images: Sequence[np.ndarray], parents: np.ndarray) -> None:
+    draw = sheet_of_pairs if reconstruct else sheet_of_all
     with writing(snakemake.output.sheet):
-        Image.fromarray(sheet_of_all(seeds, images, parents)).save(snakemake.output.sheet)
+        Image.fromarray(draw(seeds, images, parents)).save(snakemake.output.sheet)
 
 
 def write_made() -> None:

@@ -19,6 +19,7 @@ from swsa_core.report.read import (
     read_costs,
     read_crosses,
     read_drawings,
+    read_reconstructions,
     read_shapes,
     read_sheets,
     read_skipped,
@@ -65,6 +66,7 @@ with job(snakemake) as mine:
         auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,
         class_names=settings["class_names"],
         crosses=read_crosses(picks, supports, config),
+        reconstructions=read_reconstructions(picks, supports, config),
         unlicensed=dict(settings).get("left_out", {}),
         paper_tables={name: FORMS[name].title for name in dict(settings).get("paper_tables", ())},
         svgs={

@@ -107,6 +107,15 @@ def loading(candidate: CandidateSpec) -> Iterator[None]:
         raise InputError(f"{key}: {family} cannot load {model!r} ({_one_line(error)}); {remedy}") from error
 
 
+def transform_of(candidate: CandidateSpec) -> Transform:
+    """What a candidate does with an image before it looks, without its weights. Raises InputError as `load_backbone` does."""
+    check_model(candidate)
+    family = family_of(candidate)
+    with loading(candidate):
+        described = (family.blank or family.load)(candidate)
+    return _override(described.transform if isinstance(described, Network) else described.prepare, candidate)
+
+
 def load_backbone(
     candidate: CandidateSpec, device: str = "auto", precision: str = "auto", grid: int | None = None
 ) -> Backbone:

@@ -25,13 +25,15 @@ NO_WEIGHTS, NOT_STATED = "no weights", "not stated"
 class CandidateSpec(TypedDict):
     """A candidate as the validated config has it, or the CLIP model as `section.clip_backbone` gives it.
 
-    model: family:model. weights: a file, or package:<package>. Keys that are None or left out keep the library's own. section:
-    the config key that errors name, where it is not candidates.<name>. fit: left out where the library's own transform stays.
+    model: family:model. weights: a file, or package:<package>. licence: what is declared of that file. Keys that are None or
+    left out keep the library's own. section: the config key that errors name, where it is not candidates.<name>. fit: left
+    out where the library's own transform stays.
     """
 
     name: str
     model: str
     weights: NotRequired[str | None]
+    licence: NotRequired[str]
     args: NotRequired[dict[str, str | int | float | bool | None]]
     mean: NotRequired[list[float] | None]
     std: NotRequired[list[float] | None]

@@ -39,12 +39,20 @@ def short(text: str | None) -> str:
 def licence_of(candidate: CandidateSpec) -> str:
     """The licence of a candidate's weights as a short id, "no weights" or "not stated"; needs no torch.
 
-    Of a local file of weights nothing is stated, whatever the model.
+    Of a local file of weights it is the one that the candidate declares, whatever the model. Raises InputError where one is
+    declared beside weights whose licence is known.
     """
-    weights = candidate.get("weights")
-    if weights and is_packaged(weights):
-        return short(packaged_licence(weights))
-    return NOT_STATED if weights else short(family_of(candidate).licence_of(candidate))
+    weights, declared = candidate.get("weights"), candidate.get("licence")
+    if weights and not is_packaged(weights):
+        return short(declared)
+    known = short(packaged_licence(weights) if weights else family_of(candidate).licence_of(candidate))
+    if declared and known != NOT_STATED:
+        who = f"the package of {weights}" if weights else candidate["model"].partition(":")[0]
+        raise InputError(
+            f"candidates.{candidate['name']}.licence: received {declared!r}, which is for a local file named under `weights`, "
+            f"but {who} says of its weights: {known}; remove the key, or name the file"
+        )
+    return short(declared) if declared else known
 
 
 def allowed(candidates: list[CandidateSpec], licences: list[str]) -> tuple[list[CandidateSpec], dict[str, str]]:

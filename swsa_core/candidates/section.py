@@ -3,10 +3,19 @@
 import os
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from swsa_core.basics.names import did_you_mean
-from swsa_core.basics.section import LeftOutIfNull, PlainPath, PositiveInt, Section, Several, inconsistent, plain
+from swsa_core.basics.section import (
+    LeftOutIfNull,
+    PlainPath,
+    PositiveInt,
+    Section,
+    Several,
+    inconsistent,
+    not_blank,
+    plain,
+)
 from swsa_core.candidates import FAMILIES, family_of, prompts
 from swsa_core.candidates.family import CandidateSpec, Texts
 from swsa_core.files.images import Fit
@@ -45,6 +54,9 @@ class Candidate(Section):
     weights: PlainPath | None = None
     """Local file of weights, used instead of the download of the library; or package:<package>, an installed Python package
     that holds one file of weights, whose tensors are those of the model in the same order, whatever their names."""
+    licence: Annotated[Annotated[str, AfterValidator(not_blank)] | None, LeftOutIfNull] = None
+    """Licence of the file that `weights` names, such as apache-2.0, for the column `licence` and the filter `licences`. It
+    cannot be given beside weights of which the library or the package says the licence."""
     args: dict[str, str | int | float | bool | None] = {}
     """Arguments for the constructor of the model in its library. Of a timm model, img_size sets the image size for which it is
     made, to which the position embeddings of its weights are resampled (give `resize` and `crop` too), and dynamic_img_size

@@ -2,14 +2,16 @@
 
 from typing import Any, cast
 
+from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import inconsistent
 from swsa_core.candidates import family_of
 from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.licences import licence_of
 from swsa_core.candidates.section import Candidate
 from swsa_core.detectors import DEFAULT, HEADS
 
-OF_HEADS = ("name", "head", "known_bad")  # what candidates of one backbone may differ in
+OF_HEADS = ("name", "head", "known_bad", "licence")  # what candidates of one backbone may differ in
 
 
 def with_heads(given: Candidate) -> list[Candidate]:
@@ -59,6 +61,24 @@ def backbones(candidates: list[CandidateSpec]) -> dict[str, CandidateSpec]:
         backbone = {"name": first["name"], **_backbone(first)}
         found |= {one["name"]: cast(CandidateSpec, backbone) for one in those}
     return found
+
+
+def declared_licences(candidates: list[CandidateSpec]) -> dict[str, str]:
+    """{backbone: the licence that its candidates declare}, of those that declare one.
+
+    Raises InputError where candidates of one backbone differ in it, or declare one beside weights whose licence is known.
+    """
+    declared: dict[str, dict[str, str | None]] = {}
+    for name, backbone in backbones(candidates).items() if any(one.get("licence") for one in candidates) else ():
+        one = next(one for one in candidates if one["name"] == name)
+        declared.setdefault(backbone["name"], {})[name] = licence_of(one) if one.get("licence") else None
+    for of in declared.values():
+        if len(set(of.values())) > 1:
+            listed = ", ".join(f"{name} {licence or 'none'}" for name, licence in of.items())
+            raise InputError(
+                f"candidates: these have the same weights, but not the same `licence`: {listed}; give all of them the same"
+            )
+    return {backbone: licence for backbone, of in declared.items() for licence in set(of.values()) if licence}
 
 
 def _backbone(candidate: CandidateSpec) -> dict[str, Any]:

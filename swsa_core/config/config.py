@@ -272,7 +272,6 @@ def validate(config: dict[str, Any]) -> dict[str, Any]:
     clip = plain["clip"]
     if any(HEADS[candidate.get("head") or DEFAULT].patches for candidate in plain["candidates"]):
         plain["patch"] = plain.get("patch") or Patch().model_dump(mode="json")
-    plain["figures"]["space"] = plain["figures"]["space"] or plain["candidates"][0]["name"]
     plain["strategies"] = plain["strategies"] or strategies.defaults(plain["sources"], clip is not None)
     for dataset in plain["datasets"].values():
         dataset["support"] = dataset["support"] or plain["support"]

@@ -120,7 +120,8 @@ class Figures(Section):
     """Tasks that the paper's figures show."""
 
     space: str | None = None
-    """The candidate whose features Figure 4 (t-SNE) and Table 3 (total variation) use. If left out, the first one."""
+    """The candidate whose features Figure 4 (t-SNE) and Table 3 (total variation) use. If left out, the first one
+    that `licences` leave."""
     tsne: Annotated[dict[str, str], Removable] = {}
     """The task of each data set in Figure 4 and Table 3, as {data set: task}. If a data set is not named, its first task."""
     contact_sheets: Annotated[dict[str, Annotated[list[str], *Several]], Removable] = {}

@@ -21,7 +21,7 @@ from swsa_core.candidates.family import CandidateSpec
 from swsa_core.candidates.licences import allowed
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.candidates.section import clip_backbone
-from swsa_core.config.candidates import backbones, head_of
+from swsa_core.config.candidates import backbones, declared_licences, head_of
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.datasets.fetch import is_absent, or_fetch
 from swsa_core.datasets.kind import Spec
@@ -54,6 +54,7 @@ class Study:
     backbones: {slug in paths: model that embeds images}, those of the candidates and the CLIP model whose prompts are chosen
     among; shared: {slug of a candidate, or of the CLIP model: slug of its backbone}.
     left_out: {name of a candidate that `licences` leaves out, and is nowhere else: its licence}.
+    declared: {name of a backbone: the licence that the config declares of its file of weights}.
     """
 
     config: dict[str, Any]
@@ -63,6 +64,7 @@ class Study:
     backbones: dict[str, CandidateSpec]
     shared: dict[str, str]
     left_out: dict[str, str]
+    declared: dict[str, str]
 
     @property
     def results(self) -> str:
@@ -225,6 +227,7 @@ class Study:
                 for slug, one in self.candidates.items()
             },
             "left_out": self.left_out,
+            "declared": self.declared or None,
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
             "class_names": self.class_names,
@@ -271,6 +274,7 @@ class Study:
 
 def study(config: dict[str, Any]) -> Study:
     """The `Study` of a validated config. Raises InputError for a data set that is there and cannot be read."""
+    declared = declared_licences(config["candidates"])
     config, left_out = _licensed(config)
     present = {name: spec for name, spec in config["datasets"].items() if not is_absent(spec)}
     tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
@@ -288,20 +292,27 @@ def study(config: dict[str, Any]) -> Study:
         backbones={slugs[model["name"]]: model for model in by_name.values()},
         shared={slugs[name]: slugs[model["name"]] for name, model in by_name.items()},
         left_out=left_out,
+        declared=declared,
     )
 
 
 def _licensed(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """(The config without the candidates that its `licences` leave out, {name of each of those: its licence})."""
-    if not (licences := config.get("licences")):
-        return config, {}
-    for candidate in config["candidates"]:
-        check_model(candidate)  # of a model that is not there no licence is known
-    kept, left_out = allowed(config["candidates"], licences)
-    figures = config["figures"]
-    if figures["space"] in left_out:
-        figures = figures | {"space": kept[0]["name"]}
-    return config | {"candidates": kept, "figures": figures}, left_out
+    """(The config without the candidates that its `licences` leave out, {name of each of those: its licence}).
+
+    Raises InputError where `figures.space` names one of those; where it names none, it is the first that is left.
+    """
+    kept, left_out = config["candidates"], dict[str, str]()
+    if licences := config.get("licences"):
+        for candidate in kept:
+            check_model(candidate)  # of a model that is not there no licence is known
+        kept, left_out = allowed(kept, licences)
+    space = config["figures"]["space"] or kept[0]["name"]
+    if space in left_out:
+        raise InputError(
+            f"figures.space: {space!r} is left out, as its licence, {left_out[space]}, is not among `licences`: name another "
+            f"candidate, such as {kept[0]['name']!r}, remove the key, or add the licence"
+        )
+    return config | {"candidates": kept, "figures": config["figures"] | {"space": space}}, left_out
 
 
 def check(given: Study) -> None:

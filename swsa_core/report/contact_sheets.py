@@ -128,6 +128,16 @@ def sheet_of_all(seeds: dict[str, np.ndarray], images: Sequence[np.ndarray], par
     return grid(rows, apart=True)
 
 
+def sheet_of_pairs(seeds: dict[str, np.ndarray], images: Sequence[np.ndarray], parents: np.ndarray) -> np.ndarray:
+    """Each seed image right above what became of it, ten pairs in a row, (h, w, 3) uint8.
+
+    seeds: {image id: image (H, W, 3) uint8}; images: n of the same size; parents: (n, 1) image ids.
+    """
+    line = np.full((1, images[0].shape[1], 3), 255, np.uint8)
+    pairs = [np.vstack([seeds[image_id], line, image]) for image, (image_id,) in zip(images, parents, strict=True)]
+    return grid(in_rows(pairs), apart=False)
+
+
 def in_rows(images: list[np.ndarray], length: int = 10) -> list[list[np.ndarray]]:
     """Images in rows of `length`."""
     return [images[first : first + length] for first in range(0, len(images), length)]

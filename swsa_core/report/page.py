@@ -51,6 +51,7 @@ def render(
     auroc: pd.DataFrame | None = None,
     class_names: Mapping[str, Mapping[str, str]] | None = None,
     crosses: Mapping[tuple[str, str], Mapping[str, np.ndarray]] | None = None,
+    reconstructions: Mapping[tuple[str, str], Mapping[str, np.ndarray]] | None = None,
     paper_tables: Mapping[str, str] | None = None,
     copies: Sequence[Copied] = (),
     leaks: pd.DataFrame | None = None,
@@ -65,11 +66,11 @@ def render(
     svgs: {(data set, name): SVG text}, named as by figures.study; skipped: list of {"dataset", "task" or "", "stage",
     "image_id", "path", "reason"}; versions:
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
-    class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of
-    the anomalies of each source; paper_tables: {name: title} of the paper's tables that lie beside the page, with its
-    figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows of leaks.csv, with a column dataset;
-    unlicensed: {candidate that the config's `licences` leave out: its licence}; misled: {data set: what evaluation.misleading
-    finds}.
+    class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of the
+    anomalies of each source; reconstructions: the same of those of the seed images; paper_tables: {name: title} of the paper's
+    tables that lie beside the page, with its figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows
+    of leaks.csv, with a column dataset; unlicensed: {candidate that the config's `licences` leave out: its licence}; misled:
+    {data set: what evaluation.misleading finds}.
     """
     groups = dict(zip(candidates["candidate"], candidates[["backbone", "head"]].to_numpy().tolist(), strict=True))
     page = environment(candidates["candidate"], groups).get_template("report.html.jinja")
@@ -100,6 +101,7 @@ def render(
         versions=versions,
         pictures=pictures,
         crosses=crosses or {},
+        reconstructions=reconstructions or {},
         sampled=[name for name, source in SOURCES.items() if not source.generated],
         in_pairs=[name for name, source in SOURCES.items() if source.pairs],
         prompts=prompts,

@@ -136,6 +136,28 @@ def read_crosses(
     return found
 
 
+def read_reconstructions(
+    picks: pd.DataFrame, supports: Supports, config: Mapping[str, Any]
+) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    """{(data set, task): {source: sheet (h, w, 3) uint8 of its reconstructions}}, for the tasks that are shown.
+
+    Empty where no protocol of the study compares with them.
+    """
+    if "reconstructed" not in config["evaluation"]["protocols"]:
+        return {}
+    sources = [source for source in config["sources"] if SOURCES[source].reconstruct]
+    place = partial(layout.at, config["results"], "reconstruction_sheet")
+    return {
+        (pick.dataset, pick.task): {
+            source: read_image(
+                place(dataset=pick.dataset, source=source, task=supports[pick.dataset, pick.task]["slug"])
+            )
+            for source in sources
+        }
+        for pick in shown(picks).itertuples()
+    }
+
+
 def read_sheet(pick: Recommended, supports: Supports, scores: Scores, settings: Mapping[str, Any]) -> Sheet:
     support = supports[pick.dataset, pick.task]
     show = partial(_show, support["paths"], settings["preparation"])

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from pages import Page
 from safetensors.torch import load_file, save_file
 from workflow import ROOT, dry_run, snakemake
 
@@ -34,8 +36,9 @@ from swsa_core.config.config import validate
 from swsa_core.config.study import stage_version
 from swsa_core.diffusion import build_adm
 from swsa_core.files import store
+from swsa_core.files.images import read_image
 from swsa_core.files.text import read_json
-from swsa_core.report.contact_sheets import cross_sheet
+from swsa_core.report.contact_sheets import cross_sheet, cross_uri
 
 IDS = [f"{i}.png" for i in range(10)]
 ONE_HEAD = {"num_heads": 1}
@@ -231,11 +234,19 @@ needs_model = pytest.mark.skipif(
 )
 
 
+def reconstructing(**diffusion):
+    """`config` with the protocol `reconstructed` and two heads."""
+    return config(**diffusion) | {
+        "candidates": [{"model": "descriptor:hog", "heads": ["knn", "mahalanobis"]}],
+        "evaluation": {"bootstrap": 100, "protocols": ["reconstructed", "leave_one_out"]},
+    }
+
+
 @needs_model
-def test_rule_makes_all_pairs_and_an_edit_reruns_what_depends_on_it(tmp_path):
-    planned = snakemake(tmp_path, config(), "--dry-run")
+def test_rules_make_all_pairs_and_reconstructions_and_an_edit_reruns_what_depends_on_them(tmp_path):
+    planned = snakemake(tmp_path, reconstructing(), "--dry-run")
     assert re.search(r"^rule diffusion:\n +input: .*adm_32\.safetensors, .*adm_32\.json$", planned, re.M)
-    snakemake(tmp_path, config())
+    snakemake(tmp_path, reconstructing())
     arrays, attributes = store.read(tmp_path / "results" / "digits" / "anomalies" / "diffusion" / "3.h5")
     assert arrays["images"].shape == (4, 32, 32, 3)
     assert attributes["source"] == "diffusion"
@@ -248,10 +259,21 @@ def test_rule_makes_all_pairs_and_an_edit_reruns_what_depends_on_it(tmp_path):
     support = read_json(tmp_path / "results" / "digits" / "support" / "3.json")
     style, content = halves(support["seed_ids"], 0, "digits", "3")
     assert arrays["parents"].tolist() == [[s, c] for s in style for c in content]
-    assert "All diffusion anomalies" in (tmp_path / "results" / "report.html").read_text()
-    below = dict.fromkeys(["score_knn", "evaluate", "select", "strategies", "tables", "figures", "report"], 1)
-    assert dry_run(tmp_path, config(gamma=0.5)) == {"diffusion": 1, "embed_anomalies": 1, **below}
-    assert dry_run(tmp_path, config()) == {}
+    again, _ = store.read(tmp_path / "results" / "digits" / "reconstructions" / "diffusion" / "3.h5")
+    assert again["images"].shape == (4, 32, 32, 3) and again["parents"].ravel().tolist() == support["seed_ids"]
+    auroc = pd.read_csv(tmp_path / "results" / "digits" / "auroc.csv", keep_default_na=False)
+    compared = auroc[(auroc.protocol == "reconstructed") & (auroc.n_anomalies == "all")]
+    assert compared.candidate.nunique() == 2 and set(compared.n_normal) == {4}
+    page = Page((tmp_path / "results" / "report.html").read_text())
+    for words in ("All diffusion anomalies", "Reconstructions by the diffusion network", "protocol reconstructed"):
+        assert words in page.text
+    sheet = tmp_path / "results" / "digits" / "reconstructions" / "diffusion" / "3.png"
+    assert cross_uri(read_image(sheet)) in page.links
+    below = dict.fromkeys(["evaluate", "select", "strategies", "tables", "figures", "report"], 1)
+    made = dict.fromkeys(["diffusion", "embed_anomalies", "reconstruct_diffusion", "embed_reconstructions"], 1)
+    scores = dict.fromkeys(["score_knn", "score_mahalanobis"], 1)
+    assert dry_run(tmp_path, reconstructing(gamma=0.5)) == made | scores | below
+    assert dry_run(tmp_path, reconstructing()) == {}
 
 
 @needs_model
@@ -281,14 +303,16 @@ print(snakemake(Path({directory!r}), {config!r}, {target!r}))
 """
 TARGET = "results/digits/anomalies/diffusion/3.h5"
 LOG = "results/logs/diffusion/digits/3.log"
+RECONSTRUCTIONS = "results/digits/reconstructions/diffusion/3.h5"
+THEIR_LOG = "results/logs/reconstruct_diffusion/digits/3.log"
 
 
 @contextmanager
-def running(directory, settings):
-    """A workflow's process group, once its diffusion job has finished a style; all of it is gone when the block has ended."""
-    (directory / LOG).unlink(missing_ok=True)
+def running(directory, settings, target=TARGET, log=LOG):
+    """A workflow's process group, once the job of `target` has made something; all of it is gone when the block has ended."""
+    (directory / log).unlink(missing_ok=True)
     code = RUNNING.format(
-        tests=str(Path(__file__).parents[1]), directory=str(directory), config=settings, target=TARGET
+        tests=str(Path(__file__).parents[1]), directory=str(directory), config=settings, target=target
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -298,7 +322,7 @@ def running(directory, settings):
         start_new_session=True,
     )
     try:
-        while not ((directory / LOG).exists() and "styles are done" in (directory / LOG).read_text()):
+        while not ((directory / log).exists() and " are done" in (directory / log).read_text()):
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.01)
         yield process.pid
@@ -326,13 +350,23 @@ def members(group):
     return found
 
 
-def finished_styles(directory):
-    """Number of the styles in the partial file of a job that was killed before the last one."""
-    assert not (directory / TARGET).exists()
-    with h5py.File(directory / f"{TARGET}.partial") as file:
+def finished_rows(directory, target=TARGET, n=16):
+    """Number of rows in the partial file of a job that was killed before the last of n."""
+    assert not (directory / target).exists()
+    with h5py.File(directory / f"{target}.partial") as file:
         done = int(file.attrs["done"])
-    assert done % 4 == 0 and 0 < done < 16
-    return done // 4
+    assert 0 < done < n
+    return done
+
+
+def assert_same(directories, target):
+    """That the file and its sheet are the same in both directories, bit by bit."""
+    (expected, attributes), (found, its_attributes) = (store.read(directory / target) for directory in directories)
+    assert attributes == its_attributes and expected.keys() == found.keys()
+    for name, array in expected.items():
+        assert np.array_equal(array, found[name]), name
+    sheets = [(directory / target).with_suffix(".png").read_bytes() for directory in directories]
+    assert sheets[0] == sheets[1]
 
 
 @needs_model
@@ -345,25 +379,37 @@ def test_kill_and_rerun_give_identical_anomalies(tmp_path):
     with running(killed, settings) as group:
         [job] = [pid for pid, command in members(group).items() if ".generate.py" in command]
         os.kill(job, signal.SIGKILL)
-    first = finished_styles(killed)
+    first = finished_rows(killed) / 4
     with running(killed, settings) as group:  # the same command again
         os.killpg(group, signal.SIGKILL)
-    assert f"the first {first} of 4 styles are not computed again" in (killed / LOG).read_text()
-    second = finished_styles(killed)
-    assert first < second
+    assert f"the first {first:g} of 4 styles are not computed again" in (killed / LOG).read_text()
+    second = finished_rows(killed) / 4
+    assert first < second and {first, second} <= {1, 2, 3}, "whole styles"
 
     assert "--unlock" in snakemake(killed, settings, TARGET, check=False), "what to type after Snakemake's own end"
     snakemake(killed, settings, "--unlock")
     snakemake(killed, settings, TARGET)
     log = (killed / LOG).read_text()
-    assert f"the first {second} of 4 styles are not computed again" in log
+    assert f"the first {second:g} of 4 styles are not computed again" in log
     assert [line for line in log.splitlines() if line.endswith("styles are done")] == [
-        f"{style} of 4 styles are done" for style in range(second + 1, 5)
+        f"{style} of 4 styles are done" for style in range(int(second) + 1, 5)
     ]
     snakemake(whole, settings, TARGET)
-    expected, result = (store.read(directory / TARGET) for directory in (whole, killed))
-    assert expected[1] == result[1] and expected[0].keys() == result[0].keys()
-    for name, array in expected[0].items():
-        assert np.array_equal(array, result[0][name]), name
-    sheets = [(directory / TARGET).with_suffix(".png").read_bytes() for directory in (whole, killed)]
-    assert sheets[0] == sheets[1]
+    assert_same((whole, killed), TARGET)
+
+
+@needs_model
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to find the job's process")
+def test_a_killed_job_of_reconstructions_goes_on_where_it_was(tmp_path):
+    settings = reconstructing(steps=50) | {"runtime": {"device": "cpu", "threads": 1, "batch_size": 2}}
+    settings["support"] = {"seeds": 8}
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    with running(killed, settings, RECONSTRUCTIONS, THEIR_LOG) as group:
+        [job] = [pid for pid, command in members(group).items() if ".generate.py" in command]
+        os.kill(job, signal.SIGKILL)
+    done = finished_rows(killed, RECONSTRUCTIONS, 8)
+    for directory in (killed, whole):
+        snakemake(directory, settings, RECONSTRUCTIONS)
+    assert f"the first {done} of 8 images are not computed again" in (killed / THEIR_LOG).read_text()
+    assert_same((whole, killed), RECONSTRUCTIONS)

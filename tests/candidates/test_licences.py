@@ -45,6 +45,20 @@ def test_of_a_package_it_is_the_package_s(monkeypatch):
     assert licence_of(candidate("timm:resnet18", weights="package:some_weights")) == "mit"
 
 
+def test_of_a_file_it_is_the_one_declared(monkeypatch):
+    assert licence_of(candidate("timm:resnet18", weights="own.pt", licence="Apache License 2.0")) == "apache-2.0"
+    assert licence_of(candidate("torchvision:vit_h_14", weights="own.pt", licence="in-house")) == "in-house"
+    assert licence_of(candidate("timm:hf-hub:someone/model", licence="mit")) == "mit", "of which timm says nothing"
+    monkeypatch.setattr(licences, "packaged_licence", lambda weights: "MIT License")
+    for own, says in (
+        (candidate("torchvision:vit_h_14"), "torchvision says of its weights: cc-by-nc-4.0"),
+        (candidate("descriptor:hog"), "descriptor says of its weights: no weights"),
+        (candidate("timm:resnet18", weights="package:x"), "the package of package:x says of its weights: mit"),
+    ):
+        with pytest.raises(InputError, match=rf"^candidates\..*\.licence: received 'mit', .* but {says}; remove"):
+            licence_of(own | {"licence": "mit"})
+
+
 @pytest.mark.parametrize(
     ("written", "licence"),
     {
@@ -102,6 +116,45 @@ def test_a_study_is_without_them(tmp_path, monkeypatch):
     assert some.left_out == {"torchvision:vit_h_14": "cc-by-nc-4.0"}
     assert list(some.candidates) == ["mini-vit_s", "descriptor-hog"] and some.space == "mini-vit_s"
     assert [one["name"] for one in some.leaves["config"]["candidates"]] == ["mini:vit_s", "descriptor:hog"]
+
+
+def test_a_candidate_that_a_figure_names_is_not_replaced_in_silence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    classes(tmp_path / "images", ["red"])
+    named = config(licences=["apache-2.0"], figures={"space": "torchvision:vit_h_14"})
+    with pytest.raises(
+        InputError,
+        match=r"^figures\.space: 'torchvision:vit_h_14' is left out, as its licence, cc-by-nc-4\.0, .* such as 'mini:vit_s'",
+    ):
+        study(validate(named))
+    assert study(validate(named | {"licences": ["cc-by-nc-4.0"]})).space == "torchvision-vit_h_14"
+    assert study(validate(config())).space == "torchvision-vit_h_14"
+
+
+def test_a_declared_licence_filters_and_makes_no_embedding_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    classes(tmp_path / "images", ["red"])
+    (tmp_path / "own.pt").write_bytes(b"x")
+    own = {"name": "mine", "model": "timm:resnet18", "weights": "own.pt", "heads": ["knn", "cosine"]}
+    plain, declared = (
+        study(validate(config(candidates=[own | given, "descriptor:hog"]))) for given in ({}, {"licence": "Apache 2.0"})
+    )
+    assert plain.leaves["declared"] is None and declared.leaves["declared"] == {"mine": "apache-2.0"}
+    assert plain.leaves["candidates"] == declared.leaves["candidates"], "what embeddings track"
+    assert "licence" not in plain.leaves["config"]["candidates"][0]
+    filtered = {
+        given: study(validate(config(licences=["apache-2.0"], candidates=[own | dict(given), "descriptor:hog"])))
+        for given in ((), (("licence", "apache-2.0"),))
+    }
+    assert [list(one.candidates) for one in filtered.values()] == [
+        ["descriptor-hog"],
+        ["mine", "mine-cosine", "descriptor-hog"],
+    ]
+    two = [{**own, "licence": "mit"}, {**own, "name": "other", "heads": ["mahalanobis"]}]
+    with pytest.raises(
+        InputError, match=r"^candidates: these have the same weights.*: mine mit, mine cosine mit, other"
+    ):
+        study(validate(config(candidates=two)))
 
 
 def test_a_model_that_is_not_there_is_no_question_of_licences():

@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from swsa_core.detectors import DEFAULT, HEADS, Head, patch, score_cosine, score_mahalanobis, score_patch
 from swsa_core.detectors.mahalanobis import mahalanobis
 from swsa_core.detectors.patch import patch_scores, spread_over
-from swsa_core.detectors.scores import Features, once_each
+from swsa_core.detectors.scores import Features, apart, once_each
 from swsa_core.evaluation.protocols import compare
 
 PATCHES = (3, 4)  # of an image, and numbers of each
@@ -87,20 +87,21 @@ def test_a_bank_is_bounded_with_as_many_patches_of_each_image():
 
 
 def study_of_patches():
-    """`scored.study` with patches in place of features, and no reconstructions."""
+    """`scored.study` with patches in place of features."""
     one, generator = scored.study(), np.random.default_rng(7)
 
     def draw(n):
         return generator.normal(size=(n, *PATCHES)).astype(np.float16)
 
     one.images, one.prepared = (Features(draw(len(ids)), ids) for _, ids in (one.images, one.prepared))
-    one.anomalies = {name: made._replace(features=draw(len(made.features))) for name, made in one.anomalies.items()}
+    for made in (one.anomalies, one.reconstructions):
+        made |= {source: part._replace(features=draw(len(part.features))) for source, part in made.items()}
     return one
 
 
 def given(study):
-    names = ("supports", "images", "test_ids", "prepared", "anomalies")
-    return {name: getattr(study, name) for name in names} | {"dataset": "d"}
+    names = ("supports", "images", "test_ids", "prepared")
+    return {name: getattr(study, name) for name in names} | {"anomalies": study.scored, "dataset": "d"}
 
 
 def by_mahalanobis(query, bank):
@@ -122,7 +123,7 @@ def by_patches(query, bank):
     ids=["mahalanobis", "patch"],
 )
 def test_every_protocol_against_a_plain_loop(head, study, score_of, protocol, source):
-    scores = head(**given(study))
+    scores = apart(head(**given(study)))
     task, support = "b", study.supports[1]
     ids = support["seed_ids"] + support["held_out_ids"]
     bank = study.features(study.prepared, ids)
@@ -155,6 +156,40 @@ def test_every_protocol_against_a_plain_loop(head, study, score_of, protocol, so
     real = study.features(study.images, ids)
     of_test = [score_of(image, real) for image in study.features(study.images, study.test_ids)]
     np.testing.assert_allclose(scores.test["scores"][:, 1], of_test, rtol=1e-6)
+
+
+def by_cosine(query, bank):
+    query, bank = (part / np.linalg.norm(part, axis=-1, keepdims=True) for part in (query, bank))
+    return np.sort(((query - bank) ** 2).sum(axis=1))[:3].sum()
+
+
+@pytest.mark.parametrize(
+    ("head", "study", "score_of"),
+    [
+        (lambda **known: score_cosine.HEAD.score(k=3, **known), scored.study(), by_cosine),
+        (score_mahalanobis.score, scored.study(), by_mahalanobis),
+        (lambda **known: score_patch.score(bank=10**6, seed=0, **known), study_of_patches(), by_patches),
+    ],
+    ids=["cosine", "mahalanobis", "patch"],
+)
+def test_a_reconstruction_is_scored_without_its_seed_image(head, study, score_of):
+    scores = apart(head(**given(study)))
+    assert list(scores.reconstructions) == ["two"] and set(scores.anomalies) == {"one", "two", "pool"}
+    made, again = study.anomalies["two"], study.reconstructions["two"]
+    for task, support in zip("ab", study.supports, strict=True):
+        ids = support["seed_ids"] + support["held_out_ids"]
+        bank = study.features(study.prepared, ids)
+
+        def expected(part, task=task, ids=ids, bank=bank):
+            rows = np.flatnonzero(part.tasks == task)
+            gone = [[ids.index(one) for one in dict.fromkeys(part.parents[row])] for row in rows]
+            left = (np.delete(bank, parents, axis=0) for parents in gone)
+            return np.array([score_of(part.features[row], bank) for row, bank in zip(rows, left, strict=True)])
+
+        found = compare(scores, task, "two", "reconstructed")
+        np.testing.assert_allclose(found.scores, expected(made), rtol=1e-5)
+        np.testing.assert_array_equal(found.wins, expected(made)[:, None] > expected(again))
+        assert found.normals.tolist() == list(range(len(support["seed_ids"]))) and found.n_normal == len(found.normals)
 
 
 def test_maps_are_of_what_is_left_out():

@@ -62,6 +62,15 @@ def test_the_hardest_anomalies_are_those_with_the_lowest_scores():
     assert sheet.seeds == ["a", "b"] and sheet.n_seeds == 3
 
 
+def test_pairs_stand_below_each_other_ten_in_a_row():
+    seeds = {str(i): np.full((4, 4, 3), i, np.uint8) for i in range(12)}
+    images, parents = [np.full((4, 4, 3), 100 + i, np.uint8) for i in range(12)], np.array(list(seeds))[:, None]
+    sheet = contact_sheets.sheet_of_pairs(seeds, images, parents)
+    first = [[sheet[top, 4 + 8 * i, 0] for i in range(10)] for top in (4, 8, 9)]
+    assert first == [list(range(10)), [255] * 10, list(range(100, 110))]
+    assert sheet[17, 4, 0] == 10 and sheet[22, 12, 0] == 111 and sheet[17, 20, 0] == 255
+
+
 def test_small_images_stay_exact_and_large_ones_small():
     def decoded(uri):
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))

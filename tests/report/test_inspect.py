@@ -1,5 +1,6 @@
 """`snakemake inspect`: what stands out among images, what does not, and a page that shows it whatever the names are."""
 
+import doctest
 import os
 import re
 
@@ -13,7 +14,11 @@ from PIL import Image
 from workflow import snakemake
 
 from swsa_core import datasets
+from swsa_core.basics.errors import InputError
+from swsa_core.candidates.backbone import transform_of
+from swsa_core.candidates.transforms import Transform
 from swsa_core.files.images import Colours, colours_of, header
+from swsa_core.report import visible
 from swsa_core.report.inspect import (
     SAMPLE,
     Group,
@@ -286,6 +291,35 @@ def test_what_stands_out_among_real_images_is_what_was_looked_at(kind, root, exp
     assert not any(group.unreadable for group in groups)
 
 
+def test_what_is_seen_is_told_with_the_key_that_lets_all_be_seen():
+    wide, square = [(400, 600)] * 3, [(256, 256)] * 2
+    ways = {"a": Transform(256, 224), "b": Transform(256, 224), "c": Transform(224, 224, fit="squash")}
+    told, cure = visible.remarks(wide, "crop", ways, own=["b", "c"])
+    assert told == "seen of an image, on average: 66 % by the preparation; 51 % by a, b; 100 % by c"
+    follow = "`preparation.fit: pad`, which candidates without a `fit` of their own follow"
+    assert cure == f"nothing is seen of a defect that is cut off: set {follow}, and `fit: pad` of b"
+    assert visible.remarks(square, "crop", {"c": ways["c"]}, own=["c"]) == [
+        "seen of an image, on average: 100 % by the preparation; 100 % by c"
+    ]
+    told, cure = visible.remarks(wide + square, None, ways, own=[])
+    assert "preparation" not in told + cure and cure.endswith("set `fit: pad` of a, b")
+    assert visible.remarks(wide, "pad", {"b": ways["b"]}, own=[])[1].endswith("set `fit: pad` of b")
+    assert visible.remarks([], "crop", ways, own=[]) == []
+
+
+@pytest.mark.parametrize("model", ["descriptor:hog", "mini:vit_s", "torchvision:squeezenet1_1", "timm:mobilenetv2_100"])
+def test_a_transform_is_known_without_the_weights(model):
+    own = {"name": model, "model": model, "resize": 96, "crop": 64}
+    assert transform_of(own).seen(200, 200) == pytest.approx((64 / 96) ** 2)
+    assert transform_of(own | {"fit": "pad"}).seen(200, 300) == 1
+    with pytest.raises(InputError, match=r"^candidates\.\w+:\w+: crop 100 is larger than resize 96"):
+        transform_of(own | {"crop": 100})
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(visible).failed == 0
+
+
 def test_the_rule_prints_and_writes_the_page(tmp_path):
     layouts.split_folder(tmp_path / "mine", train=6)
     (tmp_path / "mine/train/good/bad.png").write_bytes(b"x")
@@ -301,6 +335,8 @@ def test_the_rule_prints_and_writes_the_page(tmp_path):
         "preparation": {"size": 32},
     }
     printed = snakemake(tmp_path, config, "inspect", "--quiet", "all")
+    assert "seen of an image, on average: 80 % by the preparation, 80 % by descriptor:hog" in printed.replace(";", ",")
+    assert "set `preparation.fit: pad`" in printed
     assert "mine (own folder): 1 task, 7 training images and 3 test images" in printed
     assert "bad.png' cannot be read" in printed and "'not/there' is not there yet" in printed
     assert "data-1" in (tmp_path / "results/inspect.html").read_text()

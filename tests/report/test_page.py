@@ -27,7 +27,8 @@ BENCHMARKS = pd.DataFrame(
 
 def rendered(
     datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
-    benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), unlicensed=None, misled=None, **options,
+    reconstructions=None, benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), unlicensed=None,
+    misled=None, **options,
 ):  # fmt: skip
     """The page of a made-up study; options: of studies.study."""
     made = study(datasets, candidates, **options)
@@ -54,6 +55,7 @@ def rendered(
         costs=tables.stage_costs(benchmarks),
         versions={"torch": "2.15.0"},
         crosses=crosses,
+        reconstructions=reconstructions,
         paper_tables=paper_tables,
         copies=copies,
         leaks=leaks,
@@ -262,6 +264,16 @@ def test_all_pairs_stand_in_their_task_only():
     assert crossed.text.count("All CutPaste anomalies") == 1
     assert crossed.text.rindex("b CutPaste anomalies") < crossed.text.index("All CutPaste anomalies")
     assert contact_sheets.cross_uri(cross) in crossed.links
+
+
+def test_reconstructions_stand_below_the_sheet_of_their_source():
+    sheet, again = (np.random.default_rng(seed).integers(0, 256, (100, 120, 3), np.uint8) for seed in (0, 1))
+    crosses = {("d", task): {"cutpaste": sheet, "diffusion": sheet} for task in "ab"}
+    known = {"crosses": crosses, "reconstructions": {("d", "b"): {"diffusion": again}}}
+    page = Page(rendered({"d": (["a", "b"], False)}, sources=["cutpaste"], **known))
+    assert page.text.count("Reconstructions by the diffusion network") == 1
+    assert page.text.rindex("All diffusion anomalies") < page.text.index("Reconstructions by the diffusion network")
+    assert contact_sheets.cross_uri(again) in page.links
 
 
 @pytest.mark.parametrize("n_parents", [0, 1, 2])

@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from functools import partial
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -22,9 +23,13 @@ from sklearn.neighbors import NearestNeighbors
 from workflow import ROOT, environment, snakemake
 
 from swsa_core.basics.names import unique_slugs
-from swsa_core.files import store
+from swsa_core.config.config import validate
+from swsa_core.config.study import study
+from swsa_core.files import layout, store
 from swsa_core.files.images import read_image
 from swsa_core.files.text import read_json, read_table
+from swsa_core.plan import jobs as plan
+from swsa_core.plan.costs import backbone_cost
 
 NASTY = ["plain", 'quote " and {brace}', "ünïcode [x] 'y' & <b>", "a b", "a-b"]
 
@@ -60,12 +65,17 @@ def test_no_home_directory_is_needed_where_there_is_another_cache(tmp_path, monk
 
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory):
-    """A finished run on classes with names that break careless code."""
+    """A finished run on classes with names that break careless code, one of its candidates with patches."""
     directory = tmp_path_factory.mktemp("nasty")
     make_classes(directory / "my data", NASTY)
     given = config(
         datasets={"nasty": {"kind": "classes", "root": "my data"}},
-        candidates=["descriptor:hog", "descriptor:color_histogram", "mini:resnet_s"],
+        candidates=[
+            "descriptor:hog",
+            "descriptor:color_histogram",
+            {"model": "mini:resnet_s", "heads": ["knn", "patch"]},
+        ],
+        patch={"grid": 8},
     )
     snakemake(directory, given)
     return directory / "results", given
@@ -134,19 +144,39 @@ def test_same_numbers_with_other_threads_batches_and_order(nasty, tmp_path):
     assert (other_results / "images.csv").read_text() == (results / "nasty" / "images.csv").read_text()
     read = partial(read_table, text=["task", "candidate"])
     auroc, other_auroc = (read(path / "auroc.csv") for path in (results / "nasty", other_results))
-    network = auroc.candidate == "mini:resnet_s"
+    network = auroc.candidate.str.startswith("mini:resnet_s")
     pd.testing.assert_frame_equal(auroc[~network], other_auroc[~network], check_exact=True)
     one_pair = 1 / (auroc.n_normal * auroc.n_anomalous)
     assert ((auroc.auroc - other_auroc.auroc).abs() <= one_pair + 1e-12)[network].all()
     # P(best) is shared by all candidates, an interval is a candidate's own
     confidence, other_confidence = (
         read(path / "confidence.csv")
-        .query("candidate != 'mini:resnet_s'")
+        .query("not candidate.str.startswith('mini:resnet_s')")
         .query("validation != 'all_sources'")
         .drop(columns=["p_best", "p_near"])
         for path in (results / "nasty", other_results)
     )
     pd.testing.assert_frame_equal(confidence, other_confidence, check_exact=True)
+
+
+def test_the_plan_counts_the_bytes_of_patches(nasty, monkeypatch):
+    results, given = nasty
+    monkeypatch.chdir(results.parent)
+    planned = study(validate(given))
+    sizes = {name: plan.size_on_disk(spec, planned.config["seed"], name) for name, spec in planned.datasets.items()}
+    costs = {slug: backbone_cost(model, slug in planned.grids) for slug, model in planned.backbones.items()}
+    of_stage = {"embed_images": "image", "embed_support": "support", "embed_anomalies": "anomaly", "embed_pool": "pool"}
+    found = {
+        job.stage: job
+        for job in plan.jobs(planned, sizes, costs, {})
+        if job.stage in of_stage and "mini-resnet_s" in job.output
+    }
+    assert found.keys() == of_stage.keys()
+    for stage, job in found.items():
+        fields = layout.fields_of(f"{of_stage[stage]}_features", job.output)
+        patches = layout.at("results", f"{of_stage[stage]}_patches", **fields, grid="grid_8")
+        there = sum(Path(path).stat().st_size for path in (job.output, patches))
+        assert job.disk < there < 1.2 * job.disk, stage  # beside the arrays there are names and settings
 
 
 def test_snakemakes_own_report_works_offline(nasty):
