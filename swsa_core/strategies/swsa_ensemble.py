@@ -30,6 +30,8 @@ def highest(aurocs: np.ndarray, backbones: Sequence[str], most: int, of_backbone
     """
     chosen: list[int] = []
     for column in np.argsort(-aurocs, kind="stable").tolist():
+        if np.isnan(aurocs[column]):  # of a candidate that was trained on these anomalies
+            continue
         of_same = sum(backbones[other] == backbones[column] for other in chosen)
         if len(chosen) < most and of_same < of_backbone:
             chosen.append(column)
