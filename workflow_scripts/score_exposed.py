@@ -1,4 +1,6 @@
-from functools import partial
+from functools import lru_cache
+
+import pandas as pd
 
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import DEFAULT, score_knn
@@ -11,27 +13,24 @@ from workflow_scripts._score import SAME, describe
 from workflow_scripts.job import job
 
 
-def found_of(chunks, task):
-    """{(network, part): (rows, features)} of a task, of the file that holds it."""
-    for path in chunks:
-        arrays, _ = store.read(path, ["task"])
-        mine = arrays["task"] == task
-        if mine.any():
-            arrays, _ = store.read(path)
-            keys = list(zip(arrays["network"].tolist(), arrays["part"].tolist(), strict=True))
-            found = {}
-            for key in dict.fromkeys(key for key, own in zip(keys, mine, strict=True) if own):
-                chosen = mine & (arrays["network"] == key[0]) & (arrays["part"] == key[1])
-                found[key] = arrays["row"][chosen], arrays["features"][chosen]
-            return found
-    raise ValueError(task)
+@lru_cache(maxsize=1)  # the tasks of a file follow one another
+def read_chunk(path):
+    """{task: {(network, part): (rows, features)}}."""
+    arrays, _ = store.read(path)
+    names = ("task", "network", "part")
+    of_group = pd.DataFrame({name: arrays[name] for name in names}).groupby(list(names), sort=False).indices
+    found = {}
+    for (task, network, part), place in of_group.items():
+        found.setdefault(task, {})[network, part] = arrays["row"][place], arrays["features"][place]
+    return found
 
 
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings
     supports = [read_json(path) for path in given.supports]
-    known = {path: store.read(path, ["row"])[1] for path in given.exposed}
-    store.check_same(known, SAME)
+    read = {path: store.read(path, ["task"]) for path in given.exposed}
+    store.check_same({path: known for path, (_, known) in read.items()}, SAME)
+    path_of = {task: path for path, (arrays, _) in read.items() for task in arrays["task"]}
     embedded, before = store.read(given.image_features)
     before["feature_size"] = embedded["features"].shape[1]
     index, readable = INDEX.read(given.images), set(embedded["image_id"])
@@ -41,7 +40,7 @@ with job(snakemake) as mine:
         supports,
         test_ids,
         {name: (one.tasks, one.parents) for name, one in made.items()},
-        partial(found_of, given.exposed),
+        lambda task: read_chunk(path_of[task])[task],
         settings["exposure"]["exposure"]["folds"],
         settings["knn"],
     )

@@ -13,8 +13,8 @@ protocols differ in the choice of normals only. Anomalies without parents leave 
 `leave_one_out` for them, as `reconstructed` is for those of a source without reconstructions.
 
 A candidate that is fine-tuned (`swsa_core.exposure`) has several networks, none of which has learnt from what it scores, or
-has it in its bank: its protocols differ in the choice of normals only, too. An anomaly and a normal are a pair where one network may
-score both.
+has it in its bank: its protocols differ in the choice of normals only, too. An anomaly and a normal are a pair where one
+network may score both.
 """
 
 from dataclasses import dataclass

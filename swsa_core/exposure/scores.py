@@ -2,8 +2,8 @@
 
 A score is the sum of the Euclidean distances to the k nearest images of the bank (App. A.3). Test images have the whole support
 set for a bank, as it is. The network of a fold scores its fold's images, as prepared, and anomalies of other sources; its bank
-is the rest of the support set, so that what is scored is never in it. These scores are told in units of the mean over the fold's
-images, so that those of several networks can be put in one order.
+is the rest of the support set, so that what is scored is never in it. These scores are told in units of the mean over the
+fold's images, so that those of several networks can be put in one order.
 
 The layout is that of `swsa_core.detectors.score_knn` but for these columns in place of `neighbours` and `distances`:
 
