@@ -14,16 +14,14 @@ def exposing_gpus(wildcards):
     return network_gpus(wildcards) if family_of(STUDY.candidates[wildcards.candidate]).gpu else 0
 
 
-def names_of_chunk(wildcards, input):
-    """The tasks of a job by their own names; not recorded, as the inputs are."""
-    return [STUDY.tasks[wildcards.dataset][task] for task in tasks_of_chunk(wildcards)]
-
-
 rule expose:
     input:
         unpack(lambda wildcards: made_files(wildcards.dataset, tasks_of_chunk(wildcards))),
         images=at("images"),
         image_features=before_features,
+        chunk=lambda wildcards: [
+            at("support", dataset=wildcards.dataset, task=task) for task in tasks_of_chunk(wildcards)
+        ],
         weights=weights_file,
     output:
         at("exposed"),
@@ -47,7 +45,6 @@ rule expose:
             preparation="preparation",
         ),
         untracked=untracked(k="knn.k"),  # which changes no features
-        tasks=names_of_chunk,
     script:
         "../workflow_scripts/expose.py"
 

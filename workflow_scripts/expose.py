@@ -3,13 +3,10 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
-from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.made import read_origins
-from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.datasets import INDEX
-from swsa_core.detectors.scores import anomaly_rows, banks_of, reconstructions_of
+from swsa_core.detectors.scores import banks_of, reconstructions_of
 from swsa_core.embedding.embed import BATCH_SIZE, share_threads
 from swsa_core.embedding.image_stream import FileReader, image_stream
 from swsa_core.exposure.fine_tune import Examples
@@ -44,46 +41,52 @@ def read_tests(paths, transform, processes):
     return images
 
 
-def strengths_of(task, chosen):
-    """The strengths (n,) of the anomalies that a regression learns from; None for a classification."""
-    if exposure["task"] != "regression":
-        return None
-    column = SOURCES[exposure["source"]].strength
-    path, arrays = next(
-        (path, arrays) for path in chosen.files for arrays, known in [read_origins(path)] if known["task"] == task
-    )
-    if column not in arrays:
-        raise InputError(f"{path} lacks {column!r}, the strengths that a regression predicts: delete it and run again")
-    return arrays[column]
+def task_of(support):
+    """What `features_of_task` needs of one task: its parts, outliers and their parents."""
+    task, bank = support["task"], banks[support["task"]]
+    paths = [support["paths"][image_id] for image_id in bank]
+    readers = {BANK: FileReader(paths), SUPPORT: FileReader(paths, settings["preparation"])}
+    parts = {part: transformed(read, range(len(bank)), backbone.transform) for part, read in readers.items()}
+    for name in judging:
+        parts[name] = transformed(anomalies[name].read, anomalies[name].of_task(task, bank)[0], backbone.transform)
+    made = anomalies[source]
+    rows, parents = made.of_task(task, bank)
+    strengths = made.strengths(task) if exposure["task"] == "regression" else None
+    outliers = Examples(transformed(made.read, rows, backbone.transform), targets(task, source, len(rows), strengths))
+    return parts, outliers, parents
 
 
-def of_task(name, made, banks, task):
-    """(Rows of the anomalies of a task among all of a source, and their parents as rows of the bank)."""
-    rows = np.flatnonzero(made.tasks == task)
-    order, part = anomaly_rows(name, made.tasks[rows], made.parents[rows], {task: banks[task]})
-    return rows[order], part["parents"]
+def generator_of(task):
+    """Function of a network to the generator of its training."""
+    names = snakemake.wildcards.dataset, task, mine.stage
+    return lambda network: rng(settings["seed"], *names, str(network))
 
 
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings
-    exposure, spec = settings["exposure"]["exposure"], settings["exposure"]["backbone"]
+    exposure, spec, unheard = (settings["exposure"][key] for key in ("exposure", "backbone", "not_judged_by"))
+    source, folds = exposure["source"], exposure["folds"]
     supports = [read_json(path) for path in given.supports]
-    chunk = [support for support in supports if support["task"] in snakemake.params.tasks]
+    chunk = [read_json(path) for path in given.chunk]  # the supports of the job's own tasks
     banks = banks_of(chunk)
     for task, bank in banks.items():
-        check_bank(task, len(bank), exposure["folds"], settings["k"])
+        check_bank(task, len(bank), folds, settings["k"])
     backbone = load_backbone(spec, mine.runtime["device"], settings["precision"])
     embedded, known = store.read(given.image_features, ["image_id"])
     store.check_same({given.image_features: known, snakemake.output[0]: backbone.attributes()}, SAME)
     index = INDEX.read(given.images)
     tests = index.path[(index.split == "test") & index.image_id.isin(embedded["image_id"])].tolist()
     anomalies = read_anomalies(given, supports, settings["preparation"])
-    unheard = settings["exposure"]["not_judged_by"]
     judging = [name for name in anomalies if name not in {*unheard, *map(reconstructions_of, unheard)}]
-    wanted, folds = {}, exposure["folds"]
-    for task, bank in banks.items():
-        parents = {name: of_task(name, anomalies[name], banks, task)[1] for name in judging}
-        wanted[task] = requests(len(tests), folds_of(len(bank), folds), folds, parents)
+    wanted = {
+        task: requests(
+            len(tests),
+            folds_of(len(bank), folds),
+            folds,
+            {name: anomalies[name].of_task(task, bank)[1] for name in judging},
+        )
+        for task, bank in banks.items()
+    }
     columns = [
         (task, request.network, request.part, row) for task in banks for request in wanted[task] for row in request.rows
     ]
@@ -105,33 +108,13 @@ with job(snakemake) as mine:
         reproducible(settings["seed"], snakemake.threads),
     ):
         done = len(set(constants["task"][: rows.done]))
-        images = read_tests(tests, backbone.transform, processes) if rows.done < len(columns) else None
+        images = read_tests(tests, backbone.transform, processes) if done < len(chunk) else None
         for number, support in enumerate(chunk[done:], done):
             task = support["task"]
-            bank = [support["paths"][image_id] for image_id in banks[task]]
-            readers = {BANK: FileReader(bank), SUPPORT: FileReader(bank, settings["preparation"])}
-            parts = {part: transformed(read, range(len(bank)), backbone.transform) for part, read in readers.items()}
-            for name in judging:
-                made = anomalies[name]
-                parts[name] = transformed(made.read, of_task(name, made, banks, task)[0], backbone.transform)
-            own, parents = of_task(exposure["source"], anomalies[exposure["source"]], banks, task)
-            strengths = strengths_of(task, anomalies[exposure["source"]])
-            outliers = Examples(
-                transformed(anomalies[exposure["source"]].read, own, backbone.transform),
-                targets(task, exposure["source"], len(own), strengths),
-            )
-            names = snakemake.wildcards.dataset, task, mine.stage
+            parts, outliers, parents = task_of(support)
             print(f"{task}:")
-            rows.append(
-                features=features_of_task(
-                    backbone,
-                    parts | {TEST: images},
-                    wanted[task],
-                    outliers,
-                    parents,
-                    exposure,
-                    lambda network, names=names: rng(settings["seed"], *names, str(network)),
-                    size,
-                )
+            features = features_of_task(
+                backbone, parts | {TEST: images}, wanted[task], outliers, parents, exposure, generator_of(task), size
             )
+            rows.append(features=features)
             shown(number + 1, len(chunk))

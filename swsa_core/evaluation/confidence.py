@@ -171,16 +171,12 @@ def chances(aurocs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _interval(comparisons, aurocs, level):
-    """(low, high) of each candidate, (c,) both; aurocs: (c, resamples), resamples without a value are left out."""
+    """(low, high) of each candidate, (c,) both; aurocs: (c, resamples), of which each leaves out those without a value."""
     low, high = np.full((2, len(aurocs)), np.nan)
-    known = np.flatnonzero(np.isfinite(aurocs).any(axis=1))
-    aurocs = aurocs[known]
-    aurocs = aurocs[:, np.isfinite(aurocs).all(axis=0)]
-    if aurocs.size == 0:
-        return low, high
-    # contiguous, so that a candidate's variance is summed in the same order whatever others there are
-    variances = np.ascontiguousarray(aurocs).var(axis=1)
-    counting = [comparisons[c] for c in known]
-    draws = np.array([most_draws(one) for one in counting])
-    low[known], high[known] = auroc_interval([one.auroc for one in counting], variances, draws, level)
+    values = {c: row[np.isfinite(row)] for c, row in enumerate(aurocs)}
+    known = [c for c, of_one in values.items() if len(of_one)]
+    # each by itself, so that a candidate's variance is summed in the same order whatever others there are
+    variances = np.array([values[c].var() for c in known])
+    centres, draws = (np.array([of(comparisons[c]) for c in known]) for of in (lambda one: one.auroc, most_draws))
+    low[known], high[known] = auroc_interval(centres, variances, draws, level)
     return low, high

@@ -57,7 +57,15 @@ def fine_tuned(
         raise InputError(f"{backbone.name}: a descriptor cannot be fine-tuned: take a network")
     before = copy.deepcopy(network.module.state_dict())
     try:
-        yield _trained(backbone, examples, stopping, exposure, generator)
+        try:
+            tuned = _trained(backbone, examples, stopping, exposure, generator)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise InputError(
+                f"{backbone.name}: memory is too small to train on {exposure['batch_size']} images: lower exposure.batch_size"
+            ) from error
+        yield tuned
     finally:
         network.module.load_state_dict(before)
         network.module.requires_grad_(False)
@@ -69,14 +77,7 @@ def _trained(backbone, examples, stopping, exposure, generator):
     learnt, held_out = [], []
     best, kept, balance = 0, None, _balanced(stopping.targets) if len(stopping.targets) else None
     for epoch in range(exposure["epochs"]):
-        try:
-            learnt.append(step(generator.permutation(len(examples.targets))))
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise InputError(
-                f"{backbone.name}: memory is too small to train on {exposure['batch_size']} images: lower exposure.batch_size"
-            ) from error
+        learnt.append(step(generator.permutation(len(examples.targets))))
         if not math.isfinite(learnt[-1]):
             raise InputError(
                 f"{backbone.name}: the loss of fine-tuning is {learnt[-1]} in epoch {epoch + 1}: lower exposure.learning_rate, "
