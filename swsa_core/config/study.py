@@ -135,6 +135,30 @@ class Study:
         plain = {self.shared[slug]: slug for slug in self.heads.get(DEFAULT, [])}
         return {slug: plain[self.shared[slug]] for slug in self.exposed}
 
+    @property
+    def exposures(self) -> dict[str, dict[str, Any]]:
+        """{slug of a candidate that is fine-tuned: its network before, how it is trained, the sources that do not judge it}."""
+        return {
+            slug: {
+                "backbone": self.backbones[self.shared[slug]],
+                "exposure": one["exposure"],
+                "not_judged_by": not_judged_by(one["exposure"]["source"], self.config["sources"]),
+            }
+            for slug, one in self.exposed.items()
+        }
+
+    @property
+    def pairs(self) -> dict[str, list[str]]:
+        """{candidate that is fine-tuned: [the one that is not, the source, what is learnt]}."""
+        return {
+            one["name"]: [
+                self.candidates[self.before[slug]]["name"],
+                one["exposure"]["source"],
+                one["exposure"]["task"],
+            ]
+            for slug, one in self.exposed.items()
+        }
+
     @cached_property
     def chunks(self) -> dict[str, dict[str, list[str]]]:
         """{data set: {number: slugs of the tasks}} that one job fine-tunes a network for."""
@@ -242,22 +266,8 @@ class Study:
                 for slug, one in self.candidates.items()
             },
             "left_out": self.left_out,
-            "exposures": {
-                slug: {
-                    "backbone": self.backbones[self.shared[slug]],
-                    "exposure": one["exposure"],
-                    "not_judged_by": not_judged_by(one["exposure"]["source"], self.config["sources"]),
-                }
-                for slug, one in self.exposed.items()
-            },
-            "before_after": {
-                one["name"]: [
-                    self.candidates[self.before[slug]]["name"],
-                    one["exposure"]["source"],
-                    one["exposure"]["task"],
-                ]
-                for slug, one in self.exposed.items()
-            },
+            "exposures": self.exposures,
+            "before_after": self.pairs,
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
             "class_names": self.class_names,

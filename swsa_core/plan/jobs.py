@@ -187,9 +187,9 @@ def _embedding_job(stage, output, n, cost, more, seconds):
 def _exposures(study, sizes, costs, place):
     """Passes are at most so many: a training may end before its last epoch. One with a gradient counts as three."""
     for slug, candidate in study.exposed.items():
-        cost, exposure, names = costs[study.shared[slug]], candidate["exposure"], study.leaves["exposures"][slug]
+        cost, exposure, known = costs[study.shared[slug]], candidate["exposure"], study.exposures[slug]
         folds, per_job = exposure["folds"], study.config["runtime"]["tasks_per_job"]
-        judging = [source for source in study.sources if source not in names["not_judged_by"]]
+        judging = [source for source in study.sources if source not in known["not_judged_by"]]
         for dataset, size in sizes.items():
             bank, n_tasks = size.support / max(1, len(size.tasks)), len(size.tasks)
             anomalies = sum(_scored(study, dataset, source, folds) for source in judging if _has(study, size, source))

@@ -11,7 +11,7 @@ from swsa_core.evaluation.protocols import compare, normal_scores
 from swsa_core.metrics import auroc
 from swsa_core.strategies import STRATEGIES, find, select
 from swsa_core.strategies.leading import leading_source
-from swsa_core.strategies.swsa_ensemble import combine, members, standardised
+from swsa_core.strategies.swsa_ensemble import combine, highest, members, standardised
 
 CLEAR = np.array([[0.9, 0.8, 0.7, 0.6, 0.5]])
 SATURATED = np.ones((1, 5))
@@ -132,3 +132,8 @@ def test_combine_of_known_is_that_of_its_members():
     scores, normals = generator.random((6, 3)), generator.random((4, 3))
     known = Known(0, ["a", "b", "c"], {"cutpaste": np.array([[0.5, 0.9, 0.8]])}, normals, max_members=2)
     np.testing.assert_array_equal(combine(scores, known), standardised(scores[:, [1, 2]], normals[:, [1, 2]]))
+
+
+def test_members_have_a_synthetic_auroc():
+    """A candidate that was trained on the anomalies has none by them."""
+    assert highest(np.array([np.nan, 0.8, 0.9]), ["a", "b", "c"], 4) == [2, 1]
