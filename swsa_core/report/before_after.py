@@ -13,7 +13,8 @@ from swsa_core.strategies.compare import bootstrap_over_tasks
 FIGURES = ("before", "after", "difference")
 BEFORE_AFTER = Table(
     "before_after",
-    "dataset backbone task source setting n_tasks " + " ".join(f"{name} {name}_low {name}_high" for name in FIGURES),
+    "dataset candidate backbone task source setting n_tasks "
+    + " ".join(f"{name} {name}_low {name}_high" for name in FIGURES),
     numbers="n_tasks " + " ".join(f"{name} {name}_low {name}_high" for name in FIGURES),
 )
 
@@ -38,5 +39,5 @@ def before_after(
                 continue
             low, high = bootstrap_over_tasks(values, rng(seed, dataset, setting, "before_after"), resamples)
             figures = [number for i in range(3) for number in (exact_mean(values[:, i]), low[i], high[i])]
-            rows.append([dataset, plain, learnt, source, setting, len(values), *figures])
+            rows.append([dataset, name, plain, learnt, source, setting, len(values), *figures])
     return pd.DataFrame(rows, columns=BEFORE_AFTER.columns)

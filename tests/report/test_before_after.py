@@ -24,8 +24,8 @@ def test_means_and_differences_are_of_the_tasks_that_have_both():
     table = before_after(pd.DataFrame(rows() + rows("", "cutpaste")), PAIRS, 0)
     assert list(table.columns) == BEFORE_AFTER.columns
     (row,) = table.to_dict("records")
-    assert [row[name] for name in ("dataset", "backbone", "task", "source", "setting", "n_tasks")] == [
-        *("birds", "small", "regression", "cutpaste", "one_vs_rest", 2)
+    assert [row[name] for name in ("dataset", "candidate", "backbone", "task", "source", "n_tasks")] == [
+        *("birds", "small+cutpaste regression", "small", "regression", "cutpaste", 2)
     ]
     np.testing.assert_allclose([row["before"], row["after"], row["difference"]], [0.8, 0.7, -0.1])
     np.testing.assert_allclose([row["difference_low"], row["difference_high"]], [-0.3, 0.1])

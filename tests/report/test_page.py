@@ -322,6 +322,7 @@ def test_the_papers_tables_are_linked_where_the_study_makes_them(page):
 def test_fine_tuned_networks_are_shown_before_and_after():
     facts = {
         "dataset": "mine",
+        "candidate": "mine",
         "backbone": "vit_l",
         "task": "regression",
         "source": "cutpaste",
