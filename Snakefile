@@ -25,6 +25,7 @@ include: "rules/data.smk"
 include: "rules/anomalies.smk"
 include: "rules/embed.smk"
 include: "rules/score.smk"
+include: "rules/expose.smk"
 include: "rules/cost.smk"
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
@@ -40,6 +41,7 @@ rule all:
         rules.tables.output,
         rules.strategies.output,
         rules.figures.output,
+        [at("before_after")] if STUDY.exposed else [],
         rules.paper.input if STUDY.in_paper else [],
     localrule: True
 

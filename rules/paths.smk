@@ -27,6 +27,7 @@ wildcard_constraints:
     task=SLUG,
     backbone=SLUG,
     candidate=SLUG,
+    chunk="[0-9]+",
     source=SLUG,
     pool=one_of(STUDY.pools),
 
@@ -92,6 +93,38 @@ def compared_by(head):
     return files
 
 
+def made_files(dataset, tasks):
+    """Named inputs: what all sources made of some tasks of a data set, or took as it is."""
+    others = other_files(dataset)
+    return {
+        "anomalies": [
+            at("anomalies", dataset=dataset, source=source, task=task) for source in STUDY.generated for task in tasks
+        ],
+        "reconstructions": [
+            at("reconstructions", dataset=dataset, source=source, task=task)
+            for source in STUDY.reconstructed
+            for task in tasks
+        ],
+        "pool_images": [at("pool_images", pool=pool) for pool in STUDY.pools],
+        "pool_rows": [at("pool_rows", dataset=dataset, pool=pool) for pool in STUDY.pools],
+        "nearest_rows": [at("nearest_rows", dataset=dataset, source=source) for source in STUDY.pool_of],
+        "other_images": others,
+        # where images of other tasks are among them, their supports too
+        "supports": [at("support", dataset=dataset, task=task) for task in (STUDY.tasks[dataset] if others else tasks)],
+    }
+
+
+def before_features(wildcards):
+    """The features of a data set's images by the network of a candidate before it is fine-tuned."""
+    return at("image_features", dataset=wildcards.dataset, backbone=STUDY.shared[wildcards.candidate])
+
+
+def exposed_files(wildcards):
+    """The features of the fine-tuned networks of a candidate, of all tasks of a data set."""
+    known = {"dataset": wildcards.dataset, "candidate": wildcards.candidate}
+    return [at("exposed", **known, chunk=chunk) for chunk in STUDY.chunks[wildcards.dataset]]
+
+
 # As functions: of long lists, beside outputs of other rules, Snakemake hashes the whole list once for each file.
 def all_support_files(wildcards):
     """The support sets of all tasks of the study."""
@@ -132,7 +165,8 @@ def network_files(source):
 
 def weights_file(wildcards):
     """What a backbone is made of on disk: weights that the config names, or bundled ones. They are inputs, never outputs."""
-    backbone = STUDY.backbones[getattr(wildcards, "backbone", None) or wildcards.candidate]
+    slug = getattr(wildcards, "backbone", None) or wildcards.candidate
+    backbone = STUDY.backbones[STUDY.shared.get(slug, slug)]
     return nameable_ones(family_of(backbone).files(backbone))
 
 

@@ -54,6 +54,7 @@ rule report:
         supports=all_support_files,
         scores=all_score_files,
         costs=cost_files,
+        before_after=[at("before_after")] if STUDY.exposed else [],
         anomalies=all_anomaly_files,
     output:
         at("report"),

@@ -38,3 +38,22 @@ rule strategies:
         **settings("strategies", dataset_order="dataset_order", seed="seed", bootstrap="evaluation.bootstrap"),
     script:
         "../workflow_scripts/strategies.py"
+
+
+if STUDY.exposed:
+
+    rule before_after:
+        input:
+            auroc=per_dataset("auroc"),
+        output:
+            report(at("before_after"), caption="captions/before_after.rst", category="Tables"),
+        log:
+            stage_log("before_after"),
+        benchmark:
+            stage_benchmark("before_after")
+        conda:
+            "../envs/swsa.yaml"
+        params:
+            **settings("before_after", pairs="before_after", seed="seed", bootstrap="evaluation.bootstrap"),
+        script:
+            "../workflow_scripts/before_after.py"

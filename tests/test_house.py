@@ -27,6 +27,7 @@ ORDER = (
     "mini",
     "candidates",
     "detectors",
+    "exposure",
     "evaluation",
     "strategies",
     "config",

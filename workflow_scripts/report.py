@@ -13,6 +13,7 @@ from swsa_core.files.text import write_text
 from swsa_core.paper.typeset import FORMS
 from swsa_core.report import page as report
 from swsa_core.report import tables
+from swsa_core.report.before_after import BEFORE_AFTER
 from swsa_core.report.read import (
     read_benchmarks,
     read_copies,
@@ -86,6 +87,7 @@ with job(snakemake) as mine:
             for dataset, rows in auroc[auroc["selection"] == "model"].groupby("dataset", sort=False)
         },
         leaks=read_tables("leaks", given.leaks),
+        before_after=BEFORE_AFTER.read(given.before_after[0]) if given.before_after else None,
         costs=tables.stage_costs(read_benchmarks(Path(layout.at(config["results"], "benchmarks")), config, supports)),
         versions=read_versions(),
     )

@@ -266,7 +266,9 @@ def make(task: Task, section: dict, rng: np.random.Generator) -> Made:
     n = number(len(task.seeds), section)
     anomalies = cutpaste_per_image(task.seeds, n, rng, by_config(section, seen))
     parents, images, boxes = zip(*anomalies, strict=True)
-    return Made(list(images), np.array(parents)[:, None], {"boxes": np.array(boxes)})
+    pasted, sides = np.array(boxes), np.array([image.shape[:2] for image in images])
+    areas = pasted[:, 0] * pasted[:, 1] / sides.prod(axis=1)  # of what was taken, as a share of the image
+    return Made(list(images), np.array(parents)[:, None], {"boxes": pasted, "areas": areas})
 
 
 SOURCE = Source(
@@ -279,4 +281,6 @@ SOURCE = Source(
     seconds_per_pixel=1.7e-8,
     in_paper=True,
     reference="Li et al. 2021",
+    strength="areas",
+    grades=lambda section: section["area"] if section["form"] == "patch" else section["scar_length"],
 )

@@ -235,4 +235,6 @@ SOURCE = Source(
     make=make,
     parents=1,
     seconds_per_pixel=1.5e-7,
+    strength="strengths",
+    grades=lambda section: section["strength"],
 )

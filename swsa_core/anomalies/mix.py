@@ -115,4 +115,6 @@ SOURCE = Source(
     parents=2,
     seconds_per_pixel=1.2e-7,
     reference="Schlüter et al. 2022",
+    strength="areas",
+    grades=lambda section: section["area"],
 )

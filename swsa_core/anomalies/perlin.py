@@ -133,4 +133,6 @@ SOURCE = Source(
     parents=2,
     seconds_per_pixel=3.5e-7,
     reference="Zavrtanik et al. 2021",
+    strength="opacities",
+    grades=lambda section: section["opacity"],
 )

@@ -174,6 +174,8 @@ class Source:
     content image, as Figure 2 shows. fixed_size: whether its images have one side, which its model gives.
     seconds_per_pixel: of one core, for making a pixel. version: raised when its code changes what it computes.
     check: raises InputError for a section and a preparation that cannot go together, as far as that is seen without torch.
+    strength: name of the column of its anomaly files that says how strong each anomaly is, 0 for not at all; "" where nothing
+    does. grades: function of the section to the strengths that it asks for, a list or the ends of a range; None: not known.
     in_paper: whether the papers evaluate it. note: what a reader must know wherever its results stand. reference: where it
     was introduced. publication: the files that are fetched for a pool, with their licence.
     """
@@ -199,6 +201,8 @@ class Source:
     note: str = ""
     reference: str = ""
     publication: Publication | None = None
+    strength: str = ""
+    grades: Callable[[dict], Sequence[float]] | None = None
 
     @property
     def generated(self) -> bool:

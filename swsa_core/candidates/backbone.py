@@ -41,6 +41,8 @@ class Backbone:
     precision: that the network computes in, "float32" or "bfloat16"; "" for descriptors.
     with_patches: where patches were asked for, n images to their features and, of the same pass, those of their patches
     (n, grid², patch_size) float16.
+    network, run: what `features` computes with, for those who train it: the network, and a function of a forward pass and n
+    transformed images to what the pass returns of them, normalised, on the device and in the precision; None for descriptors.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Backbone:
     precision: str = ""
     patch_size: int = 0
     with_patches: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None
+    network: Network | None = None
+    run: Callable[[Any, np.ndarray], Any] | None = None
 
     def attributes(self) -> dict[str, str | int]:
         """{name: value}: what an embeddings file says about its backbone."""
@@ -201,6 +205,8 @@ def _computing(candidate: CandidateSpec, device: str, precision: str, grid: int 
         precision=str(dtype).removeprefix("torch."),
         patch_size=patch_size,
         with_patches=with_patches if grid else None,
+        network=network,
+        run=run,
     )
 
 

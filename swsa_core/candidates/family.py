@@ -45,6 +45,7 @@ class CandidateSpec(TypedDict):
     fit: NotRequired[Fit]
     section: NotRequired[str]
     known_bad: NotRequired[bool]
+    exposure: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,26 @@ def readers() -> dict[str, Texts]:
     return {name: family.texts for name, family in FAMILIES.items() if family.texts}
 
 
+class Exposure(Section):
+    source: str
+    """The source whose anomalies the network learns to tell from the support images, one of `sources`."""
+    task: Literal["classification", "regression"] = "classification"
+    """What is learnt: whether an image is an anomaly (`classification`), or how strong it is as one (`regression`), which needs
+    a source that says so (docs/outlier_exposure.md)."""
+    epochs: PositiveInt = 30
+    """Times at most that the network sees its training images. Training ends earlier where held-out anomalies are no longer
+    told better."""
+    patience: PositiveInt = 5
+    """Epochs in which held-out anomalies may be told no better before training ends."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    """Step size of the optimizer, AdamW, for the whole network."""
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    """Images of one training step. It changes results, other than that of `runtime`."""
+    folds: Annotated[int, Field(ge=2)] = 2
+    """Parts of the support set. For each a network is trained without it, which scores it and the anomalies made from it when
+    candidates are compared."""
+
+
 class Candidate(Section):
     name: str | None = None
     """Name in tables and paths. If left out, the name of the model is used."""
@@ -84,6 +104,10 @@ class Candidate(Section):
     """How an image fits the square that the network sees: `crop` (the centre, by `resize` and `crop`), `squash` (both sides are
     resized to `crop`) or `pad` (the longer side is resized to `crop`, the rest has the mean colour); the last two cut nothing
     off. If left out, that of `preparation`; with `crop` there, the library's own."""
+    exposure: Annotated[Exposure | None, LeftOutIfNull] = None
+    """Outlier exposure: the network is fine-tuned for each task on its support images and the anomalies of a source
+    (docs/outlier_exposure.md). The candidate is then called <model>+<source> <task> if it has no name, and the same network
+    without `exposure` must be a candidate too. It needs `knn.distance: l2`."""
     known_bad: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     """Whether it is known to be a bad detector, such as a network with random weights: a source by which it wins misleads, and
     the report says so. Descriptors of colour alone always are."""

@@ -6,12 +6,12 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import inconsistent
 from swsa_core.candidates import family_of
-from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.family import CandidateSpec, args_of, model_name
 from swsa_core.candidates.licences import licence_of
 from swsa_core.candidates.section import Candidate
 from swsa_core.detectors import DEFAULT, HEADS
 
-OF_HEADS = ("name", "head", "known_bad", "licence")  # what candidates of one backbone may differ in
+OF_HEADS = ("name", "head", "known_bad", "licence", "exposure")  # what candidates of one backbone may differ in
 
 
 def with_heads(given: Candidate) -> list[Candidate]:
@@ -27,6 +27,8 @@ def with_heads(given: Candidate) -> list[Candidate]:
             raise inconsistent(
                 f"{given.model} has no feature maps whose patches the head {head} could compare: remove it"
             )
+    if given.exposure:
+        return [_exposed(given)]
     if given.layers and not any(HEADS[head].patches for head in heads):
         raise inconsistent(f"{given.model}: layers are those of the head patch: add it to `heads`, or remove the key")
     named = given.name != given.model and not given.heads
@@ -40,6 +42,30 @@ def with_heads(given: Candidate) -> list[Candidate]:
         )
         for head in heads
     ]
+
+
+def _exposed(given: Candidate) -> Candidate:
+    """A candidate that is fine-tuned, with its name; raises the error of a validator for what cannot be."""
+    exposure = given.exposure
+    assert exposure is not None
+    if given.heads or (given.head or DEFAULT) != DEFAULT or given.layers:
+        raise inconsistent(
+            f"{given.model}: `exposure` goes with the head {DEFAULT} alone: remove `head`, `heads` and `layers`"
+        )
+    if not has_head(cast(CandidateSpec, given.model_dump())):
+        raise inconsistent(
+            f"{given.model}: exposure.source: {exposure.source!r} cannot train it, as it has no classification head in whose "
+            "place another is trained: take a classifier of torchvision, timm or mini"
+        )
+    named = given.name if given.name != given.model else f"{given.model}+{exposure.source} {exposure.task}"
+    return given.model_copy(update={"name": named, "head": None})
+
+
+def has_head(candidate: CandidateSpec) -> bool:
+    """Whether a candidate is a classifier, whose features come before a head; no descriptor, nor a tower of a CLIP model."""
+    family, model = family_of(candidate), model_name(candidate)
+    is_clip = family.texts is not None and family.texts.has(model)
+    return family.blank is not None and not is_clip and args_of(candidate).get("num_classes") != 0
 
 
 def head_of(candidate: CandidateSpec | dict[str, Any]) -> str:

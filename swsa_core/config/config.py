@@ -19,8 +19,8 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import LeftOutIfNull, PlainPath, Removable, Section, Several, inconsistent
 from swsa_core.candidates import prompts
-from swsa_core.candidates.section import Candidate, Clip, usable_templates
-from swsa_core.config.candidates import with_heads
+from swsa_core.candidates.section import Candidate, Clip, Exposure, usable_templates
+from swsa_core.config.candidates import OF_HEADS, with_heads
 from swsa_core.config.errors import sentences, strange_keys
 from swsa_core.config.reference import markdown
 from swsa_core.config.sections import (
@@ -139,6 +139,7 @@ class Config(Section):
         self._check_names()
         self._check_figures()
         self._check_pools(sources)
+        self._check_exposures(sources)
         for name, dataset in self.datasets.items():
             seeds = (dataset.support or self.support).seeds
             anomalies = (seeds // 2) ** 2
@@ -183,8 +184,30 @@ class Config(Section):
                     f"({', '.join(pools) or 'which has none'}): add {known} to `sources`, or remove {source}"
                 )
 
+    def _check_exposures(self, sources):
+        """A fine-tuned network needs its source, with strengths for a regression, and the network before to compare it with."""
+        before = {str(_of_network(one)) for one in self.candidates if not one.exposure and not one.head}
+        for one in self.candidates:
+            if not one.exposure:
+                continue
+            key, source = f"candidates.{one.name}: exposure.source", one.exposure.source
+            if source not in sources:
+                raise inconsistent(f"{key}: {source!r} is not among `sources`, {did_you_mean(source, sources)}")
+            if one.exposure.task == "regression":
+                check_graded(source, getattr(self.sources, source).model_dump(), key)
+            if self.knn.distance != "l2":
+                raise inconsistent(
+                    f"knn.distance: received {self.knn.distance!r}, but {one.name} is scored by Euclidean distances, "
+                    "as is the same network before: write `knn: {distance: l2}`"
+                )
+            if str(_of_network(one)) not in before:
+                raise inconsistent(
+                    f"candidates.{one.name}: nothing tells what fine-tuning changed: list {one.model} without `exposure`, with "
+                    "the same other keys, too"
+                )
+
     def _check_figures(self):
-        candidates = [candidate.name for candidate in self.candidates]
+        candidates = [candidate.name for candidate in self.candidates if not candidate.exposure]
         if self.figures.space is not None and self.figures.space not in candidates:
             raise inconsistent(
                 f"figures.space: {self.figures.space!r} is not a candidate, {did_you_mean(self.figures.space, candidates)}"
@@ -229,6 +252,28 @@ class Config(Section):
                 )
 
 
+def check_graded(source: str, section: dict[str, Any], key: str) -> None:
+    """Raise the error of a validator where the anomalies of a source have no strengths, or all the same."""
+    strength, grades = SOURCES[source].strength, SOURCES[source].grades
+    if not strength:
+        known = ", ".join(name for name, one in SOURCES.items() if one.strength)
+        raise inconsistent(
+            f"{key}: received {source!r}, whose anomalies have no strength that `task: regression` could predict: "
+            f"take {known}, or `task: classification`"
+        )
+    asked = grades(section) if grades else ()
+    if grades and len(set(asked)) < 2:
+        raise inconsistent(
+            f"{key}: received {source!r}, whose anomalies all have the same strength ({list(asked)}), so that "
+            f"`task: regression` has nothing to predict: ask for several in sources.{source}, or take `task: classification`"
+        )
+
+
+def _of_network(candidate: Candidate) -> dict[str, Any]:
+    """The keys that say what a candidate's network is before it is fine-tuned."""
+    return candidate.model_dump(exclude=set(OF_HEADS))
+
+
 # {step of a pydantic location: the section whose keys are allowed there}
 SECTIONS: dict[str, type[Section]] = KIND_SECTIONS | {
     "config": Config,
@@ -244,6 +289,7 @@ SECTIONS: dict[str, type[Section]] = KIND_SECTIONS | {
     "evaluation": Evaluation,
     "figures": Figures,
     "candidates": Candidate,
+    "exposure": Exposure,
     **{name: source.section for name, source in SOURCES.items()},
 }
 

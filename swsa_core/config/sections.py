@@ -60,8 +60,8 @@ class Preparation(Section):
 
 
 class Runtime(Section):
-    """Settings whose edit computes nothing again. They change no number beyond rounding, but for `device` with
-    `precision: auto`, which decides between bfloat16 and float32."""
+    """Settings whose edit computes nothing again, but for `tasks_per_job`. They change no number beyond rounding, but for
+    `device` with `precision: auto`, which decides between bfloat16 and float32."""
 
     device: str = "auto"
     """Where networks run: auto (a GPU if there is one), cpu, cuda or cuda:<index>."""
@@ -71,6 +71,9 @@ class Runtime(Section):
     """Number of CPU cores of one embedding job, for reading images and for the network together."""
     workers: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
     """Number of processes that read images; they are part of `threads`."""
+    tasks_per_job: PositiveInt = 10
+    """Tasks for which one job fine-tunes a network (`exposure`), so that they share one load of its weights and of the test
+    images. An edit fine-tunes the networks anew."""
     compile: bool = False
     """Whether the diffusion network is compiled with torch.compile. This takes minutes at first; whether it pays was not
     measured."""

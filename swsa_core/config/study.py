@@ -27,8 +27,9 @@ from swsa_core.datasets.fetch import is_absent, or_fetch
 from swsa_core.datasets.kind import Spec
 from swsa_core.datasets.section import LATER
 from swsa_core.datasets.support import check_supports
-from swsa_core.detectors import HEADS
+from swsa_core.detectors import DEFAULT, HEADS
 from swsa_core.evaluation.known import MAX_MEMBERS
+from swsa_core.exposure.folds import not_judged_by
 from swsa_core.files import layout
 from swsa_core.files.images import Fit, fit_of
 from swsa_core.strategies import judging_by_scores
@@ -118,11 +119,56 @@ class Study:
 
     @cached_property
     def heads(self) -> dict[str, list[str]]:
-        """{head: slugs of the candidates that have it}, of the heads that some have."""
+        """{head: slugs of the candidates that have it}, of the heads that some have; without those that are fine-tuned."""
         found: dict[str, list[str]] = {}
         for slug, candidate in self.candidates.items():
-            found.setdefault(head_of(candidate), []).append(slug)
+            if slug not in self.exposed:
+                found.setdefault(head_of(candidate), []).append(slug)
         return {head: found[head] for head in HEADS if head in found}
+
+    @cached_property
+    def exposed(self) -> dict[str, CandidateSpec]:
+        """{slug: candidate}, of those whose network is fine-tuned for each task."""
+        return {slug: candidate for slug, candidate in self.candidates.items() if candidate.get("exposure")}
+
+    @cached_property
+    def before(self) -> dict[str, str]:
+        """{slug of a candidate that is fine-tuned: slug of the one with the same network and head that is not}."""
+        plain = {self.shared[slug]: slug for slug in self.heads.get(DEFAULT, [])}
+        return {slug: plain[self.shared[slug]] for slug in self.exposed}
+
+    @property
+    def exposures(self) -> dict[str, dict[str, Any]]:
+        """{slug of a candidate that is fine-tuned: its network before, how it is trained, the sources that do not judge it}."""
+        return {
+            slug: {
+                "backbone": self.backbones[self.shared[slug]],
+                "exposure": one["exposure"],
+                "not_judged_by": not_judged_by(one["exposure"]["source"], self.config["sources"]),
+            }
+            for slug, one in self.exposed.items()
+        }
+
+    @property
+    def pairs(self) -> dict[str, list[str]]:
+        """{candidate that is fine-tuned: [the one that is not, the source, what is learnt]}."""
+        return {
+            one["name"]: [
+                self.candidates[self.before[slug]]["name"],
+                one["exposure"]["source"],
+                one["exposure"]["task"],
+            ]
+            for slug, one in self.exposed.items()
+        }
+
+    @cached_property
+    def chunks(self) -> dict[str, dict[str, list[str]]]:
+        """{data set: {number: slugs of the tasks}} that one job fine-tunes a network for."""
+        size = self.config["runtime"]["tasks_per_job"]
+        return {
+            name: {str(i // size): list(tasks)[i : i + size] for i in range(0, len(tasks), size)}
+            for name, tasks in self.tasks.items()
+        }
 
     @cached_property
     def heads_of(self) -> dict[str, list[str]]:
@@ -228,6 +274,8 @@ class Study:
             },
             "left_out": self.left_out,
             "declared": self.declared or None,
+            "exposures": self.exposures,
+            "before_after": self.pairs,
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
             "class_names": self.class_names,
@@ -306,11 +354,12 @@ def _licensed(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         for candidate in kept:
             check_model(candidate)  # of a model that is not there no licence is known
         kept, left_out = allowed(kept, licences)
-    space = config["figures"]["space"] or kept[0]["name"]
+    embedded = [one["name"] for one in kept if not one.get("exposure")]
+    space = config["figures"]["space"] or embedded[0]
     if space in left_out:
         raise InputError(
             f"figures.space: {space!r} is left out, as its licence, {left_out[space]}, is not among `licences`: name another "
-            f"candidate, such as {kept[0]['name']!r}, remove the key, or add the licence"
+            f"candidate, such as {embedded[0]!r}, remove the key, or add the licence"
         )
     return config | {"candidates": kept, "figures": config["figures"] | {"space": space}}, left_out
 
@@ -326,6 +375,7 @@ def check(given: Study) -> None:
         if check_source := SOURCES[name].check:
             check_source(section, given.config["preparation"])
     _check_others(given)
+    _check_exposures(given)
     for backbone in given.backbones.values():
         check_model(backbone)
     for model in given.clip.values():
@@ -362,6 +412,24 @@ def _check_others(given: Study) -> None:
                 f"sources.{source}: stands first and so makes the recommendation, but data set {lone[0]!r} has one task and no "
                 "other tasks whose images it could take: put another source first"
             )
+
+
+def _check_exposures(given: Study) -> None:
+    """Raise InputError where a network cannot be fine-tuned for a data set: it lacks the source, or images to leave out."""
+    for one in given.exposed.values():
+        exposure, key = one["exposure"], f"candidates.{one['name']}: exposure"
+        for name in given.present:
+            if exposure["source"] in given.others and not given.others_of(name):
+                raise InputError(
+                    f"{key}.source: {exposure['source']!r} takes the images of other tasks, but data set {name!r} has one "
+                    "task: take another source"
+                )
+        for name, spec in given.datasets.items():
+            if (seeds := spec["support"]["seeds"]) < 2 * exposure["folds"]:
+                raise InputError(
+                    f"{key}.folds: received {exposure['folds']}, but a task of data set {name!r} has {seeds} seeds, "
+                    f"expected at least two in each fold: raise datasets.{name}.support.seeds to {2 * exposure['folds']}"
+                )
 
 
 def _is_untracked(key: str, value: Any) -> bool:

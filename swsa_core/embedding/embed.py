@@ -207,7 +207,7 @@ def _embed_chunk(backbone, images, count, size, grid, report, log):
         batch = list(islice(images, min(size, count - len(reasons))))
         rows = [len(reasons) + index for index, (image, _) in enumerate(batch) if image is not None]
         if rows:
-            found, size = _features(backbone, [image for image, _ in batch if image is not None], size, log)
+            found, size = in_batches(backbone, [image for image, _ in batch if image is not None], size, log)
             features[rows] = found[0]
             if grid:
                 patches[rows] = found[1]
@@ -217,14 +217,20 @@ def _embed_chunk(backbone, images, count, size, grid, report, log):
     return features, patches, reasons, size
 
 
-def _features(backbone, images, size, log):
+def in_batches(
+    backbone: Embedder, images: Sequence[np.ndarray] | np.ndarray, size: int, log: Callable[[str], None]
+) -> tuple[list[np.ndarray], int]:
     """Features (n, d), and where the backbone gives them patches, of n transformed images in batches of `size`, halved whenever
     memory runs out; the last size."""
-    run = backbone.with_patches or (lambda batch: (backbone.features(batch),))
+
+    def of_features(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (backbone.features(batch),)
+
+    run = backbone.with_patches or of_features
     parts, done = [], 0
     while done < len(images):
         try:
-            parts.append(run(np.stack(images[done : done + size])))
+            parts.append(run(np.asarray(images[done : done + size])))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -101,13 +101,22 @@ def resampled_aurocs(comparisons: Sequence[Comparison], support: np.ndarray, wei
     comparisons: of the c candidates, by one protocol; support: (resamples, s) multiplicities, the weights of the normals
     (in `paired` the anomalies' weights hold them); weights: (resamples, a) of the anomalies. Numerator and denominator
     are bilinear in the weights and whole multiples of 1/4, so that ties are ties and the order of a sum changes nothing.
+    Pairs that do not count are in neither.
     """
     of_normals = comparisons[0].normals
     normals = np.ones((len(support), 1)) if of_normals[0] < 0 else support[:, of_normals]  # (resamples, n)
     wins = np.concatenate([one.wins for one in comparisons], axis=1)  # (a, c * n)
-    won = (weights @ wins).reshape(len(support), len(comparisons), -1)  # (resamples, c, n)
-    won = np.matmul(won, normals[:, :, None])[:, :, 0].T
-    total = np.broadcast_to(weights.sum(axis=1) * normals.sum(axis=1), won.shape)
+
+    def summed(values):
+        of_normals = (weights @ values).reshape(len(support), len(comparisons), -1)  # (resamples, c, n)
+        return np.matmul(of_normals, normals[:, :, None])[:, :, 0].T
+
+    counted = np.isfinite(wins)
+    if counted.all():
+        won = summed(wins)
+        total = np.broadcast_to(weights.sum(axis=1) * normals.sum(axis=1), won.shape)
+    else:
+        won, total = summed(np.where(counted, wins, 0)), summed(counted.astype(float))
     return np.divide(won, total, out=np.full(won.shape, np.nan), where=total > 0)
 
 
@@ -117,6 +126,7 @@ def over_sources(aurocs: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     aurocs: (sources, c, resamples); drawn: (resamples, sources), how often each is drawn. A source without an AUROC in a
     resample is left out there.
     """
+    aurocs = filled(aurocs)
     weights = np.where(np.isfinite(aurocs).all(axis=1), drawn.T, 0)  # (sources, resamples)
     total, mean = weights.sum(axis=0), np.zeros(aurocs.shape[1:])
     for of_source, weight in zip(aurocs, weights, strict=True):  # in one order, so that ties stay ties
@@ -124,22 +134,49 @@ def over_sources(aurocs: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     return np.divide(mean, total, out=np.full(mean.shape, np.nan), where=total > 0)
 
 
+def filled(aurocs: np.ndarray) -> np.ndarray:
+    """AUROCs (sources, c, resamples) with those that a candidate has in no resample, as of the source it was trained on.
+
+    Sources are not equally hard, so that leaving one out would favour or harm the candidate. It is taken to be as far above the
+    mean of the candidates that have all sources as it is by its other sources on average.
+    """
+    lacking = ~np.isfinite(aurocs).any(axis=2)  # (sources, c)
+    lacking &= ~lacking.all(axis=1, keepdims=True)
+    if not lacking.any() or lacking.any(axis=0).all():
+        return aurocs
+    level = aurocs[:, ~lacking.any(axis=0)].mean(axis=1, keepdims=True)  # (sources, 1, resamples)
+    above = aurocs - level
+    known = np.isfinite(above)
+    n = known.sum(axis=0)  # (c, resamples)
+    mean = np.divide(np.where(known, above, 0).sum(axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
+    return np.where(lacking[:, :, None], level + mean, aurocs)
+
+
 def chances(aurocs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(p_best, p_near) of each candidate, (c,) both; aurocs: (c, resamples), resamples without a value are left out."""
+    """(p_best, p_near) of each candidate, (c,) both; aurocs: (c, resamples), resamples without a value are left out.
+
+    They are NaN for a candidate that has no value in any resample, and the others share.
+    """
+    p_best, p_near = np.full((2, len(aurocs)), np.nan)
+    known = np.isfinite(aurocs).any(axis=1)
+    aurocs = aurocs[known]
     aurocs = aurocs[:, np.isfinite(aurocs).all(axis=0)]
-    if aurocs.shape[1] == 0:
-        return np.full(len(aurocs), np.nan), np.full(len(aurocs), np.nan)
+    if aurocs.size == 0:
+        return p_best, p_near
     highest = aurocs.max(axis=0)
     best = aurocs == highest
     near = aurocs >= highest - NEAR - 1e-12  # AUROCs are sums of shares: .9 is not below .91 by more than .01
-    return (best / best.sum(axis=0)).mean(axis=1), near.mean(axis=1)
+    p_best[known], p_near[known] = (best / best.sum(axis=0)).mean(axis=1), near.mean(axis=1)
+    return p_best, p_near
 
 
 def _interval(comparisons, aurocs, level):
-    """(low, high) of each candidate, (c,) both; aurocs: (c, resamples), resamples without a value are left out."""
-    aurocs = aurocs[:, np.isfinite(aurocs).all(axis=0)]
-    if aurocs.shape[1] == 0:
-        return np.full(len(aurocs), np.nan), np.full(len(aurocs), np.nan)
-    # contiguous, so that a candidate's variance is summed in the same order whatever others there are
-    variances = np.ascontiguousarray(aurocs).var(axis=1)
-    return auroc_interval([one.wins.mean() for one in comparisons], variances, most_draws(comparisons[0]), level)
+    """(low, high) of each candidate, (c,) both; aurocs: (c, resamples), of which each leaves out those without a value."""
+    low, high = np.full((2, len(aurocs)), np.nan)
+    values = {c: row[np.isfinite(row)] for c, row in enumerate(aurocs)}
+    known = [c for c, of_one in values.items() if len(of_one)]
+    # each by itself, so that a candidate's variance is summed in the same order whatever others there are
+    variances = np.array([values[c].var() for c in known])
+    centres, draws = (np.array([of(comparisons[c]) for c in known]) for of in (lambda one: one.auroc, most_draws))
+    low[known], high[known] = auroc_interval(centres, variances, draws, level)
+    return low, high

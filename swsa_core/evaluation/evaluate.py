@@ -15,7 +15,7 @@ from swsa_core.datasets import real_validation
 from swsa_core.datasets.kind import Spec
 from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.known import UNLIMITED, Budget, Known
-from swsa_core.evaluation.protocols import LEADING, Comparison, compare, normal_scores
+from swsa_core.evaluation.protocols import LEADING, Comparison, compare, mean_of_wins, normal_scores
 from swsa_core.files.reading import file_of
 from swsa_core.files.table import Table
 from swsa_core.metrics import exact_mean, pair_counts
@@ -95,7 +95,7 @@ def evaluate(
                 cell = {"task": task, "validation": source, "protocol": protocol, "setting": "", "closest": ""}
                 made[-1] += [cell | row for row in _synthetic_rows(comparisons, hardest, hardest_by)]
                 if protocol == leading:
-                    aurocs[source][t] = [comparisons[name].wins.mean() for name in of_candidates]
+                    aurocs[source][t] = [comparisons[name].auroc for name in of_candidates]
     known = _known({name: scores[name] for name in of_candidates}, aurocs, budget) if combinations else ()
     rows = []
     for task, wins, others in zip(
@@ -266,18 +266,21 @@ def _synthetic_rows(comparisons, hardest, hardest_by):
             yield {
                 "candidate": candidate,
                 "n_anomalies": str(size),
-                "auroc": float(wins.sum() / wins.size),
+                "auroc": mean_of_wins(wins),
                 "n_normal": comparison.n_normal,
-                "n_anomalous": len(wins),
+                "n_anomalous": int(np.isfinite(wins).any(axis=1).sum()),
             }
 
 
 def hardest_first(comparisons: Mapping[str, Comparison], by: str = "candidate") -> dict[str, np.ndarray]:
-    """{candidate: rows of its anomalies, lowest score first}; by "mean_rank", one order for all candidates."""
+    """{candidate: rows of its anomalies, lowest score first}; by "mean_rank", one order, of the candidates that score all.
+
+    Anomalies that a candidate does not score come last.
+    """
     if by == "mean_rank":
-        ranks = [rankdata(one.scores) for name, one in comparisons.items() if name != ENSEMBLE]
-        order = np.argsort(sum(ranks), kind="stable")
-        return dict.fromkeys(comparisons, order)
+        ranked = [one for name, one in comparisons.items() if name != ENSEMBLE and one.counted.all()]
+        order = np.argsort(sum(rankdata(one.scores) for one in ranked), kind="stable")
+        return {name: order[np.argsort(~one.counted[order], kind="stable")] for name, one in comparisons.items()}
     return {name: np.argsort(one.scores, kind="stable") for name, one in comparisons.items()}
 
 

@@ -15,7 +15,7 @@ from swsa_core.evaluation.protocols import Comparison
 
 
 def auroc_interval(
-    auroc: ArrayLike, variance: ArrayLike, most: float, level: float = 0.95
+    auroc: ArrayLike, variance: ArrayLike, most: ArrayLike, level: float = 0.95
 ) -> tuple[ArrayLike, ArrayLike]:
     """Lowest and highest AUROC, in [0, 1] and around `auroc`, that the images leave possible at `level`.
 
@@ -34,12 +34,16 @@ def most_draws(comparison: Comparison) -> float:
     the order r / pairs: two pairs that share an image are correlated by r (Hanley and McNeil 1982). For normal scores r
     is 1/3 at an AUROC of .5, 1/4 at .9 and .15 at .98; it is taken to be 1/4. n is the number of different images
     that the anomalies were made from, where they were made from images. In `paired`, with a normal for each anomaly,
-    the result is the number of pairs.
+    the result is the number of pairs. Anomalies and pairs that do not count are left out; NaN where none does.
     """
-    parents = comparison.parents[comparison.parents >= 0]
+    counted = comparison.counted
+    parents = comparison.parents[counted]
+    parents = parents[parents >= 0]
     paired = comparison.normals[0] < 0
-    n_pairs = parents.size if paired else comparison.wins.size
-    n_sources = len(np.unique(parents)) if parents.size else len(comparison.scores)
+    n_pairs = parents.size if paired else int(np.isfinite(comparison.wins).sum())
+    n_sources = len(np.unique(parents)) if parents.size else int(counted.sum())
+    if not n_pairs:
+        return float("nan")
     return 4 / (1 / comparison.n_normal + 1 / n_sources + 2 / n_pairs)
 
 

@@ -31,6 +31,8 @@ PATHS = {
     "pool_patches": "pools/{pool}/{backbone}/{grid}.h5",
     # what one image costs a backbone and its heads on this machine
     "costs": "costs/{backbone}.csv",
+    # features of the networks of a candidate that is fine-tuned for each task, of the tasks of a job
+    "exposed": "{dataset}/exposed/{candidate}/{chunk}.h5",
     # scores and what is made of them, per data set
     "scores": "{dataset}/scores/{candidate}.h5",
     "leaks": "{dataset}/leaks.csv",
@@ -46,6 +48,7 @@ PATHS = {
     "picks": "tables/picks.csv",
     "pick_counts": "tables/pick_counts.csv",
     "ranking": "tables/ranking.csv",
+    "before_after": "tables/before_after.csv",
     "strategies": "tables/strategies.csv",
     "strategies_markdown": "tables/strategies.md",
     "paper_table": "tables/paper/{table}.csv",

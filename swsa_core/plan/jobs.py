@@ -21,6 +21,7 @@ from swsa_core.files.downloads import published_at
 from swsa_core.plan.costs import Cost
 
 FLOAT16, FLOAT32, FLOAT64 = 2, 4, 8  # bytes
+TRAINED = 6  # times the weights, as training holds them: before, now, best, gradient and two moments
 BLOCKS = 3  # of products that scoring patches holds at once
 ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flowers
 # Seconds of one core, beside `Kind.reading`: for a generated image to be read, for a generated pixel to be compressed, and for
@@ -91,6 +92,7 @@ def jobs(
     yield from _supports(study, sizes, place)
     yield from _anomalies(study, sizes, work, place)
     yield from _embeddings(study, sizes, costs, place)
+    yield from _exposures(study, sizes, costs, place)
     yield from _scores(study, sizes, costs, place)
     for slug in study.heads_of:
         start = START_NETWORK if costs[slug].flops else START
@@ -182,6 +184,47 @@ def _embedding_job(stage, output, n, cost, more, seconds):
     )
 
 
+def _exposures(study, sizes, costs, place):
+    """Passes are at most so many: a training may end before its last epoch. One with a gradient counts as three."""
+    for slug, candidate in study.exposed.items():
+        cost, exposure, known = costs[study.shared[slug]], candidate["exposure"], study.exposures[slug]
+        folds, per_job = exposure["folds"], study.config["runtime"]["tasks_per_job"]
+        judging = [source for source in study.sources if source not in known["not_judged_by"]]
+        for dataset, size in sizes.items():
+            bank, n_tasks = size.support / max(1, len(size.tasks)), len(size.tasks)
+            anomalies = sum(_scored(study, dataset, source, folds) for source in judging if _has(study, size, source))
+            outliers = n_anomalies(study, dataset, exposure["source"])
+            rows = bank * (1 + folds) + size.test + anomalies  # of a task
+            learnt = (
+                bank + outliers
+            ) * folds  # 1 by the network of all images, (folds - 1) / folds by each of the others
+            seconds = _reading(study, dataset)
+            for chunk, first in enumerate(range(0, n_tasks, per_job)):
+                n = min(per_job, n_tasks - first)
+                passes = n * (rows + 3 * exposure["epochs"] * learnt)
+                yield Job(
+                    "expose",
+                    place("exposed", dataset=dataset, candidate=slug, chunk=str(chunk)),
+                    passes=round(passes),
+                    flops=round(passes * cost.flops),
+                    start=START_NETWORK,
+                    reading=(size.test + 2 * n * bank) * seconds + n * (anomalies + outliers) * READING_GENERATED,
+                    disk=round(n * rows * cost.features * FLOAT32),
+                    memory=TRAINED * cost.parameters * FLOAT32,
+                )
+
+
+def _scored(study, dataset, source, folds):
+    """Anomalies of a task that its networks score, and reconstructions; parents of different folds leave one to none."""
+    n, parents = n_anomalies(study, dataset, source), SOURCES[source].parents
+    reconstructed = study.datasets[dataset]["support"]["seeds"] * (source in study.reconstructed)
+    return n * folds ** (1 - parents) + reconstructed
+
+
+def _has(study, size, source):
+    return source not in study.others or len(size.tasks) > 1
+
+
 def _scores(study, sizes, costs, place):
     for slug in (*study.candidates, *study.clip):
         cost = costs[study.shared[slug]]
@@ -198,8 +241,9 @@ def _scores(study, sizes, costs, place):
                 memory, stage = rows * cost.features * FLOAT32, "score_clip"
             else:
                 name = head_of(study.candidates[slug])
+                stage = "score_exposed" if slug in study.exposed else f"score_{name}"
                 disk = of_test + of_task * HEADS[name].numbers(study.config)
-                memory, stage = rows * cost.features * FLOAT32, f"score_{name}"
+                memory = rows * cost.features * FLOAT32
                 if HEADS[name].patches:  # which are read a few at a time, against one bank
                     memory = study.config["patch"]["bank"] * cost.patch * FLOAT32 + BLOCKS * BLOCK * FLOAT32
             yield Job(stage, place("scores", dataset=dataset, candidate=slug), disk=disk, memory=memory + disk)
@@ -219,6 +263,8 @@ def _tables(study, place):
     outputs = {"strategies": "strategies", "tables": "table1", "figures": "figures"}
     if study.in_paper:
         outputs |= {"paper_tables": "paper_table", "paper_figures": "paper_figures"}
+    if study.exposed:
+        outputs |= {"before_after": "before_after"}
     for stage, name in (outputs | {"report": "report"}).items():
         yield Job(stage, place(name, **({"table": "table1"} if name == "paper_table" else {})))
     of_datasets = ["tsne"] if study.in_paper else []
@@ -229,7 +275,8 @@ def _tables(study, place):
     yield Job(ALL, None, start=0)
 
 
-TABLES = ("strategies", "tables", "figures", "paper_tables", "paper_figures", "report", "tsne", "total_variation", ALL)
+OF_PAPER = ("paper_tables", "paper_figures", "tsne", "total_variation")
+TABLES = ("strategies", "tables", "before_after", "figures", "report", *OF_PAPER, ALL)
 
 
 def _others(study, size):

@@ -58,6 +58,7 @@ def render(
     drawings: Sequence[Drawn] = (),
     unlicensed: Mapping[str, str] | None = None,
     misled: Mapping[str, Sequence[Misled]] | None = None,
+    before_after: pd.DataFrame | None = None,
 ) -> str:
     """The page as text.
 
@@ -70,7 +71,8 @@ def render(
     anomalies of each source; reconstructions: the same of those of the seed images; paper_tables: {name: title} of the paper's
     tables that lie beside the page, with its figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows
     of leaks.csv, with a column dataset; unlicensed: {candidate that the config's `licences` leave out: its licence}; misled:
-    {data set: what evaluation.misleading finds}.
+    {data set: what evaluation.misleading finds}; before_after: table of report.before_after, None
+    where no network is fine-tuned.
     """
     groups = dict(zip(candidates["candidate"], candidates[["backbone", "head"]].to_numpy().tolist(), strict=True))
     page = environment(candidates["candidate"], groups).get_template("report.html.jinja")
@@ -111,6 +113,7 @@ def render(
         bound=next(name for name, one in STRATEGIES.items() if one.is_bound),
         ensemble=ENSEMBLE,
         paper_tables=paper_tables or {},
+        before_after=[] if before_after is None else before_after.to_dict("records"),
     )
 
 
@@ -139,6 +142,7 @@ def environment(candidates: Iterable[str] = (), groups: figure_style.Groups | No
         "titled": lambda name: words(name)[0].upper() + words(name)[1:],
         "auroc": lambda value: wording.decimals(value, 3),
         "share": lambda value: wording.decimals(value, 2),
+        "interval": wording.with_interval,
         "chance": wording.chance,
         "part": wording.part,
         "two_digits": wording.two_digits,

@@ -32,6 +32,8 @@ def highest(aurocs: np.ndarray, backbones: Sequence[str], budget: Budget, of_bac
     """
     chosen: list[int] = []
     for column in np.argsort(-aurocs, kind="stable").tolist():
+        if np.isnan(aurocs[column]):  # of a candidate that was trained on these anomalies
+            continue
         of_same = sum(backbones[other] == backbones[column] for other in chosen)
         if len(chosen) < budget.max_members and of_same < of_backbone and budget.allows([*chosen, column]):
             chosen.append(column)

@@ -71,8 +71,10 @@ def judge(
             )
     if pick not in alike:
         return Verdict(NO_BASIS, "the sources together rule out the pick", alike)
-    both = len({source in own for source in heard}) > 1
-    if both and together[pick] >= SURE and all(near[source][pick] >= 0.5 for source in heard):
+    # not those that the pick alone has no AUROC by, as it was trained on them
+    judging = [one for one in heard if np.isnan(synthetic[one]).all() or not np.isnan(synthetic[one][pick])]
+    both = len({source in own for source in judging}) > 1
+    if both and together[pick] >= SURE and all(near[source][pick] >= 0.5 for source in judging):
         return Verdict(CLEAR, "the sources agree", alike)
     if len(alike) == 1:
         return Verdict(NO_BASIS, "only one kind of source speaks, and it may mislead", alike)

@@ -154,3 +154,17 @@ def test_blending_solves_the_poisson_equation(shape):
 def test_ranges_that_make_no_sense_are_refused(name, given):
     with pytest.raises(ValueError, match=next(iter(given))):
         section(name, **given)
+
+
+@pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.strength and source.make])
+def test_strengths_are_recorded_and_differ_as_the_section_asks(name):
+    source = SOURCES[name]
+    strengths = make(name, n=12).columns[source.strength]
+    assert strengths.shape == (12,) and 0 < strengths.min() < strengths.max() <= 1
+    low, high = source.grades(section(name))
+    assert low < high
+
+
+def test_cutpaste_records_the_share_of_what_was_pasted():
+    made = make("cutpaste", (40, 96), n=12)
+    np.testing.assert_allclose(made.columns["areas"], made.columns["boxes"][:, :2].prod(axis=1) / (40 * 96))

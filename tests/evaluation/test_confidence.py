@@ -12,6 +12,7 @@ from swsa_core.evaluation.confidence import (
     NEAR,
     chances,
     confidence,
+    filled,
     multiplicities,
     over_sources,
     parents_drawn,
@@ -146,3 +147,21 @@ def test_the_best_of_a_source_that_others_do_not_share_is_not_surely_the_best():
     assert [of[0].tolist() for of in map(chances, aurocs)] == [[1, 0], [0, 1]]
     p_best, p_near = chances(over_sources(aurocs, drawn))
     assert p_best == pytest.approx([0.5, 0.5], abs=0.03) and p_near == pytest.approx([0.75, 0.75], abs=0.03)
+
+
+def test_a_source_that_a_candidate_lacks_is_filled_by_how_it_does_elsewhere():
+    """By hand, in one resample: two candidates have both sources; the third is .1 above them by the one that it has."""
+    nan = np.nan
+    aurocs = np.array([[[0.6], [0.8], [nan]], [[0.5], [0.7], [0.7]]])  # (sources, c, resamples)
+    assert filled(aurocs)[0, :, 0] == pytest.approx([0.6, 0.8, 0.8])
+    np.testing.assert_array_equal(filled(aurocs)[:, :2], aurocs[:, :2])
+    drawn = np.array([[2.0, 0.0]])
+    assert over_sources(aurocs, drawn)[:, 0] == pytest.approx([0.6, 0.8, 0.8])
+    undefined = np.concatenate([aurocs, np.full((2, 3, 1), nan)], axis=2)  # a resample without anomalies stays without
+    assert np.isnan(filled(undefined)[:, :, 1]).all()
+
+
+def test_a_candidate_without_auroc_leaves_the_chances_to_the_others():
+    p_best, p_near = chances(np.array([[0.9, 0.8], [0.5, 0.9], [np.nan, np.nan]]))
+    np.testing.assert_array_equal(p_best, [0.5, 0.5, np.nan])
+    np.testing.assert_array_equal(p_near, [0.5, 0.5, np.nan])

@@ -120,6 +120,12 @@ STUDIES = {
     "without CLIP, with weights to fetch": {"clip": None} | PUBLISHED_MODEL,
     "without the setting of Table 3": {"evaluation": {"bootstrap": 100, "settings": ["one_vs_rest"]}},
     "other data sets": {"datasets": DIGITS},
+    "with exposure": {
+        "datasets": {"digits": {"kind": "digits", "tasks": ["3", "5", "8"]}},
+        "candidates": ["mini:resnet_s", {"model": "mini:resnet_s", "exposure": {"source": "cutpaste"}}],
+        "knn": {"k": 2, "distance": "l2"},
+        "runtime": {"device": "cpu", "threads": 1, "tflops": 1, "tasks_per_job": 2},
+    },
     "with reconstructions": {"evaluation": {"bootstrap": 100, "protocols": ["reconstructed"]}},
     "other data sets without CLIP": {"datasets": DIGITS, "clip": None},
 }

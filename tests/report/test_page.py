@@ -28,7 +28,7 @@ BENCHMARKS = pd.DataFrame(
 def rendered(
     datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
     reconstructions=None, benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), unlicensed=None,
-    misled=None, **options,
+    misled=None, before_after=None, **options,
 ):  # fmt: skip
     """The page of a made-up study; options: of studies.study."""
     made = study(datasets, candidates, **options)
@@ -62,6 +62,7 @@ def rendered(
         drawings=drawings,
         unlicensed=unlicensed,
         misled=misled,
+        before_after=before_after,
     )
 
 
@@ -327,3 +328,26 @@ def test_the_papers_tables_are_linked_where_the_study_makes_them(page):
         "paper_figures/",
     ]
     assert linked.text.count("The paper's tables and figures") == 2 and "Table 1 & more" in linked.text
+
+
+def test_fine_tuned_networks_are_shown_before_and_after():
+    facts = {
+        "dataset": "mine",
+        "candidate": "mine",
+        "backbone": "vit_l",
+        "task": "regression",
+        "source": "cutpaste",
+        "setting": "one_vs_rest",
+    }
+    figures = {
+        "before": 0.8,
+        "before_low": 0.7,
+        "before_high": 0.9,
+        "after": 0.75,
+        "after_low": np.nan,
+        "after_high": np.nan,
+    }
+    figures |= {"difference": -0.05, "difference_low": -0.1, "difference_high": 0.01, "n_tasks": 4}
+    told = rendered({"mine": (["bottle"], False)}, before_after=pd.DataFrame([facts | figures]))
+    assert "0.800 (0.700 to 0.900)" in told and "<td>0.750</td>" in told and "-0.050 (-0.100 to 0.010)" in told
+    assert "Before and after outlier exposure" not in rendered({"mine": (["bottle"], False)})

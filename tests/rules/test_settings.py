@@ -25,8 +25,9 @@ WHOLE_CONFIG = {"plan", "inspect", "fetch_dataset"}
 # Bad images: see the rule `evaluate`. Of split_support also how many images the banks need, which it only checks. The split of
 # the real test images: Flowers' tables are read as one, for the support too.
 UNTRACKED = {"embed_images": {"on_bad_image"}, "split_support": {"on_bad_image", "real_split"}}
-# Of `evaluate` the candidates whose licences stand in a table; of `plan`, which has no results, those that are left out.
-UNTRACKED_LEAVES = {"evaluate": {"backbones"}, "plan": {"left_out"}}
+# Of `evaluate` the candidates whose licences stand in a table; of `plan`, which has no results, those that are left out. Of
+# `expose` the neighbours that there must be, which it checks before it trains.
+UNTRACKED_LEAVES = {"evaluate": {"backbones"}, "plan": {"left_out"}, "expose": {"k"}}
 
 
 def attributes_read(source):
@@ -44,7 +45,9 @@ def attributes_read(source):
 def test_scripts_read_settings_and_runtime_only(path):
     allowed = {"snakemake.params.config", "planned.config"} if path.stem in WHOLE_CONFIG else set()
     allowed |= {"snakemake.params.source"} if path.stem.startswith("sample_") else set()
-    allowed |= {"snakemake.params.candidate"} if path.stem == "score" else set()  # its name, by the slug in the path
+    allowed |= (
+        {"snakemake.params.candidate"} if path.stem in ("score", "score_exposed") else set()
+    )  # its name, by the slug in the path
     # of the study that `plan` makes of the config, any key
     read = {
         "planned.config" if name.startswith("planned.config") else name for name in attributes_read(path.read_text())

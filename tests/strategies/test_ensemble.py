@@ -11,7 +11,7 @@ from swsa_core.evaluation.protocols import compare, normal_scores
 from swsa_core.metrics import auroc
 from swsa_core.strategies import STRATEGIES, find, select
 from swsa_core.strategies.leading import leading_source
-from swsa_core.strategies.swsa_ensemble import combine, members, standardised
+from swsa_core.strategies.swsa_ensemble import combine, highest, members, standardised
 
 CLEAR = np.array([[0.9, 0.8, 0.7, 0.6, 0.5]])
 SATURATED = np.ones((1, 5))
@@ -169,3 +169,8 @@ def test_nothing_that_is_recommended_costs_more_than_the_limit():
 def test_heads_of_one_backbone_share_its_pass():
     shared = COSTS.assign(backbone="a", median_ms=[30.0, 29.0])
     assert Budget(max_ms=31, costs=shared).allows([0, 1]) and not Budget(max_ms=30.9, costs=shared).allows([0, 1])
+
+
+def test_members_have_a_synthetic_auroc():
+    """A candidate that was trained on the anomalies has none by them."""
+    assert highest(np.array([np.nan, 0.8, 0.9]), ["a", "b", "c"], Budget()) == [2, 1]

@@ -37,6 +37,14 @@ def test_a_saturated_source_does_not_count_as_a_second_one():
     assert judged(synthetic=dict.fromkeys(TOLD, easy["other"])).verdict == NO_BASIS
 
 
+def test_a_source_that_the_pick_was_trained_on_is_not_asked():
+    more = {"third": np.array([0.95, 0.7, 0.8])}, {"third": np.array([0.7, 0.3, 0.3])}
+    synthetic, near = ({**known, **new} for known, new in zip((TOLD, AGREED), more, strict=True))
+    synthetic["other"], near["other"] = np.array([np.nan, 0.7, 0.8]), np.array([np.nan, 0.7, 0.8])
+    assert judged(synthetic=synthetic, near=near).verdict == CLEAR, "by the first and the third"
+    assert judged(synthetic=synthetic, near=near, own=("one", "third")).verdict == NO_BASIS, "of one kind"
+
+
 def test_a_close_call_names_the_cheapest_first():
     assert judged((0.5, 0.4, 0.05))[::2] == (CLOSE, (1, 2, 0))
     assert judged((0.9, 0.4, 0.0), near=AGREED | {"other": np.array([0.4, 0.6, 0.1])}).verdict == CLOSE
