@@ -8,6 +8,8 @@ STAGE_VERSIONS = {
     "index_images": 1,
     "split_support": 1,
     "index_pool": 1,
+    "invert_text_guided": 1,
+    "train_text_guided": 1,
     "fetch_weights": 1,
     "weights": 1,
     "fetch_archive": 1,

@@ -1,13 +1,21 @@
 """Δh, the direction in h-space that a network reads off h and the timestep (Kwon et al. 2023)."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import nn
 from torch.nn import functional as F
 
+from swsa_core.basics.errors import InputError
 from swsa_core.diffusion.ddim import Edit
 from swsa_core.diffusion.hspace import UNet, embed_timestep
+from swsa_core.files.machine import writing
+from swsa_core.files.text import replacing
+from swsa_core.files.weights import load_weights
 
 
 class DeltaH(nn.Module):
@@ -44,3 +52,41 @@ def delta_h_for(unet: UNet, seed: int = 0) -> DeltaH:
 def as_edit(unet: UNet, delta_h: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Edit:
     """A `DeltaH` as a function of h (n, C, h, w) float32 and the timestep t."""
     return lambda h, t: delta_h(h, embed_timestep(unet, t).float())
+
+
+def write_delta_h(path: Path | str, delta_h: DeltaH, metadata: dict[str, str]) -> None:
+    """Write a `DeltaH` as safetensors, whole or not at all, with texts that say how it was made."""
+    state = {name: value.detach().cpu().contiguous() for name, value in delta_h.state_dict().items()}
+    content = save(state, metadata)
+    with writing(path, len(content)), replacing(Path(path)) as finished:
+        finished.write_bytes(content)
+
+
+def read_delta_h(path: Path | str, unet: UNet) -> DeltaH:
+    """The `DeltaH` of a file, for the h of `unet`. Raises InputError where it is damaged or of another network."""
+    delta_h = delta_h_for(unet)
+    load_weights(delta_h, path)
+    return delta_h.requires_grad_(False).eval()
+
+
+def keep(path: Path | str, delta_h: DeltaH, identity: str, losses: list[float]) -> None:
+    """Write the state of a training that may be killed: plain gradient descent has none beside Δh and the images it saw."""
+    write_delta_h(path, delta_h, {"identity": identity, "losses": json.dumps(losses)})
+
+
+def resume(path: Path, delta_h: DeltaH, identity: str, log: Callable[[str], None] = print) -> list[float]:
+    """Load what `keep` wrote of the same identity into `delta_h`; returns the losses so far, [] where there is none."""
+    if not path.exists():
+        return []
+    try:
+        with safe_open(path, "pt") as file:
+            found = file.metadata() or {}
+        if found.get("identity") == identity:
+            load_weights(delta_h, path)
+            losses = json.loads(found["losses"])
+            log(f"{path}: going on after {len(losses)} images of an interrupted run")
+            return losses
+    except (InputError, SafetensorError):
+        pass
+    log(f"{path}: discarded, it is damaged or was begun with other inputs or settings")
+    return []

@@ -17,6 +17,12 @@ PATHS = {
     "pool_rows": "{dataset}/anomalies/{pool}.csv",
     "nearest_rows": "{dataset}/anomalies/{source}/nearest.csv",
     "other_images": "{dataset}/anomalies/{source}/others.csv",
+    # of a source that trains: the unedited ways of its seed images, and its networks with their losses, of a data set or a task
+    "ways": "{dataset}/trained/{source}/ways/{task}.h5",
+    "trained": "{dataset}/trained/{source}/{text}.safetensors",
+    "trained_losses": "{dataset}/trained/{source}/{text}.csv",
+    "trained_of_task": "{dataset}/trained/{source}/{task}/{text}.safetensors",
+    "trained_of_task_losses": "{dataset}/trained/{source}/{task}/{text}.csv",
     # embeddings
     "image_features": "{dataset}/embeddings/{backbone}/images.h5",
     "support_features": "{dataset}/embeddings/{backbone}/support.h5",
