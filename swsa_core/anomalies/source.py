@@ -160,7 +160,8 @@ class Training:
 
     clip, texts, shared: functions of the section to the CLIP model, as the section `clip` names one, to the texts, and to
     whether a text has one network for all tasks of a data set. inverted_by, trained_by: the section's keys on which the two
-    stages depend, the inversion of seed images and the training. inversion, work: functions of the section and a number of
+    stages depend, the inversion of seed images and the training. edited: function of the section to the steps (t, next t) that
+    are edited. inversion, work: functions of the section and a number of
     seed images to the `Work` of inverting those of a task, and of training on them.
     """
 
@@ -169,6 +170,7 @@ class Training:
     shared: Callable[[dict], bool]
     inverted_by: tuple[str, ...]
     trained_by: tuple[str, ...]
+    edited: Callable[[dict], list[tuple[int, int]]]
     inversion: Callable[[dict, int], Work]
     work: Callable[[dict, int], Work]
 

@@ -182,7 +182,7 @@ def ways(task: Task, section: dict) -> Ways:
             raise overflow(task.dataset, task.name, str(dtype).removeprefix("torch."), KEY) from None
 
     attributes = made_by(section["model"], model.files, dtype)
-    return Ways(blocks, len(_edited(section)), attributes, device.partition(":")[0])
+    return Ways(blocks, len(edited(section)), attributes, device.partition(":")[0])
 
 
 def to_train_on(paths: Sequence[str], section: dict, seed: int) -> list[tuple[str, int]]:
@@ -233,9 +233,9 @@ def clip_of(section: dict) -> dict[str, Any]:
 def passes(section: dict, seeds: int) -> tuple[int, int]:
     """(encoder, decoder) passes, in images, of one task's anomalies."""
     plain = sum(not alpha for alpha in section["alphas"])
-    edited = len(_edited(section)) * (len(section["alphas"]) - plain) / len(section["alphas"])
+    per_image = len(edited(section)) * (len(section["alphas"]) - plain) / len(section["alphas"])
     n = number(seeds, section)
-    return n * section["steps"], round(n * (section["steps"] + edited))
+    return n * section["steps"], round(n * (section["steps"] + per_image))
 
 
 def work(section: dict, seeds: int) -> Work:
@@ -245,13 +245,13 @@ def work(section: dict, seeds: int) -> Work:
 
 def work_of_inversion(section: dict, seeds: int) -> Work:
     """The `Work` of inverting one task's seed images, and of generating them again down to `t_edit`."""
-    n = seeds * (section["steps"] - 1 + len(_edited(section)))
+    n = seeds * (section["steps"] - 1 + len(edited(section)))
     return work_of_passes(section, seeds, n, n)
 
 
 def work_of_training(section: dict, images: int) -> Work:
     """The `Work` of training one direction, without CLIP's: the gradient costs as much as a pass of the decoder."""
-    n = min(images, section["images"]) * section["epochs"] * len(_edited(section))
+    n = min(images, section["images"]) * section["epochs"] * len(edited(section))
     return work_of_passes(section, 1, n, 3 * n)
 
 
@@ -260,7 +260,8 @@ def _shown(show, before, total, done):
     show(before + done, total)
 
 
-def _edited(section):
+def edited(section: dict) -> list[tuple[int, int]]:
+    """Pairs (t, next t) at which h is edited."""
     from swsa_core.diffusion.text_direction import edited_steps
 
     return edited_steps(section["steps"], section["t_edit"])
@@ -280,6 +281,7 @@ SOURCE = Source(
         shared=lambda section: section["share"] == "dataset",
         inverted_by=INVERTED_BY,
         trained_by=(*INVERTED_BY, "clip", "images", "epochs", "learning_rate", "l1_weight"),
+        edited=edited,
         inversion=work_of_inversion,
         work=work_of_training,
     ),

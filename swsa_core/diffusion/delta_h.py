@@ -6,11 +6,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional as F
 
-from swsa_core.basics.errors import InputError
 from swsa_core.diffusion.ddim import Edit
 from swsa_core.diffusion.hspace import UNet, embed_timestep
 from swsa_core.files.machine import writing
@@ -82,11 +81,11 @@ def resume(path: Path, delta_h: DeltaH, identity: str, log: Callable[[str], None
         with safe_open(path, "pt") as file:
             found = file.metadata() or {}
         if found.get("identity") == identity:
-            load_weights(delta_h, path)
+            delta_h.load_state_dict(load_file(path))
             losses = json.loads(found["losses"])
             log(f"{path}: going on after {len(losses)} images of an interrupted run")
             return losses
-    except (InputError, SafetensorError):
+    except SafetensorError:
         pass
     log(f"{path}: discarded, it is damaged or was begun with other inputs or settings")
     return []

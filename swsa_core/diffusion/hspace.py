@@ -43,7 +43,12 @@ def decode(unet: UNet, h: torch.Tensor, skips: Sequence[torch.Tensor], embedding
     Learned variances (channels 3 to 5 of the output) are dropped; DDIM does not use them.
     """
     _, decoder = getattr(unet, "compiled", (_encoder, _decoder))
-    return decoder(unet, h, skips, embedding)[:, :3].float()
+    return at_least_float32(decoder(unet, h, skips, embedding)[:, :3])
+
+
+def at_least_float32(x: torch.Tensor) -> torch.Tensor:
+    """x in float32, or in float64 where it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def compile_network(unet: UNet) -> UNet:

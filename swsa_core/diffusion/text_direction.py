@@ -16,7 +16,7 @@ from swsa_core.basics.devices import exact_float32, inference
 from swsa_core.diffusion.batches import BatchSize, counted, in_batches
 from swsa_core.diffusion.ddim import ALPHA_BAR, ddim_step, finite, on_device, predicted_image, reverse_steps
 from swsa_core.diffusion.delta_h import DeltaH
-from swsa_core.diffusion.hspace import UNet, decode, encode
+from swsa_core.diffusion.hspace import UNet, at_least_float32, decode, encode
 
 Encoder = Callable[[torch.Tensor], torch.Tensor]
 """E_I, images (n, 3, H, W) in [-1, 1] to unit vectors (n, d), through which gradients flow."""
@@ -92,8 +92,8 @@ def edited_image(unet: UNet, delta_h: DeltaH, x: torch.Tensor, t: int) -> tuple[
     with torch.no_grad():
         h, skips, embedding = encode(unet, x, t)
         eps = decode(unet, h, skips, embedding)
-    h = h.float()
-    edited = (h + delta_h(h, embedding.float())).to(skips[-1].dtype)
+    h = at_least_float32(h)
+    edited = (h + delta_h(h, at_least_float32(embedding))).to(skips[-1].dtype)
     return predicted_image(x, decode(unet, edited, skips, embedding), t), eps
 
 
