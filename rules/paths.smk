@@ -161,6 +161,15 @@ def guide_files(source):
     return nameable_ones(family_of(guide).files(guide))
 
 
+def graded_files(wildcards):
+    """The anomalies of a data set by the sources that grade theirs."""
+    return [
+        at("anomalies", dataset=wildcards.dataset, source=source, task=task)
+        for source in STUDY.graded
+        for task in STUDY.tasks[wildcards.dataset]
+    ]
+
+
 def all_trained_losses(wildcards):
     """The losses of all networks that the study trains."""
     tasks = {source: trained_names(source)[1] for source in STUDY.trained}

@@ -266,7 +266,8 @@ def make(task: Task, section: dict, rng: np.random.Generator) -> Made:
     n = number(len(task.seeds), section)
     anomalies = cutpaste_per_image(task.seeds, n, rng, by_config(section, seen))
     parents, images, boxes = zip(*anomalies, strict=True)
-    return Made(list(images), np.array(parents)[:, None], {"boxes": np.array(boxes)})
+    areas = [w * h / (image.shape[0] * image.shape[1]) for (w, h, *_), image in zip(boxes, images, strict=True)]
+    return Made(list(images), np.array(parents)[:, None], {"boxes": np.array(boxes), "area": np.array(areas)})
 
 
 SOURCE = Source(
@@ -275,6 +276,7 @@ SOURCE = Source(
     about="A part of a seed image pasted elsewhere (Li et al. 2021).",
     look=Look("#009E73", "s"),
     make=make,
+    strength="area",
     parents=1,
     seconds_per_pixel=1.7e-8,
     in_paper=True,

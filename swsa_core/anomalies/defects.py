@@ -233,6 +233,7 @@ SOURCE = Source(
     about="Defects drawn on a seed image: scratch, stain, hole, crack, blur, light.",
     look=Look("#7F3C8D", "<"),
     make=make,
+    strength="strengths",
     parents=1,
     seconds_per_pixel=1.5e-7,
 )

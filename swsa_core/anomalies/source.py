@@ -15,7 +15,9 @@ from swsa_core.basics.look import Look
 from swsa_core.basics.section import Section
 from swsa_core.files.downloads import Publication
 from swsa_core.files.support import Support
+from swsa_core.files.table import Table
 
+LOSSES = Table("losses", "epoch loss", numbers="epoch loss")  # of what a source trains
 Images = dict[str, np.ndarray]
 """{image id: (H, W, 3) uint8}."""
 

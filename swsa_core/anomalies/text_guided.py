@@ -29,13 +29,11 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
 from swsa_core.basics.section import PositiveInt, Section, Several, not_blank
 from swsa_core.basics.seeding import rng
-from swsa_core.files.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KEY = "sources.text_guided"
-LOSSES = Table("losses", "epoch loss", numbers="epoch loss")
 
 
 class ClipModel(Section):

@@ -24,6 +24,7 @@ STAGE_VERSIONS = {
     "score_clip": 1,
     "cost": 1,
     "leaks": 1,
+    "severity": 1,
     "evaluate": 6,
     "select": 3,
     "strategies": 1,

@@ -89,6 +89,12 @@ class Study:
         found = {source: SOURCES[source].training for source in self.sources}
         return {source: training for source, training in found.items() if training}
 
+    @property
+    def graded(self) -> list[str]:
+        """The sources by the strength of whose anomalies the synthetic AUROC is told."""
+        wanted = self.config["evaluation"].get("severity") or self.trained
+        return [source for source in self.sources if wanted and SOURCES[source].strength]
+
     @cached_property
     def texts(self) -> dict[str, dict[str, str]]:
         """{source that trains: {slug in paths: text}}."""
@@ -243,6 +249,7 @@ class Study:
             "tasks": self.tasks,
             "texts": self.texts,
             "guides": self.guides,
+            "evaluation": _without(self.config["evaluation"], severity=self.config["evaluation"].get("severity")),
             "class_names": self.class_names,
             "max_members": None if self.max_members == MAX_MEMBERS else self.max_members,
             "qualities": judging_by_scores(self.config["strategies"]),

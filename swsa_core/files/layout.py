@@ -44,6 +44,7 @@ PATHS = {
     "confidence": "{dataset}/confidence.csv",
     "candidates": "{dataset}/candidates.csv",
     "quality": "{dataset}/quality.csv",
+    "severity": "{dataset}/severity.csv",
     "selection": "{dataset}/selection.csv",
     "tsne": "{dataset}/tsne.csv",
     "total_variation": "{dataset}/total_variation.csv",
@@ -90,6 +91,11 @@ def fields_of(name: str, path: str | PurePath) -> dict[str, str]:
     if found is None:
         raise ValueError(f"{path} is not the path of {name!r}, {PATHS[name]}")
     return found.groupdict()
+
+
+def first_of(path: str | PurePath, *names: str) -> str:
+    """The first of some names of results, of which one is that of a path."""
+    return next(name for name in names if _pattern(name).search(str(path)))
 
 
 def grid_name(side: int) -> str:

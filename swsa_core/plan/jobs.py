@@ -241,7 +241,8 @@ def _evaluations(study, sizes, place):
     for dataset in study.datasets:  # each test image is read beside its nearest training image
         seconds = 2 * _reading(study, dataset) * sizes[dataset].test if dataset in sizes else 0
         yield Job("leaks", place("leaks", dataset=dataset), start=START + seconds)
-    for stage, table in (("evaluate", "auroc"), ("select", "selection")):
+    stages = [("evaluate", "auroc"), *([("severity", "severity")] if study.graded else []), ("select", "selection")]
+    for stage, table in stages:
         for dataset in study.datasets:
             yield Job(stage, place(table, dataset=dataset))
 
