@@ -259,7 +259,7 @@ def tensor(task: Task, ids: Sequence[str]) -> Any:
     return torch.from_numpy(to_network([task.seeds[image_id] for image_id in ids]))
 
 
-def tell(task, what):
+def tell(task: Task, what: str) -> Callable[[float, float], None] | None:
     """Progress in images through the whole network, which come in fractions."""
     if task.progress is None:
         return None
@@ -296,7 +296,8 @@ def work_of_reconstruction(section: dict, seeds: int) -> Work:
     return work_of_passes(section, seeds, again, again)
 
 
-def work_of_passes(section, seeds, encoder, decoder):
+def work_of_passes(section: dict, seeds: int, encoder: float, decoder: float) -> Work:
+    """The `Work` of so many passes, in images; the memory holds the h of `seeds` inversions."""
     from swsa_core.diffusion.cost import diffusion_cost
 
     cost = diffusion_cost(*find_model(section)[:2])

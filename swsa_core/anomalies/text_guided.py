@@ -17,14 +17,16 @@ from swsa_core.anomalies.diffusion import (
     load_network,
     overflow,
     precision_of,
+    reconstruction,
     speed,
     streamed,
     tell,
     tensor,
     to_network,
     work_of_passes,
+    work_of_reconstruction,
 )
-from swsa_core.anomalies.source import Network, Source, Stream, Task, Training, Work
+from swsa_core.anomalies.source import Network, Reconstruction, Source, Stream, Task, Training, Work
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
 from swsa_core.basics.section import PositiveInt, Section, Several, not_blank
@@ -37,10 +39,11 @@ KEY = "sources.text_guided"
 
 
 class ClipModel(Section):
-    model: str = "open_clip:ViT-B-16-quickgelu"
-    """The model that compares images with the texts: open_clip:<model>, or the bundled mini:clip."""
+    model: str
+    """The model that compares images with the texts: open_clip:<model>, or the bundled mini:clip. Asyrp was trained with
+    open_clip:ViT-B-16-quickgelu and weights openai."""
     weights: str | None = None
-    """A pretrained tag of open_clip, or a local file, as `clip.weights`. If left out, `openai`, and mini:clip has its own."""
+    """A pretrained tag of open_clip, or a local file, as `clip.weights`."""
     tag: str | None = None
     """If `weights` is a file, the pretrained tag of which it is a copy, as `clip.tag`."""
 
@@ -56,7 +59,7 @@ class TextGuided(Section):
     """The lowest timestep at which h is edited, in training and in generation."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """Precision of the diffusion network. When null it is the top-level `precision`; CLIP and what is trained are float32."""
-    clip: ClipModel = ClipModel()
+    clip: ClipModel
     """The CLIP model that training follows."""
     texts: Annotated[list[Annotated[str, AfterValidator(not_blank)]], *Several] = [
         "a rusty object",
@@ -221,13 +224,6 @@ def of_epochs(losses: list[float], images: int) -> "pd.DataFrame":
     return pd.DataFrame({"epoch": np.arange(1, len(means) + 1), "loss": means})
 
 
-def clip_of(section: dict) -> dict[str, Any]:
-    """The CLIP model as the section `clip` names one."""
-    clip = section["clip"]
-    own = clip["weights"] is None and clip["model"] == ClipModel().model
-    return clip | ({"weights": "openai"} if own else {})
-
-
 def passes(section: dict, seeds: int) -> tuple[int, int]:
     """(encoder, decoder) passes, in images, of one task's anomalies."""
     plain = sum(not alpha for alpha in section["alphas"])
@@ -273,8 +269,11 @@ SOURCE = Source(
     look=Look("#A16928", "*"),
     stream=stream,
     network=Network(lambda section: find_model(section, KEY).files, work, speed),
+    reconstruct=Reconstruction(
+        lambda task, section: reconstruction(task, section | {"dt_lambda": 1.0}), work_of_reconstruction
+    ),
     training=Training(
-        clip=clip_of,
+        clip=lambda section: section["clip"],
         texts=lambda section: section["texts"],
         shared=lambda section: section["share"] == "dataset",
         inverted_by=INVERTED_BY,

@@ -16,13 +16,14 @@ MOST_VALUES, BINS = 8, 5  # so many different strengths stay as they are; more a
 def levels(strengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(Level (n,) of each of n strengths, the strength of each level in increasing order).
 
-    A level is a strength where few are different, else a bin of equally many, whose strength is its mean.
+    A level is a strength where few are different, each of which comes several times; else a bin of about equally many, whose
+    strength is their mean.
 
-    >>> levels(np.array([1.0, 0.5, 1.0]))
-    (array([1, 0, 1]), array([0.5, 1. ]))
+    >>> levels(np.array([1.0, 0.5, 1.0, 0.5]))
+    (array([1, 0, 1, 0]), array([0.5, 1. ]))
     """
     values, level = np.unique(strengths, return_inverse=True)
-    if len(values) <= MOST_VALUES:
+    if len(values) <= min(MOST_VALUES, len(strengths) // 2):
         return level, values
     edges = np.unique(np.quantile(strengths, np.linspace(0, 1, BINS + 1)[1:-1]))
     level = np.unique(np.searchsorted(edges, strengths, side="right"), return_inverse=True)[1]

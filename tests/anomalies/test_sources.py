@@ -19,6 +19,7 @@ MINIMAL = {
     "model": "mini:adm_32",
     "steps": 2,
     "of": "procedural",
+    "clip": {"model": "mini:clip"},
 }  # what a section needs beside its defaults, as far as it has such keys
 ROOTS = {"root": "somewhere"}
 

@@ -27,6 +27,7 @@ from swsa_core.report.contact_sheets import sheet_by_text
 
 STEPS = 5
 TEXTS = ["a photo of a letter", "a red flower"]
+OPENAI = {"model": "open_clip:ViT-B-16-quickgelu", "weights": "openai"}
 RUNTIME = {"device": "cpu", "batch_size": 2, "compile": False}
 
 
@@ -119,7 +120,8 @@ def test_images_to_train_on_are_drawn_of_all_tasks(task):
         ({"texts": ["a letter", "A  letter"]}, r"stands there twice as CLIP reads it"),
         ({"texts": ["a " * 23]}, r"sources\.text_guided\.texts: .* has 23 words, the CLIP model takes at most 22"),
         ({"texts": ["a gorilla"]}, r"sources\.text_guided\.texts: mini:clip does not know the word 'gorilla'"),
-        ({"texts": ["a " * 80], "clip": {}}, r"has 80 words, the CLIP model takes at most 75"),
+        ({"texts": ["a " * 80], "clip": OPENAI}, r"has 80 words, the CLIP model takes at most 75"),
+        ({"clip": {}}, r"sources\.text_guided\.clip\.model: this key is required"),
         ({"alphas": []}, r"sources\.text_guided\.alphas: .* at least one entry"),
         ({"alphas": [-1]}, r"sources\.text_guided\.alphas\.0: .* greater than or equal to 0"),
         (
