@@ -118,22 +118,22 @@ def saved_bytes(run):
     return sum(size for size, _ in held.values())
 
 
-def compare(steps, t_edit):
+def compare(steps, t_edit, dtype):
     torch.manual_seed(0)
-    unet = build_adm(MID_SIZE).requires_grad_(False).eval()
+    unet = build_adm(MID_SIZE).requires_grad_(False).eval().to(dtype)
     unet.conv_out.weight.mul_(0.1)
-    tower = torch.nn.Linear(3 * 32 * 32, 64).requires_grad_(False)
+    tower = torch.nn.Linear(3 * 32 * 32, 64, dtype=dtype).requires_grad_(False)
 
     def encoder(images):
         return F.normalize(torch.tanh(tower(F.interpolate(images, (32, 32)).flatten(1))), dim=1)
 
-    target = Target(encoder, F.normalize(torch.randn(64), dim=0), 3.0, steps, t_edit)
+    target = Target(encoder, F.normalize(torch.randn(64, dtype=dtype), dim=0), 3.0, steps, t_edit)
     image = torch.rand(1, 3, 64, 64) * 2 - 1
     x_T, edited = invert(unet, image, steps).x_T, edited_steps(steps, t_edit)
-    way = Way(image, x_T, unedited(unet, x_T, steps, t_edit)[0])
+    way = Way(image.to(dtype), x_T.to(dtype), unedited(unet, x_T, steps, t_edit)[0])
     found = {}
     for name, run in (("plain", plain_way), ("original", original_way), ("ours", our_way)):
-        delta_h = delta_h_for(unet, 0)
+        delta_h = delta_h_for(unet, 0).to(dtype)
         started = time.perf_counter()
         run(unet, delta_h, way, target, edited)
         seconds = time.perf_counter() - started
@@ -145,9 +145,11 @@ def compare(steps, t_edit):
             f"{name:9} {seconds / len(edited):6.2f} s a step, {seconds / ours[0]:5.2f} times ours; the gradient differs by "
             f"{difference:.1e} of its norm"
         )
-    delta_h = delta_h_for(unet, 0)
+    delta_h = delta_h_for(unet, 0).to(dtype)
     one = saved_bytes(
-        lambda: loss_of(edited_image(unet, delta_h, x_T, edited[0][0])[0], way.predicted[:1], encoder(image), target)
+        lambda: loss_of(
+            edited_image(unet, delta_h, way.x_T, edited[0][0])[0], way.predicted[:1], encoder(way.image), target
+        )
     )
     print(
         f"{len(edited)} timesteps; the graph of one holds {one / 1e6:.1f} MB, of all at once {len(edited) * one / 1e6:.1f} MB"
@@ -155,8 +157,6 @@ def compare(steps, t_edit):
 
 
 def similarity(path, epochs, steps, t_edit):
-    from matplotlib.figure import Figure
-
     model = find_model({"model": "mini:adm_32", "flags": None})
     unet = load_adm(model.path, model.flags)
     clip = load_clip(clip_backbone({"model": "mini:clip", "weights": None, "tag": None}))
@@ -168,7 +168,7 @@ def similarity(path, epochs, steps, t_edit):
     images = torch.from_numpy(to_network([prepared(row.image_id, preparation) for row in chosen]))
     x_T = invert(unet, images, steps).x_T
     predicted = unedited(unet, x_T[:N_TRAINED], steps, t_edit)
-    ax = (figure := Figure(figsize=(6.4, 3.8), layout="constrained")).subplots()
+    found = {}
     for text, towards in zip(TEXTS, texts, strict=True):
         delta_h = delta_h_for(unet, 0)
         optimizer = torch.optim.SGD(delta_h.parameters(), 0.5)
@@ -191,12 +191,22 @@ def similarity(path, epochs, steps, t_edit):
             np.round(means, 3),
             flush=True,
         )
+        found[text] = means
+    draw(found).savefig(path, dpi=120)
+
+
+def draw(found):
+    """The figure of {text: mean similarity at each of ALPHAS}."""
+    from matplotlib.figure import Figure
+
+    ax = (figure := Figure(figsize=(7.6, 3.6), layout="constrained")).subplots()
+    for text, means in found.items():
         ax.plot(ALPHAS, means, marker="o", label=text)
     ax.set_xlabel("edit strength α")
     ax.set_ylabel(f"mean CLIP similarity to the text,\n{N_UNSEEN} images that training did not see")
-    ax.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside right upper")
     ax.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
+    return figure
 
 
 if __name__ == "__main__":
@@ -207,8 +217,11 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--t-edit", type=int, default=500)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument(
+        "--double", action="store_true", help="in float64, where rounding has no part in the differences"
+    )
     given = parser.parse_args()
     if given.similarity:
         similarity(given.similarity, given.epochs, given.steps, given.t_edit)
     else:
-        compare(given.steps, given.t_edit)
+        compare(given.steps, given.t_edit, torch.float64 if given.double else torch.float32)
