@@ -63,11 +63,6 @@ with job(snakemake) as mine:
     write_delta_h(
         snakemake.output.network,
         delta_h,
-        {
-            "text": text,
-            "dataset": names[0],
-            "settings": json.dumps(dict(section), sort_keys=True),
-            "stage_version": str(mine.recorded["version"]),
-        },
+        {"text": text, "dataset": names[0], "settings": dict(section), "stage_version": mine.recorded["version"]},
     )
     partial.unlink()

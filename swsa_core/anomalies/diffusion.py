@@ -18,7 +18,7 @@ from swsa_core.anomalies.source import Network, Reconstruction, Source, Stream, 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
 from swsa_core.basics.names import did_you_mean
-from swsa_core.basics.section import LeftOutIfNull, Section, inconsistent, plain
+from swsa_core.basics.section import LeftOutIfNull, Section, Several, inconsistent, plain
 from swsa_core.basics.seeding import rng
 from swsa_core.files.diffusion_flags import adm_arguments, diffusers_weights, read_diffusers_config
 from swsa_core.files.downloads import PLACE, PUBLISHED
@@ -36,6 +36,8 @@ class Diffusion(Section):
     have its defaults; without this key the checkpoint is read as the ImageNet 256 model."""
     gamma: Annotated[float, Field(ge=0, le=1)] = 0.7
     """Weight of the h of the content image, against the h of the image that is being generated."""
+    gammas: Annotated[Annotated[list[Annotated[float, Field(ge=0, le=1)]], *Several] | None, LeftOutIfNull] = None
+    """Several values of gamma, which pairs take in turn, so that the anomalies are of graded strength. Replaces `gamma`."""
     steps: Annotated[int, Field(ge=2, le=1000)] = 50
     """Number of diffusion steps of inversion and of generation."""
     interpolation: Literal["linear", "slerp"] = "linear"
@@ -180,7 +182,11 @@ def from_network(images: ArrayLike) -> np.ndarray:
 
 def stream(task: Task, section: dict) -> Stream:
     """All pairs of a style and a content image of a task, style by style."""
+    from swsa_core.diffusion.generate import gammas_of
+
     style_ids, content_ids = halves(list(task.seeds), task.seed, task.dataset, task.name)
+    gammas = gammas_of(section, len(style_ids), len(content_ids))
+    graded = {} if gammas is None else {"gamma": gammas.flatten().numpy()}
 
     def generated(unet, size, done):
         from swsa_core.diffusion.generate import generate, invert_halves
@@ -189,9 +195,8 @@ def stream(task: Task, section: dict) -> Stream:
         style, content = invert_halves(unet, images, len(style_ids), section, size, tell(task, f"{what}, inversion"))
         return generate(unet, style, content, section, done // len(content_ids), size, tell(task, what))
 
-    return streamed(
-        task, section, np.array(list(product(style_ids, content_ids))), generated, ("styles", len(content_ids))
-    )
+    pairs = np.array(list(product(style_ids, content_ids)))
+    return streamed(task, section, pairs, generated, ("styles", len(content_ids)), graded)
 
 
 def reconstruction(task: Task, section: dict) -> Stream:
@@ -325,6 +330,8 @@ SOURCE = Source(
     stream=stream,
     network=Network(lambda section: find_model(section).files, work, speed),
     reconstruct=Reconstruction(reconstruction, work_of_reconstruction),
+    strength="gamma",
+    graded=lambda section: bool(section.get("gammas")),
     parents=2,
     pairs=True,
     fixed_size=True,

@@ -201,6 +201,11 @@ class OfPool:
     rows: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
+def always(section: dict[str, Any]) -> bool:
+    """True, whatever the section says."""
+    return True
+
+
 @dataclass(frozen=True)
 class Source:
     """A source of synthetic anomalies.
@@ -210,7 +215,8 @@ class Source:
     reconstruct: for the protocol `reconstructed`, of sources whose network leaves a trace in all that it makes.
     training: of sources that train networks before they generate. number: function of the number of seed images and the section
     to that of a task's anomalies.
-    strength: name of the column of its files that grades the anomalies, higher is stronger; "" where none does.
+    strength: name of the column of its files that grades the anomalies, higher is stronger; "" where none does. graded: whether
+    files have that column, a function of the section.
     section: of the config, below `sources`. about: that key's description. title: as written for people.
     look: in figures; colours of Okabe and Ito (2008) as far as they go, none of them a candidate's or that of real images.
     parents: support images that one anomaly is made from, at most two. pairs: whether each style image is mixed with each
@@ -235,6 +241,7 @@ class Source:
     training: Training | None = None
     number: Callable[[int, dict[str, Any]], int] = number
     strength: str = ""
+    graded: Callable[[dict[str, Any]], bool] = always
     parents: int = 0
     pairs: bool = False
     fixed_size: bool = False

@@ -93,7 +93,10 @@ class Study:
     def graded(self) -> list[str]:
         """The sources by the strength of whose anomalies the synthetic AUROC is told."""
         wanted = self.config["evaluation"].get("severity") or self.trained
-        return [source for source in self.sources if wanted and SOURCES[source].strength]
+        sections = self.config["sources"]
+        return [
+            name for name, one in sections.items() if wanted and SOURCES[name].strength and SOURCES[name].graded(one)
+        ]
 
     @cached_property
     def texts(self) -> dict[str, dict[str, str]]:

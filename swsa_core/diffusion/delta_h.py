@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -53,10 +54,11 @@ def as_edit(unet: UNet, delta_h: Callable[[torch.Tensor, torch.Tensor], torch.Te
     return lambda h, t: delta_h(h, embed_timestep(unet, t).float())
 
 
-def write_delta_h(path: Path | str, delta_h: DeltaH, metadata: dict[str, str]) -> None:
-    """Write a `DeltaH` as safetensors, whole or not at all, with texts that say how it was made."""
+def write_delta_h(path: Path | str, delta_h: DeltaH, made: Any) -> None:
+    """Write a `DeltaH` as safetensors, whole or not at all; made: what the file says of it, JSON-serialisable."""
     state = {name: value.detach().cpu().contiguous() for name, value in delta_h.state_dict().items()}
-    content = save(state, metadata)
+    # one entry alone: safetensors writes several in any order, and the same file would differ from run to run
+    content = save(state, {"made": json.dumps(made, sort_keys=True)})
     with writing(path, len(content)), replacing(Path(path)) as finished:
         finished.write_bytes(content)
 
@@ -70,7 +72,7 @@ def read_delta_h(path: Path | str, unet: UNet) -> DeltaH:
 
 def keep(path: Path | str, delta_h: DeltaH, identity: str, losses: list[float]) -> None:
     """Write the state of a training that may be killed: plain gradient descent has none beside Δh and the images it saw."""
-    write_delta_h(path, delta_h, {"identity": identity, "losses": json.dumps(losses)})
+    write_delta_h(path, delta_h, {"identity": identity, "losses": losses})
 
 
 def resume(path: Path, delta_h: DeltaH, identity: str, log: Callable[[str], None] = print) -> list[float]:
@@ -79,12 +81,11 @@ def resume(path: Path, delta_h: DeltaH, identity: str, log: Callable[[str], None
         return []
     try:
         with safe_open(path, "pt") as file:
-            found = file.metadata() or {}
+            found = json.loads((file.metadata() or {}).get("made", "{}"))
         if found.get("identity") == identity:
             delta_h.load_state_dict(load_file(path))
-            losses = json.loads(found["losses"])
-            log(f"{path}: going on after {len(losses)} images of an interrupted run")
-            return losses
+            log(f"{path}: going on after {len(found['losses'])} images of an interrupted run")
+            return found["losses"]
     except SafetensorError:
         pass
     log(f"{path}: discarded, it is damaged or was begun with other inputs or settings")
