@@ -137,7 +137,7 @@ def stream(task: Task, section: dict) -> Stream:
             yield asyrp(unet, x_T.to(device), edit, alpha, section["steps"], size, section["t_edit"], counted)
 
     graded = {name: columns[name] for name in ("text", "alpha")}
-    return streamed(task, section, columns["parents"], blocks, ("strengths", len(ids)), graded, KEY)
+    return streamed(task, section, columns["parents"], blocks, ("pairs of text and strength", len(ids)), graded, KEY)
 
 
 class Ways(NamedTuple):

@@ -75,7 +75,7 @@ def test_each_seed_is_made_with_each_text_at_each_strength(task):
     assert len(images) == len(made.parents) == number(4, given) == 16
     assert made.columns["alpha"].tolist() == [*[0.0] * 4, *[1.5] * 4] * 2
     assert made.columns["text"].tolist() == [*[TEXTS[0]] * 8, *[TEXTS[1]] * 8]
-    assert made.parents[:4, 0].tolist() == list(task.seeds) and made.unit == ("strengths", 4)
+    assert made.parents[:4, 0].tolist() == list(task.seeds) and made.unit[1] == 4
     np.testing.assert_array_equal(images[:4], images[8:12])  # without a direction
     assert (images[4:8] != images[:4]).any() and (images[4:8] != images[12:]).any()
     np.testing.assert_array_equal(np.concatenate(list(made.images(8))), images[8:])  # as a resumed job goes on
