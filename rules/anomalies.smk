@@ -1,8 +1,76 @@
 """Synthetic anomalies: those that a source generates for each task, and images that tasks sample of pools and of each other."""
 
-from swsa_core.anomalies.source import reconstructing
+from swsa_core.anomalies.source import inverting, reconstructing, training
 
 GENERATE = "../workflow_scripts/generate.py"
+INVERT = "../workflow_scripts/invert_text_guided.py"
+TRAIN = "../workflow_scripts/train_text_guided.py"
+
+
+# Before a source that trains networks generates: its seed images are inverted, and each text has a network trained.
+for source, trained in STUDY.trained.items():
+    stage, section = inverting(source), f"sources.{source}"
+
+    rule:
+        name:
+            stage
+        input:
+            support=at("support"),
+            network=network_files(source),
+        output:
+            at("ways", source=source),
+        log:
+            stage_log(stage, "dataset", "task"),
+        benchmark:
+            stage_benchmark(stage, "dataset", "task")
+        conda:
+            "../envs/swsa.yaml"
+        threads: network_threads
+        resources:
+            gpu=network_gpus,
+        params:
+            **settings(
+                stage,
+                preparation="preparation",
+                precision="precision",
+                **{f"source.{key}": f"{section}.{key}" for key in trained.inverted_by},
+            ),
+        script:
+            INVERT
+
+    stage, (network, losses) = training(source), trained_names(source)
+    of_task = () if trained.shared(STUDY.config["sources"][source]) else ("task",)
+
+    rule:
+        name:
+            stage
+        input:
+            ways=ways_to_train_on(source),
+            network=network_files(source),
+            clip=guide_files(source),
+        output:
+            network=at(network, source=source),
+            losses=at(losses, source=source),
+        log:
+            stage_log(stage, "dataset", *of_task, "text"),
+        benchmark:
+            stage_benchmark(stage, "dataset", *of_task, "text")
+        conda:
+            "../envs/swsa.yaml"
+        threads: network_threads
+        resources:
+            gpu=network_gpus,
+        params:
+            **settings(
+                stage,
+                seed="seed",
+                precision="precision",
+                guide=f"guides.{source}",
+                text=f"texts.{source}.{{text}}",
+                **{f"source.{key}": f"{section}.{key}" for key in trained.trained_by},
+            ),
+        script:
+            TRAIN
 
 
 # {stage: its source and what it makes}; a source's reconstructions come from the same settings as its anomalies.
@@ -19,6 +87,7 @@ for stage, (source, made, sheet) in GENERATED.items():
         input:
             support=at("support"),
             network=network_files(source),
+            **(trained_files(source) if made == "anomalies" else {}),
         output:
             anomalies=at(made, source=source),
             sheet=at(sheet, source=source),

@@ -137,6 +137,6 @@ rule weights:
     conda:
         "../envs/swsa.yaml"
     params:
-        **settings("weights", candidates="candidates"),
+        **settings("weights", candidates="candidates", guides="guides"),
     script:
         "../workflow_scripts/weights.py"

@@ -65,6 +65,26 @@ rule evaluate:
         "../workflow_scripts/evaluate.py"
 
 
+if STUDY.graded:
+
+    rule severity:
+        input:
+            scores=[at("scores", candidate=slug) for slug in STUDY.candidates],
+            anomalies=graded_files,
+        output:
+            at("severity"),
+        log:
+            stage_log("severity", "dataset"),
+        benchmark:
+            stage_benchmark("severity", "dataset")
+        conda:
+            "../envs/swsa.yaml"
+        params:
+            **settings("severity", protocols="evaluation.protocols"),
+        script:
+            "../workflow_scripts/severity.py"
+
+
 rule select:
     input:
         auroc=at("auroc"),

@@ -29,6 +29,7 @@ wildcard_constraints:
     candidate=SLUG,
     chunk="[0-9]+",
     source=SLUG,
+    text=SLUG,
     pool=one_of(STUDY.pools),
 
 
@@ -161,6 +162,57 @@ def network_files(source):
     """The files that the network of a generated source is made of; none where it has no network."""
     network = SOURCES[source].network
     return checked(network.files, STUDY.config["sources"][source]) if network else []
+
+
+def trained_names(source):
+    """The names in layout.py of what a source trains for a text: the network, and its losses."""
+    one = "trained" if STUDY.trained[source].shared(STUDY.config["sources"][source]) else "trained_of_task"
+    return one, f"{one}_losses"
+
+
+def trained_files(source):
+    """Named inputs of generating: the unedited ways of the seed images and the networks; none where a source trains nothing."""
+    if source not in STUDY.trained:
+        return {}
+    networks = [at(trained_names(source)[0], source=source, text=slug) for slug in STUDY.texts[source]]
+    return {"ways": at("ways", source=source), "trained": networks}
+
+
+def ways_to_train_on(source):
+    """The unedited ways of the seed images that a network of a source is trained on: of one task, or of all."""
+
+    def files(wildcards):
+        tasks = [wildcards.task] if "task" in wildcards.keys() else STUDY.tasks[wildcards.dataset]
+        return [at("ways", dataset=wildcards.dataset, source=source, task=task) for task in tasks]
+
+    return files
+
+
+def guide_files(source):
+    """The weights on disk of the CLIP model that a source follows in training."""
+    guide = STUDY.guides[source]
+    return nameable_ones(family_of(guide).files(guide))
+
+
+def graded_files(wildcards):
+    """The anomalies of a data set by the sources that grade theirs."""
+    return [
+        at("anomalies", dataset=wildcards.dataset, source=source, task=task)
+        for source in STUDY.graded
+        for task in STUDY.tasks[wildcards.dataset]
+    ]
+
+
+def all_trained_losses(wildcards):
+    """The losses of all networks that the study trains."""
+    tasks = {source: trained_names(source)[1] for source in STUDY.trained}
+    return [
+        at(name, dataset=dataset, source=source, text=slug, **({"task": task} if task else {}))
+        for source, name in tasks.items()
+        for dataset in STUDY.datasets
+        for task in (STUDY.tasks[dataset] if "of_task" in name else [None])
+        for slug in STUDY.texts[source]
+    ]
 
 
 def weights_file(wildcards):

@@ -12,6 +12,8 @@ rule figures:
         scores=all_score_files,
         costs=cost_files,
         anomalies=all_anomaly_files,
+        severity=per_dataset("severity") if STUDY.graded else [],
+        losses=all_trained_losses,
     output:
         report(
             directory(at("figures")),
@@ -35,6 +37,7 @@ rule figures:
             groups="groups",
             protocols="evaluation.protocols",
             preparation="preparation",
+            **({"texts": "texts"} if STUDY.trained else {}),
         ),
     script:
         "../workflow_scripts/figures.py"

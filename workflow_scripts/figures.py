@@ -1,9 +1,9 @@
 from pathlib import Path
 
 from swsa_core.detectors.cost import of_candidates
-from swsa_core.report import figures, tables
+from swsa_core.report import figures, severity, tables
 from swsa_core.report import style as figure_style
-from swsa_core.report.read import read_costs, read_sheets, read_supports, read_tables
+from swsa_core.report.read import read_costs, read_losses, read_sheets, read_supports, read_tables
 from workflow_scripts.job import job
 
 with job(snakemake) as mine:
@@ -24,6 +24,15 @@ with job(snakemake) as mine:
     for sheet in read_sheets(picks, supports, given.scores, settings):
         slug = supports[sheet.dataset, sheet.task]["slug"]
         drawn[sheet.dataset, f"contact_sheet.{slug}"] = figures.contact_sheet(sheet)
+    of_data_sets = read_tables("severity", given.severity).groupby("dataset", sort=False) if given.severity else ()
+    for dataset, rows in of_data_sets:
+        figure = severity.severity_figure(
+            rows, settings["protocols"][0], settings["candidate_order"], settings["groups"]
+        )
+        drawn[dataset, "severity"] = figure
+    trained = read_losses(given.losses, settings["texts"]).groupby("dataset", sort=False) if given.losses else ()
+    for dataset, rows in trained:
+        drawn[dataset, "training"] = severity.training_figure(rows)
     folder = Path(snakemake.output[0])
     for (dataset, name), figure in drawn.items():
         (folder / dataset).mkdir(parents=True, exist_ok=True)

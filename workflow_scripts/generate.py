@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +14,21 @@ from swsa_core.files import store
 from swsa_core.files.images import fit_of, prepared, squared
 from swsa_core.files.machine import writing
 from swsa_core.files.text import read_json
-from swsa_core.report.contact_sheets import sheet_of_all, sheet_of_pairs
+from swsa_core.report.contact_sheets import sheet_by_text, sheet_of_all, sheet_of_pairs
 from workflow_scripts.job import job, progress
 
 
-def write_sheet(seeds: Images, images: Sequence[np.ndarray], parents: np.ndarray) -> None:
-    draw = sheet_of_pairs if reconstruct else sheet_of_all
+def write_sheet(
+    seeds: Images, images: Sequence[np.ndarray], parents: np.ndarray, columns: Mapping[str, np.ndarray]
+) -> None:
+    if reconstruct:
+        sheet = sheet_of_pairs(seeds, images, parents)
+    elif source.training:
+        sheet = sheet_by_text(seeds, images, parents, columns["text"], columns[source.strength])
+    else:
+        sheet = sheet_of_all(seeds, images, parents)
     with writing(snakemake.output.sheet):
-        Image.fromarray(draw(seeds, images, parents)).save(snakemake.output.sheet)
+        Image.fromarray(sheet).save(snakemake.output.sheet)
 
 
 def write_made() -> None:
@@ -31,7 +38,7 @@ def write_made() -> None:
         made = source.make(task, section, generator)
     except InputError as error:
         raise InputError(f"data set {task.dataset!r}, task {task.name!r}: {error}") from None
-    write_sheet(task.seeds, made.images, made.parents)
+    write_sheet(task.seeds, made.images, made.parents, made.columns)
     write_anomalies(snakemake.output.anomalies, made.images, made.parents, known, **made.columns)
 
 
@@ -56,7 +63,7 @@ def write_stream(of: Callable[[Task, dict], Stream]) -> None:
         len(stream.parents),
         {"images": ((side, side, 3), "uint8")},
         header,
-        {"parents": stream.parents} | sizes,
+        {"parents": stream.parents} | sizes | stream.columns,
         known | made,
         compress=["images"],
     ) as rows:
@@ -68,7 +75,7 @@ def write_stream(of: Callable[[Task, dict], Stream]) -> None:
             rows.append(images=images)
             print(f"{rows.done // size} of {n} {unit} are done")
         # Before the anomalies are whole: a job killed from here on finds them in its partial file, not removed by Snakemake.
-        write_sheet(seeds, rows.read("images"), stream.parents)
+        write_sheet(seeds, rows.read("images"), stream.parents, stream.columns)
 
 
 with job(snakemake) as mine:
@@ -87,6 +94,8 @@ with job(snakemake) as mine:
         mine.runtime,
         snakemake.threads,
         progress,
+        snakemake.input.get("ways", ""),
+        snakemake.input.get("trained", ()),
     )
     stream = source.reconstruct.stream if reconstruct else source.stream
     write_stream(stream) if stream else write_made()

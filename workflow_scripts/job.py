@@ -55,6 +55,12 @@ def dataset_spec(settings: Settings, **others: Any) -> Settings:
     return Settings(tracked | others)
 
 
+def source_section(settings: Settings) -> Settings:
+    """The keys of a source's section that the rule tracks one by one."""
+    prefix = "source."
+    return Settings({name.removeprefix(prefix): one for name, one in settings.items() if name.startswith(prefix)})
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
     """Run a rule's body with stderr and stdout copied to its log and numerical libraries held to its threads.

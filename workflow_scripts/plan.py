@@ -2,13 +2,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Work, reconstructing
+from swsa_core.anomalies.source import Work, inverting, reconstructing, training
 from swsa_core.basics.wording import plural, with_prefix
 from swsa_core.candidates.prefetch import of_libraries
 from swsa_core.config.study import Study, study
 from swsa_core.embedding.embed import share_threads
 from swsa_core.plan.costs import Cost, backbone_cost, backbone_speed
-from swsa_core.plan.jobs import FLOAT32, Job, device_seconds, downloads, jobs, official_size, size_on_disk, to_do
+from swsa_core.plan.jobs import (
+    FLOAT32,
+    Job,
+    Size,
+    device_seconds,
+    downloads,
+    jobs,
+    official_size,
+    size_on_disk,
+    to_do,
+    trained_on,
+)
 from swsa_core.plan.table import table, totals
 from workflow_scripts.job import job
 
@@ -42,9 +53,9 @@ def speeds(planned: Study, left: Iterable[Job], costs: Mapping[str, Cost]) -> tu
         else f"the CPU, {plural(snakemake.threads, 'thread')}"
     )
     found, told = {}, []
-    for source in [name for name in planned.generated if stages & {name, reconstructing(name)}]:
+    for source in [name for name in planned.generated if stages & stages_of(name)]:
         speed = SOURCES[source].network.speed(config["sources"][source], device, dtype)
-        found |= {source: speed, reconstructing(source): speed}
+        found |= dict.fromkeys(stages_of(source), speed)
         told.append(f"{source} {with_prefix(speed, 'FLOP/s')}")
     if embedding := stages - set(found):
         dearest = max(costs, key=lambda slug: costs[slug].flops)
@@ -53,6 +64,11 @@ def speeds(planned: Study, left: Iterable[Job], costs: Mapping[str, Cost]) -> tu
         told.append(f"{planned.backbones[dearest]['name']} {with_prefix(speed, 'FLOP/s')}")
     where = f"on {name}, in {str(dtype).removeprefix('torch.')}; measured: {', '.join(told) or 'nothing'}"
     return found, device.split(":")[0], where
+
+
+def stages_of(source: str) -> set[str]:
+    """The stages that run the network of a source."""
+    return {source, reconstructing(source), inverting(source), training(source)}
 
 
 def reading_note(processes: int) -> str:
@@ -65,15 +81,22 @@ def reading_note(processes: int) -> str:
     )
 
 
-def work_of_networks(planned: Study) -> dict[tuple[str, int], Work]:
-    """{(stage, seeds): Work} of one task: of each source with a network and its reconstructions, by number of seed images."""
+def work_of_networks(planned: Study, sizes: Mapping[str, Size]) -> dict[tuple[str, int], Work]:
+    """{(stage, seeds): Work} of one task: of each source with a network and its reconstructions, by number of seed images; and
+    of training, by number of images."""
     works = {name: (name, SOURCES[name].network.work) for name in planned.generated if SOURCES[name].network}
     works |= {reconstructing(name): (name, SOURCES[name].reconstruct.work) for name in planned.reconstructed}
-    return {
+    works |= {inverting(name): (name, one.inversion) for name, one in planned.trained.items()}
+    found = {
         (stage, seeds): work(planned.config["sources"][name], seeds)
         for stage, (name, work) in works.items()
         for seeds in {spec["support"]["seeds"] for spec in planned.datasets.values()}
     }
+    for name, one in planned.trained.items():
+        for dataset, size in sizes.items():
+            images = trained_on(planned, dataset, len(size.tasks), name)
+            found[training(name), images] = one.work(planned.config["sources"][name], images)
+    return found
 
 
 with job(snakemake) as mine:
@@ -85,7 +108,7 @@ with job(snakemake) as mine:
         for name, spec in planned.datasets.items()
     }
     costs = {slug: backbone_cost(model, slug in planned.grids) for slug, model in planned.backbones.items()}
-    every = list(jobs(planned, sizes, costs, work_of_networks(planned)))
+    every = list(jobs(planned, sizes, costs, work_of_networks(planned, sizes)))
     left = to_do(every, lambda output: Path(output).exists())
     rates, device, where = speeds(planned, left, costs)
     # A CPU's speed is that of this job's threads; a GPU's jobs will have those of the config.
@@ -112,7 +135,7 @@ with job(snakemake) as mine:
     if to_fetch := downloads(planned):
         listed = ", ".join(f"{name} {with_prefix(size, 'B')}" for name, size in to_fetch.items())
         print(f"downloads: {listed} (`snakemake datasets weights`)")
-    if fetched := of_libraries(planned.backbones.values()):
+    if fetched := of_libraries([*planned.backbones.values(), *planned.guides.values()]):
         size = with_prefix(
             sum(costs[slug].parameters for slug, one in planned.backbones.items() if one in fetched) * FLOAT32, "B"
         )

@@ -8,7 +8,7 @@ with job(snakemake) as mine:
         published = published_at(path)
         check_file(path, published)
         print(f"{path}: {published.size:,} bytes, as published")
-    models = of_libraries(mine.settings["candidates"].values())
+    models = of_libraries([*mine.settings["candidates"].values(), *mine.settings["guides"].values()])
     for model in models:
         size = fetch(model)
         print(f"{model['name']}: {f'fetched {size:,} bytes' if size else 'already there'}", flush=True)

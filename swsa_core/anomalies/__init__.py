@@ -7,6 +7,7 @@ SOURCES: dict[str, Source] = entries(
     "swsa_core.anomalies",
     "SOURCE",
     "diffusion",
+    "text_guided",
     "cutpaste",
     "defects",
     "perlin",

@@ -266,9 +266,8 @@ def make(task: Task, section: dict, rng: np.random.Generator) -> Made:
     n = number(len(task.seeds), section)
     anomalies = cutpaste_per_image(task.seeds, n, rng, by_config(section, seen))
     parents, images, boxes = zip(*anomalies, strict=True)
-    pasted, sides = np.array(boxes), np.array([image.shape[:2] for image in images])
-    areas = pasted[:, 0] * pasted[:, 1] / sides.prod(axis=1)  # of what was taken, as a share of the image
-    return Made(list(images), np.array(parents)[:, None], {"boxes": pasted, "areas": areas})
+    areas = [w * h / (image.shape[0] * image.shape[1]) for (w, h, *_), image in zip(boxes, images, strict=True)]
+    return Made(list(images), np.array(parents)[:, None], {"boxes": np.array(boxes), "areas": np.array(areas)})
 
 
 SOURCE = Source(

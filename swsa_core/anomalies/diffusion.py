@@ -5,7 +5,7 @@ The algorithm itself is `swsa_core.diffusion`; torch is imported by what runs it
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -18,11 +18,13 @@ from swsa_core.anomalies.source import Network, Reconstruction, Source, Stream, 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
 from swsa_core.basics.names import did_you_mean
-from swsa_core.basics.section import LeftOutIfNull, Section, inconsistent, plain
+from swsa_core.basics.section import LeftOutIfNull, Section, Several, inconsistent, plain
 from swsa_core.basics.seeding import rng
 from swsa_core.files.diffusion_flags import adm_arguments, diffusers_weights, read_diffusers_config
 from swsa_core.files.downloads import PLACE, PUBLISHED
 from swsa_core.files.weights import BUNDLED, MINI_WEIGHTS
+
+KEY = "sources.diffusion"
 
 
 class Diffusion(Section):
@@ -34,6 +36,8 @@ class Diffusion(Section):
     have its defaults; without this key the checkpoint is read as the ImageNet 256 model."""
     gamma: Annotated[float, Field(ge=0, le=1)] = 0.7
     """Weight of the h of the content image, against the h of the image that is being generated."""
+    gammas: Annotated[Annotated[list[Annotated[float, Field(ge=0, le=1)]], *Several] | None, LeftOutIfNull] = None
+    """Several values of gamma, which pairs take in turn, so that the anomalies are of graded strength. Replaces `gamma`."""
     steps: Annotated[int, Field(ge=2, le=1000)] = 50
     """Number of diffusion steps of inversion and of generation."""
     interpolation: Literal["linear", "slerp"] = "linear"
@@ -94,8 +98,8 @@ def halves(seed_ids: Sequence[str], seed: int, dataset: str, task: str) -> tuple
     )
 
 
-def find_model(source: dict[str, Any]) -> DiffusionModel:
-    """The `DiffusionModel` of a diffusion source's `model` and `flags`.
+def find_model(source: dict[str, Any], key: str = KEY) -> DiffusionModel:
+    """The `DiffusionModel` of a source's `model` and `flags`; key: of its section, for errors.
 
     Raises InputError for a name or path that does not exist, for flags of a model that brings its own, and for a diffusers
     model that is not supported.
@@ -103,7 +107,7 @@ def find_model(source: dict[str, Any]) -> DiffusionModel:
     model, flags = source["model"], source["flags"]
     if flags is not None and (model in PUBLISHED or model.startswith(BUNDLED) or Path(model).is_dir()):
         raise InputError(
-            f"sources.diffusion.flags: {model!r} brings its own, they are for the checkpoint of another guided-diffusion "
+            f"{key}.flags: {model!r} brings its own, they are for the checkpoint of another guided-diffusion "
             "model: remove them"
         )
     if model in PUBLISHED:
@@ -112,36 +116,36 @@ def find_model(source: dict[str, Any]) -> DiffusionModel:
         record = MINI_WEIGHTS / f"{model.removeprefix(BUNDLED)}.json"
         known = sorted(f"{BUNDLED}{path.stem}" for path in MINI_WEIGHTS.glob("adm_*.json"))
         if f"{BUNDLED}{record.stem}" not in known:
-            raise InputError(f"sources.diffusion.model: {model!r} is not in models/mini, {did_you_mean(model, known)}")
+            raise InputError(f"{key}.model: {model!r} is not in models/mini, {did_you_mean(model, known)}")
         flags = json.loads(record.read_text())["config"]
         return DiffusionModel(str(record.with_suffix(".safetensors")), flags, flags["image_size"])
     if not Path(model).exists():
         raise InputError(
-            f"sources.diffusion.model: {model!r} is neither a file or directory nor a known model, "
+            f"{key}.model: {model!r} is neither a file or directory nor a known model, "
             f"{did_you_mean(model, [*PUBLISHED, f'{BUNDLED}adm_32'])}"
         )
     if Path(model).is_dir():
-        return DiffusionModel(model, None, _diffusers_side(model))
+        return DiffusionModel(model, None, _diffusers_side(model, key))
     return DiffusionModel(model, flags, adm_arguments(flags)["image_size"])
 
 
-def _diffusers_side(folder):
+def _diffusers_side(folder, key):
     try:
         root, config = read_diffusers_config(folder)
     except InputError as error:
-        raise InputError(f"sources.diffusion.model: {error}") from None
+        raise InputError(f"{key}.model: {error}") from None
     side = config.get("sample_size")
     if not isinstance(side, int) or side < 1:
         raise InputError(
-            f"sources.diffusion.model: {root / 'config.json'} has sample_size={side!r}, expected the side of its square "
+            f"{key}.model: {root / 'config.json'} has sample_size={side!r}, expected the side of its square "
             "images in pixels"
         )
     return side
 
 
-def check(section: dict, preparation: Any) -> None:
-    """Raise InputError when the diffusion model makes images of another size than `preparation.size`."""
-    side = find_model(section).side
+def check(section: dict, preparation: Any, key: str = KEY) -> None:
+    """Raise InputError when the diffusion model makes images of another size than `preparation.size`; key: as above."""
+    side = find_model(section, key).side
     if side != preparation["size"]:
         raise InputError(
             f"preparation.size: received {preparation['size']}, but the diffusion model {section['model']!r} "
@@ -154,14 +158,14 @@ def precision_of(section: dict, precision: str) -> str:
     return section.get("precision") or precision
 
 
-def overflow(dataset: str, task: str, precision: str) -> InputError:
+def overflow(dataset: str, task: str, precision: str, key: str = KEY) -> InputError:
     """The InputError about a task whose images have values beyond the range of `precision`, the network's own."""
     cure = {
-        "float16": "set sources.diffusion.precision to bfloat16, which has the range of float32, or to float32",
-        "bfloat16": "set sources.diffusion.precision to float32; where that overflows too, check the model's weights",
+        "float16": f"set {key}.precision to bfloat16, which has the range of float32, or to float32",
+        "bfloat16": f"set {key}.precision to float32; where that overflows too, check the model's weights",
     }.get(precision, "check the model's weights and flags")
     return InputError(
-        f"sources.diffusion, data set {dataset!r}, task {task!r}: the diffusion network's values overflow in {precision}, "
+        f"{key}, data set {dataset!r}, task {task!r}: the diffusion network's values overflow in {precision}, "
         f"and its images would not be numbers: {cure}"
     )
 
@@ -178,18 +182,21 @@ def from_network(images: ArrayLike) -> np.ndarray:
 
 def stream(task: Task, section: dict) -> Stream:
     """All pairs of a style and a content image of a task, style by style."""
+    from swsa_core.diffusion.generate import gammas_of
+
     style_ids, content_ids = halves(list(task.seeds), task.seed, task.dataset, task.name)
+    gammas = gammas_of(section, len(style_ids), len(content_ids))
+    graded = {} if gammas is None else {"gamma": gammas.flatten().numpy()}
 
     def generated(unet, size, done):
         from swsa_core.diffusion.generate import generate, invert_halves
 
-        images, what = _tensor(task, style_ids + content_ids), f"diffusion {task.dataset} {task.name}"
-        style, content = invert_halves(unet, images, len(style_ids), section, size, _tell(task, f"{what}, inversion"))
-        return generate(unet, style, content, section, done // len(content_ids), size, _tell(task, what))
+        images, what = tensor(task, style_ids + content_ids), f"diffusion {task.dataset} {task.name}"
+        style, content = invert_halves(unet, images, len(style_ids), section, size, tell(task, f"{what}, inversion"))
+        return generate(unet, style, content, section, done // len(content_ids), size, tell(task, what))
 
-    return _stream(
-        task, section, np.array(list(product(style_ids, content_ids))), generated, ("styles", len(content_ids))
-    )
+    pairs = np.array(list(product(style_ids, content_ids)))
+    return streamed(task, section, pairs, generated, ("styles", len(content_ids)), graded)
 
 
 def reconstruction(task: Task, section: dict) -> Stream:
@@ -199,34 +206,42 @@ def reconstruction(task: Task, section: dict) -> Stream:
     def regenerated(unet, size, done):
         from swsa_core.diffusion.generate import regenerate
 
-        tell = _tell(task, f"reconstructions {task.dataset} {task.name}")
-        return regenerate(unet, _tensor(task, ids), section, done, size, tell)
+        what = f"reconstructions {task.dataset} {task.name}"
+        return regenerate(unet, tensor(task, ids), section, done, size, tell(task, what))
 
-    return _stream(task, section, np.array(ids)[:, None], regenerated, ("images", 1))
+    return streamed(task, section, np.array(ids)[:, None], regenerated, ("images", 1))
 
 
-def _stream(task, section, parents, blocks, unit):
+def streamed(
+    task: Task,
+    section: dict,
+    parents: np.ndarray,
+    blocks: Callable[[Any, Any, int], Iterator[Any]],
+    unit: tuple[str, int],
+    columns: dict[str, np.ndarray] | None = None,
+    key: str = KEY,
+) -> Stream:
     """The `Stream` of what a network makes; blocks: function of it, a `BatchSize` and the rows done to float images."""
     from swsa_core.basics.devices import find_device, find_dtype
     from swsa_core.diffusion.generate import made_by
 
     device = find_device(task.runtime["device"])
     dtype = find_dtype(precision_of(section, task.precision), device)
-    model = find_model(section)
+    model = find_model(section, key)
 
     def images(done: int) -> Iterator[np.ndarray]:
         """Raises `overflow` where the network's values leave the range of `dtype`."""
         try:
-            for block in blocks(*_network(task, model, device, dtype), done):
+            for block in blocks(*load_network(task, model, device, dtype), done):
                 yield from_network(block.cpu())
         except FloatingPointError:
-            raise overflow(task.dataset, task.name, str(dtype).removeprefix("torch.")) from None
+            raise overflow(task.dataset, task.name, str(dtype).removeprefix("torch."), key) from None
 
     attributes = made_by(section["model"], model.files, dtype)
-    return Stream(parents, attributes, device.partition(":")[0], images, unit)
+    return Stream(parents, attributes, device.partition(":")[0], images, unit, columns or {})
 
 
-def _network(task, model, device, dtype):
+def load_network(task: Task, model: DiffusionModel, device: str, dtype: Any) -> tuple[Any, Any]:
     """(Network, its `BatchSize`) of a job."""
     import torch
 
@@ -242,14 +257,14 @@ def _network(task, model, device, dtype):
     return unet, BatchSize(0 if batch_size == "auto" else batch_size)
 
 
-def _tensor(task, ids):
+def tensor(task: Task, ids: Sequence[str]) -> Any:
     """The seed images `ids` as `to_network` has them, a tensor."""
     import torch
 
     return torch.from_numpy(to_network([task.seeds[image_id] for image_id in ids]))
 
 
-def _tell(task, what):
+def tell(task: Task, what: str) -> Callable[[float, float], None] | None:
     """Progress in images through the whole network, which come in fractions."""
     if task.progress is None:
         return None
@@ -277,20 +292,21 @@ def passes(section: dict, seeds: int) -> tuple[int, int]:
 
 def work(section: dict, seeds: int) -> Work:
     """The `Work` of one task; the memory is that of the weights and of the h of all inversions, in float32."""
-    return _work(section, seeds, *passes(section, seeds))
+    return work_of_passes(section, seeds, *passes(section, seeds))
 
 
 def work_of_reconstruction(section: dict, seeds: int) -> Work:
     """The `Work` of inverting each seed image of one task and generating it again."""
     again = seeds * (2 * section["steps"] - 1)
-    return _work(section, seeds, again, again)
+    return work_of_passes(section, seeds, again, again)
 
 
-def _work(section, seeds, encoder, decoder):
+def work_of_passes(section: dict, seeds: int, encoder: float, decoder: float) -> Work:
+    """The `Work` of so many passes, in images; the memory holds the h of `seeds` inversions."""
     from swsa_core.diffusion.cost import diffusion_cost
 
     cost = diffusion_cost(*find_model(section)[:2])
-    flops = encoder * cost.encoder + decoder * cost.decoder
+    flops = round(encoder * cost.encoder + decoder * cost.decoder)
     memory = 4 * (cost.parameters + seeds * section["steps"] * cost.h)
     return Work(flops / (cost.encoder + cost.decoder), flops, memory)
 
@@ -314,6 +330,8 @@ SOURCE = Source(
     stream=stream,
     network=Network(lambda section: find_model(section).files, work, speed),
     reconstruct=Reconstruction(reconstruction, work_of_reconstruction),
+    strength="gamma",
+    grades=lambda section: section.get("gammas") or [],
     parents=2,
     pairs=True,
     fixed_size=True,

@@ -15,7 +15,9 @@ from swsa_core.basics.look import Look
 from swsa_core.basics.section import Section
 from swsa_core.files.downloads import Publication
 from swsa_core.files.support import Support
+from swsa_core.files.table import Table
 
+LOSSES = Table("losses", "epoch loss", numbers="epoch loss")  # of what a source trains
 Images = dict[str, np.ndarray]
 """{image id: (H, W, 3) uint8}."""
 
@@ -25,7 +27,7 @@ class Task:
     """What a source makes anomalies of, and what it may use for it.
 
     seeds: the seed images as prepared. seed: the config's. threads, runtime: of the job. progress: function of a text to a
-    callable (done, total) that shows it.
+    callable (done, total) that shows it. ways, trained: paths of what the stages of a `Training` made for the task.
     """
 
     dataset: str
@@ -37,6 +39,8 @@ class Task:
     runtime: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
     progress: Callable[[str], Callable[[float, float], None]] | None = None
+    ways: str = ""
+    trained: Sequence[str] = ()
 
     @property
     def n_anomalies(self) -> int:
@@ -84,7 +88,7 @@ class Stream:
 
     parents: (n, P) image ids, known in advance. attributes: of the file, what made them. device: where; a file is finished on
     the device where it was begun. images: function of the row from which images are missing to blocks (k, H, W, 3) uint8.
-    unit: (what the log counts, images of one), of which each block holds whole ones.
+    unit: (what the log counts, images of one), of which each block holds whole ones. columns: further arrays of n rows.
     """
 
     parents: np.ndarray
@@ -92,6 +96,7 @@ class Stream:
     device: str
     images: Callable[[int], Iterator[np.ndarray]]
     unit: tuple[str, int] = ("images", 1)
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def reconstructing(source: str) -> str:
@@ -101,6 +106,20 @@ def reconstructing(source: str) -> str:
     'reconstruct_diffusion'
     """
     return f"reconstruct_{source}"
+
+
+def inverting(source: str) -> str:
+    """The stage that inverts the seed images of a source that trains.
+
+    >>> inverting("text_guided"), training("text_guided")
+    ('invert_text_guided', 'train_text_guided')
+    """
+    return f"invert_{source}"
+
+
+def training(source: str) -> str:
+    """The stage that trains the networks of a source."""
+    return f"train_{source}"
 
 
 @dataclass(frozen=True)
@@ -138,6 +157,27 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What a source trains before it generates: a small network for each text, with a CLIP model, on unedited seed images.
+
+    clip, texts, shared: functions of the section to the CLIP model, as the section `clip` names one, to the texts, and to
+    whether a text has one network for all tasks of a data set. inverted_by, trained_by: the section's keys on which the two
+    stages depend, the inversion of seed images and the training. edited: function of the section to the steps (t, next t) that
+    are edited. inversion, work: functions of the section and a number of
+    seed images to the `Work` of inverting those of a task, and of training on them.
+    """
+
+    clip: Callable[[dict], dict[str, Any]]
+    texts: Callable[[dict], list[str]]
+    shared: Callable[[dict], bool]
+    inverted_by: tuple[str, ...]
+    trained_by: tuple[str, ...]
+    edited: Callable[[dict], list[tuple[int, int]]]
+    inversion: Callable[[dict, int], Work]
+    work: Callable[[dict, int], Work]
+
+
+@dataclass(frozen=True)
 class Pool:
     """Images of which each task samples some.
 
@@ -168,6 +208,8 @@ class Source:
     others: function of the support sets of all tasks of a data set, a number for each task and the config's seed to a
     DataFrame(task, image_id, other); a data set with one task goes without such a source.
     reconstruct: for the protocol `reconstructed`, of sources whose network leaves a trace in all that it makes.
+    training: of sources that train networks before they generate. number: function of the number of seed images and the section
+    to that of a task's anomalies.
     section: of the config, below `sources`. about: that key's description. title: as written for people.
     look: in figures; colours of Okabe and Ito (2008) as far as they go, none of them a candidate's or that of real images.
     parents: support images that one anomaly is made from, at most two. pairs: whether each style image is mixed with each
@@ -175,7 +217,8 @@ class Source:
     seconds_per_pixel: of one core, for making a pixel. version: raised when its code changes what it computes.
     check: raises InputError for a section and a preparation that cannot go together, as far as that is seen without torch.
     strength: name of the column of its anomaly files that says how strong each anomaly is, 0 for not at all; "" where nothing
-    does. grades: function of the section to the strengths that it asks for, a list or the ends of a range; None: not known.
+    does. grades: function of the section to the strengths that it asks for, a list or the ends of a range, none where its files
+    do not have that column; None: not known.
     in_paper: whether the papers evaluate it. note: what a reader must know wherever its results stand. reference: where it
     was introduced. publication: the files that are fetched for a pool, with their licence.
     """
@@ -191,6 +234,8 @@ class Source:
     others: Callable[[Sequence[Support], int, int], Any] | None = None
     network: Network | None = None
     reconstruct: Reconstruction | None = None
+    training: Training | None = None
+    number: Callable[[int, dict[str, Any]], int] = number
     parents: int = 0
     pairs: bool = False
     fixed_size: bool = False
@@ -203,6 +248,10 @@ class Source:
     publication: Publication | None = None
     strength: str = ""
     grades: Callable[[dict], Sequence[float]] | None = None
+
+    def graded(self, section: dict[str, Any]) -> bool:
+        """Whether its files say how strong each anomaly is."""
+        return bool(self.strength and (self.grades is None or len(self.grades(section))))
 
     @property
     def generated(self) -> bool:

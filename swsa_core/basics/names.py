@@ -6,6 +6,7 @@ from difflib import SequenceMatcher, get_close_matches
 from hashlib import sha256
 
 SLUG = r"[A-Za-z0-9._-]+"
+LONGEST = 80  # letters of a text that a path holds
 MOST_NAMES = 10  # that a message lists of those that are known
 
 
@@ -38,6 +39,19 @@ def unique_slugs(names: Iterable[str]) -> dict[str, str]:
             path_name += "-" + sha256(name.encode()).hexdigest()[:6]
         result[path_name] = name
     return result
+
+
+def text_slugs(texts: Iterable[str]) -> dict[str, str]:
+    """{slug: text} like `unique_slugs`, for texts that may be longer than a file's name.
+
+    >>> list(text_slugs(["a red bird", "x" * 90]))[0]
+    'a-red-bird'
+    """
+    named = {
+        text if len(text) <= LONGEST else f"{text[:LONGEST]}-{sha256(text.encode()).hexdigest()[:6]}": text
+        for text in texts
+    }
+    return {path_name: named[name] for path_name, name in unique_slugs(named).items()}
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:

@@ -48,6 +48,29 @@ def load_clip(candidate: CandidateSpec) -> Clip:
     )
 
 
+def image_encoder(clip: Clip, device: str) -> Callable[[Any], Any]:
+    """A function of images (n, 3, H, W) in [-1, 1], a tensor, to unit vectors (n, d) float32, through which gradients flow.
+
+    Images are squares and are resized to the side that the model takes, as its own preparation does but for rounding.
+    """
+    import open_clip
+    import torch
+    from torch.nn import functional as F
+
+    config = open_clip.get_model_preprocess_cfg(clip.module)
+    size, mode = config["size"], config["interpolation"]
+    side = size[0] if isinstance(size, tuple | list) else size
+    mean, std = (torch.tensor(config[name], device=device).view(1, 3, 1, 1) for name in ("mean", "std"))
+    module = clip.module.to(device)
+
+    def encode(images):
+        if images.shape[-1] != side:
+            images = F.interpolate(images, (side, side), mode=mode, align_corners=False, antialias=True)
+        return F.normalize(module.encode_image(((images + 1) / 2 - mean) / std), dim=1)
+
+    return encode
+
+
 def embed_texts(clip: Clip, texts: list[str]) -> np.ndarray:
     """Text features (n, d) float32 of n texts; each different text is embedded once."""
     import torch

@@ -54,7 +54,7 @@ def check(candidate: CandidateSpec) -> None:
     if model not in known:
         raise InputError(f"open_clip has no model {model!r}: {did_you_mean(model, known)}")
     config, tags = known[model]["config"], known[model]["tags"]
-    text, for_text = config["text_cfg"], candidate.get("section") == "clip"
+    text, for_text = config["text_cfg"], bool(candidate.get("section"))
     if (text.get("hf_model_name") or (for_text and text.get("hf_tokenizer_name"))) and not find_spec("transformers"):
         raise InputError(
             f"the text tower of {model} needs the package `transformers`, which is not installed: install it, or take another "

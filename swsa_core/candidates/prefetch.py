@@ -13,18 +13,18 @@ from swsa_core.candidates.family import CandidateSpec
 
 
 def of_libraries(models: Iterable[CandidateSpec]) -> list[CandidateSpec]:
-    """The ones among candidates and the CLIP model whose weights are their library's."""
+    """The ones among candidates and CLIP models whose weights are their library's."""
     return [model for model in models if family_of(model).prefetched and not model["weights"]]
 
 
 def fetch(model: CandidateSpec) -> int:
-    """Load a candidate, or the CLIP model, by its library, which fetches into its cache what is not there and checks it.
+    """Load a candidate, or a CLIP model, by its library, which fetches into its cache what is not there and checks it.
 
     Returns the bytes that were fetched; 0 where all was there. Raises InputError where that fails, as without a network.
     """
     before = cached()
     check_model(model)
-    if model.get("section") == "clip":
+    if model.get("section"):
         load_clip(model)  # with the tokenizer of its texts
     else:
         with loading(model):

@@ -180,10 +180,10 @@ class Clip(Section):
         return self
 
 
-def clip_backbone(clip: dict[str, Any]) -> CandidateSpec:
-    """The CLIP model of the section `clip` in the form of a candidate, for the embed rules; `section` is its config key."""
+def clip_backbone(clip: dict[str, Any], section: str = "clip") -> CandidateSpec:
+    """A CLIP model in the form of a candidate, for the embed rules; `section`, its config key, is one of its keys."""
     weights = clip["weights"]
     of_file = weights is not None and is_weights_file(weights)
     tag = clip["tag"] if of_file else weights
     own: dict[str, Any] = {"weights": weights if of_file else None, "args": {"pretrained": tag} if tag else {}}
-    return cast(CandidateSpec, Candidate(model=clip["model"], **own).model_dump(mode="json") | {"section": "clip"})
+    return cast(CandidateSpec, Candidate(model=clip["model"], **own).model_dump(mode="json") | {"section": section})

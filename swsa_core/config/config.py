@@ -136,6 +136,7 @@ class Config(Section):
                 f"preparation: 'original' cannot go with the source {fixed[0]!r}, whose model makes images of one size: "
                 "give preparation.size"
             )
+        self._check_guides(sources)
         self._check_names()
         self._check_figures()
         self._check_pools(sources)
@@ -205,6 +206,18 @@ class Config(Section):
                     f"candidates.{one.name}: nothing tells what fine-tuning changed: list {one.model} without `exposure`, with "
                     "the same other keys, too"
                 )
+
+    def _check_guides(self, sources):
+        """The CLIP model of a source that trains must be one that the section `clip` could name."""
+        for source in sources:
+            training = SOURCES[source].training
+            try:
+                Clip(**training.clip(getattr(self.sources, source).model_dump())) if training else None
+            except ValidationError as error:
+                mistake = error.errors()[0]
+                key = ".".join(map(str, ("sources", source, "clip", *mistake["loc"])))
+                message = mistake["msg"].removeprefix("Value error, ")
+                raise inconsistent(f"{key}: {message}") from None
 
     def _check_figures(self):
         candidates = [candidate.name for candidate in self.candidates if not candidate.exposure]

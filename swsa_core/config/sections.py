@@ -110,6 +110,9 @@ class Evaluation(Section):
     """The closest class: the worst one of each candidate itself, or the one that is worst on average over all candidates."""
     bootstrap: Annotated[int, Field(ge=100)] = 1000
     """Number of bootstrap resamples behind each probability and interval."""
+    severity: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether the synthetic AUROC is told by the strength of the anomalies too, of the sources that grade theirs. It always is
+    where a source takes its strengths from the config."""
 
     @field_validator("hardest")
     @classmethod

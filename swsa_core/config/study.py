@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, cast
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import reconstructing
+from swsa_core.anomalies.source import Training, reconstructing
 from swsa_core.basics.errors import InputError
-from swsa_core.basics.names import did_you_mean, unique_slugs
+from swsa_core.basics.names import did_you_mean, text_slugs, unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model
@@ -85,6 +85,32 @@ class Study:
     def generated(self) -> list[str]:
         """Sources whose anomalies are generated for each task."""
         return [source for source in self.sources if SOURCES[source].generated]
+
+    @cached_property
+    def trained(self) -> dict[str, Training]:
+        """{source: what it trains before it generates}, of the sources that do."""
+        found = {source: SOURCES[source].training for source in self.sources}
+        return {source: training for source, training in found.items() if training}
+
+    @property
+    def graded(self) -> list[str]:
+        """The sources by the strength of whose anomalies the synthetic AUROC is told."""
+        wanted = self.config["evaluation"].get("severity") or self.trained
+        sections = self.config["sources"]
+        return [name for name, one in sections.items() if wanted and SOURCES[name].graded(one)]
+
+    @cached_property
+    def texts(self) -> dict[str, dict[str, str]]:
+        """{source that trains: {slug in paths: text}}."""
+        return {name: text_slugs(one.texts(self.config["sources"][name])) for name, one in self.trained.items()}
+
+    @cached_property
+    def guides(self) -> dict[str, CandidateSpec]:
+        """{source that trains: the CLIP model that it follows}."""
+        return {
+            name: clip_backbone(one.clip(self.config["sources"][name]), f"sources.{name}.clip")
+            for name, one in self.trained.items()
+        }
 
     @property
     def reconstructed(self) -> list[str]:
@@ -278,6 +304,9 @@ class Study:
             "before_after": self.pairs,
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
+            "texts": self.texts,
+            "guides": self.guides,
+            "evaluation": _without(self.config["evaluation"], severity=self.config["evaluation"].get("severity")),
             "class_names": self.class_names,
             "max_members": None if self.max_members == MAX_MEMBERS else self.max_members,
             "max_ms": self.max_ms,
@@ -378,6 +407,8 @@ def check(given: Study) -> None:
     _check_exposures(given)
     for backbone in given.backbones.values():
         check_model(backbone)
+    for name, model in given.guides.items():
+        _check_guide(model, name, list(given.texts[name].values()))
     for model in given.clip.values():
         reader = family_of(model).texts
         assert reader is not None  # as the config takes a model that reads texts alone
@@ -386,6 +417,23 @@ def check(given: Study) -> None:
             _of_dataset(name, check_texts, spec["templates"], names, reader.most_words(model))
             texts = texts_of_classes(spec["templates"], names)
             _of_dataset(name, reader.check_prompts, texts, key and f"datasets.{name}.{key}")
+
+
+def _check_guide(model: CandidateSpec, source: str, texts: list[str]) -> None:
+    """Raise InputError for the CLIP model that a source follows, and for texts that it cannot read."""
+    check_model(model)
+    reader = family_of(model).texts
+    assert reader is not None  # as the config takes a model that reads texts alone
+    most = reader.most_words(model)
+    for text in texts:
+        if most is not None and (n := len(text.split())) > most:
+            raise InputError(
+                f"sources.{source}.texts: the text {text!r} has {n} words, the CLIP model takes at most {most}: shorten it"
+            )
+    try:
+        reader.check_prompts({"": texts}, None)
+    except InputError as error:
+        raise InputError(f"sources.{source}.texts: {error}") from None
 
 
 def stage_version(stage: str) -> int:

@@ -64,10 +64,15 @@ def ddim_step(
     eps_edited: the prediction under an edited h that enters P_t, the predicted image; None: eps itself (plain DDIM).
     dt_lambda: factor of the second term, D_t, where t >= 950 (Jeong et al. 2024).
     """
-    a, a_next = ALPHA_BAR[t], ALPHA_BAR[t_next]
-    predicted = (x - sqrt(1 - a) * (eps if eps_edited is None else eps_edited)) / sqrt(a)
+    a_next = ALPHA_BAR[t_next]
     direction = sqrt(1 - a_next) * (dt_lambda if t >= 950 else 1.0)
-    return sqrt(a_next) * predicted + direction * eps
+    return sqrt(a_next) * predicted_image(x, eps if eps_edited is None else eps_edited, t) + direction * eps
+
+
+def predicted_image(x: torch.Tensor, eps: torch.Tensor, t: int) -> torch.Tensor:
+    """P_t, the clean image (n, 3, H, W) that x at `t` and the noise eps in it make."""
+    a = ALPHA_BAR[t]
+    return (x - sqrt(1 - a) * eps) / sqrt(a)
 
 
 def asymmetric_step(

@@ -19,18 +19,22 @@ from swsa_core.diffusion.ddim import (
 )
 from swsa_core.diffusion.hspace import UNet, decode, encode
 
+Gamma = float | torch.Tensor
+"""One weight of the content, or one for each row, (n, 1, 1, 1)."""
 
-def lerp(h: torch.Tensor, content: torch.Tensor, gamma: float) -> torch.Tensor:
+
+def lerp(h: torch.Tensor, content: torch.Tensor, gamma: Gamma) -> torch.Tensor:
     """(1 - gamma) h + gamma content; shapes broadcast."""
     return (1 - gamma) * h + gamma * content
 
 
-def slerp(h: torch.Tensor, content: torch.Tensor, gamma: float) -> torch.Tensor:
+def slerp(h: torch.Tensor, content: torch.Tensor, gamma: Gamma) -> torch.Tensor:
     """Spherical interpolation from h to `content`, scaled to h's norm first; both (n, C, h, w), h may have one row.
 
     Where the two are parallel or opposite, angles define no path, and the interpolation is linear.
     """
     a, b = h.flatten(1), content.flatten(1)  # (n, d)
+    gamma = gamma.flatten(1) if isinstance(gamma, torch.Tensor) else gamma  # (n, 1)
     b = b * (a.norm(dim=1) / b.norm(dim=1).clamp_min(1e-12))[:, None]
     angle = torch.cosine_similarity(a, b)[:, None].clamp(-1, 1).acos()  # (n, 1)
     straight = angle.sin() < 1e-3
@@ -48,7 +52,7 @@ def diffstyle(
     unet: UNet,
     style: Inversion,
     content: Inversion,
-    gamma: float = 0.7,
+    gamma: Gamma = 0.7,
     interpolation: str = "linear",
     t_edit: int = 0,
     dt_lambda: float = 1.0,
@@ -59,7 +63,7 @@ def diffstyle(
     """Eq. 2 for all pairs of two `Inversion`s: images (n_style, n_content, 3, H, W) float32, not clipped.
 
     A pair starts at its style's x_T. At every timestep t >= t_edit the h of its current x_t is mixed with its content's
-    h of that timestep, gamma being the weight of the content. dt_lambda: see `ddim_step`.
+    h of that timestep, gamma being the weight of the content, of all pairs or (n_style, n_content). dt_lambda: see `ddim_step`.
     content_h: "inversion", where the last h serves t = 999 too, or "reconstruction" (pass `with_reconstruction` of
     the content to several calls to do that work once).
     batch_size: see `in_batches`. progress: called with the number of images done, see `counted`.
@@ -76,17 +80,28 @@ def diffstyle(
     if content_h == "reconstruction" and len(content.h) < steps:
         content = with_reconstruction(unet, content, batch_size)
     style, content = inversion_on_device(unet, style), inversion_on_device(unet, content)
-    edit_to = partial(content_edit, content, partial(INTERPOLATIONS[interpolation], gamma=gamma), t_edit)
+    of_pairs = gamma.to(content.h).reshape(n, m, 1, 1, 1) if isinstance(gamma, torch.Tensor) else None
+
+    def edit_to(t, rows, weights):
+        mix = partial(INTERPOLATIONS[interpolation], gamma=gamma if weights is None else weights)
+        return content_edit(content, mix, t_edit, t, rows)
+
+    def edit_of(i):  # towards the contents, of style i
+        return lambda t, rows: edit_to(t, rows, None if of_pairs is None else of_pairs[i, rows])
+
     first, *later = reverse_steps(steps)
     x_second = torch.cat(
-        [first_step(unet, x_T, *first, edit_to, content.x_T, dt_lambda, batch_size) for x_T in style.x_T.split(1)]
+        [
+            first_step(unet, x_T, *first, edit_of(i), content.x_T, dt_lambda, batch_size)
+            for i, x_T in enumerate(style.x_T.split(1))
+        ]
     )  # (n * m, 3, H, W), style by style
     content_of = torch.arange(m, device=content.h.device).repeat(n)  # (n * m,)
 
     def finish(rows):
-        x = x_second[rows]
+        x, weights = x_second[rows], None if of_pairs is None else of_pairs.flatten(0, 1)[rows]
         for t, t_next in counted(later, rows, progress):
-            x = asymmetric_step(unet, x, t, t_next, edit_to(t, content_of[rows]), dt_lambda)
+            x = asymmetric_step(unet, x, t, t_next, edit_to(t, content_of[rows], weights), dt_lambda)
         return x
 
     images = torch.cat(list(in_batches(finish, unet, x_second, batch_size)))

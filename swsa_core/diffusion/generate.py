@@ -63,13 +63,28 @@ def generate(
     if progress:
         progress(done * m, n * m)  # so that the time left is that of the others
     options = {name: source[name] for name in PAIR_OPTIONS}
+    gammas = gammas_of(source, n, m)
     size = decided(batch_size, unet, style.x_T)
     # A GPU gains from as many styles as fit into one batch, a CPU nothing from more than one.
     at_most = max(size.rows // m, 1) if unet.conv_in.weight.device.type == "cuda" else 1
     for styles in style_groups(n, at_most, done):
         before = styles.start * m
         tell = (lambda done, before=before: progress(before + done, n * m)) if progress else None
-        yield diffstyle(unet, style.pick(styles), content, **options, batch_size=size, progress=tell).flatten(0, 1)
+        mine = options if gammas is None else options | {"gamma": gammas[styles]}
+        yield diffstyle(unet, style.pick(styles), content, **mine, batch_size=size, progress=tell).flatten(0, 1)
+
+
+def gammas_of(source: dict[str, Any], n_styles: int, n_contents: int) -> "torch.Tensor | None":
+    """The gamma of each pair (n_styles, n_contents) where the section lists several, None where all have one.
+
+    Each style and each content meets all values, as far as there are enough pairs.
+    """
+    import torch
+
+    if not (values := source.get("gammas")):
+        return None
+    turn = torch.arange(n_styles)[:, None] + torch.arange(n_contents)
+    return torch.tensor(values, dtype=torch.float64)[turn % len(values)]
 
 
 def regenerate(

@@ -23,13 +23,17 @@ def encode(unet: UNet, x: torch.Tensor, t: int) -> tuple[torch.Tensor, list[torc
     h: (n, C, h, w) in the precision of the network's convolutions; skips: the encoder's feature maps, n rows each;
     embedding: (1, D), the timestep's, which all rows share, after its activation.
     """
-    weight = unet.conv_in.weight
-    timestep = torch.full((1,), t, device=weight.device)
-    sinusoids = unet.time_proj(timestep).to(unet.time_embedding.linear_1.weight.dtype)
-    embedding = F.silu(unet.time_embedding(sinusoids))  # (1, D)
+    embedding = embed_timestep(unet, t)
     encoder, _ = getattr(unet, "compiled", (_encoder, _decoder))
-    h, skips = encoder(unet, x.to(weight.dtype), embedding)
+    h, skips = encoder(unet, x.to(unet.conv_in.weight.dtype), embedding)
     return h, skips, embedding
+
+
+def embed_timestep(unet: UNet, t: int) -> torch.Tensor:
+    """The embedding (1, D) of timestep t, after its activation."""
+    timestep = torch.full((1,), t, device=unet.conv_in.weight.device)
+    sinusoids = unet.time_proj(timestep).to(unet.time_embedding.linear_1.weight.dtype)
+    return F.silu(unet.time_embedding(sinusoids))
 
 
 def decode(unet: UNet, h: torch.Tensor, skips: Sequence[torch.Tensor], embedding: torch.Tensor) -> torch.Tensor:
@@ -39,7 +43,12 @@ def decode(unet: UNet, h: torch.Tensor, skips: Sequence[torch.Tensor], embedding
     Learned variances (channels 3 to 5 of the output) are dropped; DDIM does not use them.
     """
     _, decoder = getattr(unet, "compiled", (_encoder, _decoder))
-    return decoder(unet, h, skips, embedding)[:, :3].float()
+    return at_least_float32(decoder(unet, h, skips, embedding)[:, :3])
+
+
+def at_least_float32(x: torch.Tensor) -> torch.Tensor:
+    """x in float32, or in float64 where it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def compile_network(unet: UNet) -> UNet:

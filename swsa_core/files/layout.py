@@ -17,6 +17,12 @@ PATHS = {
     "pool_rows": "{dataset}/anomalies/{pool}.csv",
     "nearest_rows": "{dataset}/anomalies/{source}/nearest.csv",
     "other_images": "{dataset}/anomalies/{source}/others.csv",
+    # of a source that trains: the unedited ways of its seed images, and its networks with their losses, of a data set or a task
+    "ways": "{dataset}/trained/{source}/ways/{task}.h5",
+    "trained": "{dataset}/trained/{source}/{text}.safetensors",
+    "trained_losses": "{dataset}/trained/{source}/{text}.csv",
+    "trained_of_task": "{dataset}/trained/{source}/{task}/{text}.safetensors",
+    "trained_of_task_losses": "{dataset}/trained/{source}/{task}/{text}.csv",
     # embeddings
     "image_features": "{dataset}/embeddings/{backbone}/images.h5",
     "support_features": "{dataset}/embeddings/{backbone}/support.h5",
@@ -40,6 +46,7 @@ PATHS = {
     "confidence": "{dataset}/confidence.csv",
     "candidates": "{dataset}/candidates.csv",
     "quality": "{dataset}/quality.csv",
+    "severity": "{dataset}/severity.csv",
     "selection": "{dataset}/selection.csv",
     "tsne": "{dataset}/tsne.csv",
     "total_variation": "{dataset}/total_variation.csv",
@@ -87,6 +94,11 @@ def fields_of(name: str, path: str | PurePath) -> dict[str, str]:
     if found is None:
         raise ValueError(f"{path} is not the path of {name!r}, {PATHS[name]}")
     return found.groupdict()
+
+
+def first_of(path: str | PurePath, *names: str) -> str:
+    """The first of some names of results, of which one is that of a path."""
+    return next(name for name in names if _pattern(name).search(str(path)))
 
 
 def grid_name(side: int) -> str:

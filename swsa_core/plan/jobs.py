@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Work, number, reconstructing
+from swsa_core.anomalies.source import Work, inverting, reconstructing, training
 from swsa_core.basics.names import unique_slugs
 from swsa_core.config.candidates import head_of
 from swsa_core.config.study import Study
@@ -77,7 +77,13 @@ def official_size(spec: Spec) -> Size:
 
 def n_anomalies(study: Study, dataset: str, source: str) -> int:
     """Synthetic anomalies of a task of a data set that a source makes."""
-    return number(study.datasets[dataset]["support"]["seeds"], study.config["sources"][source])
+    return SOURCES[source].number(study.datasets[dataset]["support"]["seeds"], study.config["sources"][source])
+
+
+def trained_on(study: Study, dataset: str, n_tasks: int, source: str) -> int:
+    """Seed images that a network of a source is trained on, unless its section takes fewer."""
+    shared = study.trained[source].shared(study.config["sources"][source])
+    return study.datasets[dataset]["support"]["seeds"] * (n_tasks if shared else 1)
 
 
 def jobs(
@@ -86,7 +92,7 @@ def jobs(
     """All `Job`s that Snakemake runs for the default target, in the order of the stages.
 
     sizes: {data set: Size}; costs: {slug of the backbone: Cost}; work: {(stage, seeds): Work} of one task, of the sources
-    that have a network, and of their reconstructions.
+    that have a network, and of their reconstructions; {(stage, images): Work} of training, see `trained_on`.
     """
     place = partial(layout.at, study.results)
     yield from _supports(study, sizes, place)
@@ -114,11 +120,14 @@ def _supports(study, sizes, place):
 def _anomalies(study, sizes, work, place):
     preparation = study.config["preparation"]
     side = ORIGINAL_SIDE if preparation == "original" else preparation["size"]
+    networks = {name: SOURCES[name].network for name in study.generated}
+    files = {path for name, one in networks.items() if one for path in one.files(study.config["sources"][name])}
+    for path in sorted(files):  # once, however many sources have it
+        if published_at(path):
+            yield Job("fetch_weights", path)
+    yield from _trainings(study, sizes, work, place)
     for name in study.generated:
-        source, section = SOURCES[name], study.config["sources"][name]
-        for path in source.network.files(section) if source.network else ():
-            if published_at(path):
-                yield Job("fetch_weights", path)
+        source = SOURCES[name]
         for dataset, task in _tasks(sizes):
             spec = study.datasets[dataset]
             seeds, pixels = spec["support"]["seeds"], n_anomalies(study, dataset, name) * side**2
@@ -143,6 +152,29 @@ def _anomalies(study, sizes, work, place):
         for name, sources in (("nearest_rows", list(study.pool_of)), ("other_images", _others(study, size))):
             for source in sources:
                 yield Job(f"sample_{source}", place(name, dataset=dataset, source=source))
+
+
+def _trainings(study, sizes, work, place):
+    """Of the sources that train: the inversion of each task's seed images, and the training for each text."""
+    side = study.config["preparation"]["size"] if study.trained else 0
+    for name, one in study.trained.items():
+        section, steps = study.config["sources"][name], len(one.edited(study.config["sources"][name]))
+        for dataset, task in _tasks(sizes):
+            seeds = study.datasets[dataset]["support"]["seeds"]
+            output = task and place("ways", dataset=dataset, source=name, task=task)
+            # x_T in float32, P_t in float16, and the image
+            disk = seeds * 3 * side**2 * (FLOAT32 + steps * FLOAT16 + 1)
+            seconds = seeds * _reading(study, dataset)
+            yield _network_job(inverting(name), output, work[inverting(name), seeds], seconds, disk)
+        for dataset, size in sizes.items():
+            needed = work[training(name), trained_on(study, dataset, len(size.tasks), name)]
+            for text in study.texts[name]:
+                known = {"dataset": dataset, "source": name, "text": text}
+                for task in [None] if one.shared(section) else size.tasks:
+                    of_task = {} if one.shared(section) else {"task": task}
+                    of = "trained" if one.shared(section) else "trained_of_task"
+                    there = one.shared(section) or task
+                    yield _network_job(training(name), there and place(of, **known, **of_task), needed, 0, disk=0)
 
 
 def _network_job(stage, output, work, seconds, disk):
@@ -253,7 +285,8 @@ def _evaluations(study, sizes, place):
     for dataset in study.datasets:  # each test image is read beside its nearest training image
         seconds = 2 * _reading(study, dataset) * sizes[dataset].test if dataset in sizes else 0
         yield Job("leaks", place("leaks", dataset=dataset), start=START + seconds)
-    for stage, table in (("evaluate", "auroc"), ("select", "selection")):
+    stages = [("evaluate", "auroc"), *([("severity", "severity")] if study.graded else []), ("select", "selection")]
+    for stage, table in stages:
         for dataset in study.datasets:
             yield Job(stage, place(table, dataset=dataset))
 

@@ -138,6 +138,29 @@ def sheet_of_pairs(seeds: dict[str, np.ndarray], images: Sequence[np.ndarray], p
     return grid(in_rows(pairs), apart=False)
 
 
+def sheet_by_text(
+    seeds: dict[str, np.ndarray],
+    images: Sequence[np.ndarray],
+    parents: np.ndarray,
+    texts: np.ndarray,
+    alphas: np.ndarray,
+) -> np.ndarray:
+    """The anomalies of a task that a text makes at several strengths, (h, w, 3) uint8: a block per text, one above the other.
+
+    In a block a seed image stands at the left of its anomalies, weakest first. seeds: {image id: image}; images: n of
+    (h, w, 3) uint8; parents: (n, 1) image ids; texts, alphas: (n,).
+    """
+    blocks = []
+    for text in dict.fromkeys(texts):
+        rows = []
+        for image_id in dict.fromkeys(parents[:, 0]):
+            mine = np.flatnonzero((texts == text) & (parents[:, 0] == image_id))
+            rows.append([seeds[image_id], *(images[int(k)] for k in mine[np.argsort(alphas[mine], kind="stable")])])
+        blocks.append(grid(rows, apart=True))
+    gap = np.full((8, blocks[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for block in blocks for part in (block, gap)][:-1])
+
+
 def in_rows(images: list[np.ndarray], length: int = 10) -> list[list[np.ndarray]]:
     """Images in rows of `length`."""
     return [images[first : first + length] for first in range(0, len(images), length)]

@@ -278,7 +278,7 @@ def _ms(candidates, names):
 
 def _figures(name, svgs, config, prefix=""):
     """{kind: [(variant, inline SVG)]} of a data set; the variants are protocols or sources, in the config's order."""
-    kinds = ("strategies", "reliability", "real_vs_synthetic", "confidence", "cost")
+    kinds = ("strategies", "reliability", "real_vs_synthetic", "confidence", "cost", "severity", "training")
     found: dict[str, list] = {f"{prefix}{kind}": [] for kind in kinds}
     order = ["", *config["evaluation"]["protocols"], *config["sources"]]
     for (dataset, figure), svg in svgs.items():

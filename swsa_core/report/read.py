@@ -12,6 +12,7 @@ import pandas as pd
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import read_origins
 from swsa_core.anomalies.pool import NEAREST_ROWS, OTHER_IMAGES, POOL_IMAGES, POOL_ROWS
+from swsa_core.anomalies.source import LOSSES
 from swsa_core.basics.names import unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates.section import clip_backbone
@@ -24,6 +25,7 @@ from swsa_core.evaluation.confidence import CONFIDENCE
 from swsa_core.evaluation.evaluate import AUROC, CANDIDATES
 from swsa_core.evaluation.leaks import LEAKS
 from swsa_core.evaluation.protocols import compare
+from swsa_core.evaluation.severity import SEVERITY
 from swsa_core.evaluation.total_variation import TOTAL_VARIATION
 from swsa_core.evaluation.tsne import TSNE
 from swsa_core.files import layout
@@ -39,7 +41,8 @@ from swsa_core.strategies.select import SELECTION
 N_SAMPLED = 30  # images of a pool or of other tasks on a task's sheet
 # Tables of one data set each, by the names of their paths.
 OF_DATASETS = {
-    table.name: table for table in (INDEX, AUROC, CANDIDATES, CONFIDENCE, LEAKS, SELECTION, TOTAL_VARIATION, TSNE)
+    table.name: table
+    for table in (INDEX, AUROC, CANDIDATES, CONFIDENCE, LEAKS, SELECTION, SEVERITY, TOTAL_VARIATION, TSNE)
 }
 
 
@@ -80,6 +83,15 @@ Supports = dict[tuple[str, str], ReadSupport]
 def read_tables(name: str, paths: Iterable[str]) -> pd.DataFrame:
     """One table of the result `name` of all data sets."""
     return stack({layout.dataset_of(name, path): OF_DATASETS[name].read(path) for path in paths})
+
+
+def read_losses(paths: Iterable[str], texts: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """The losses of all that sources train, with columns dataset and text; texts: {source: {slug: text}}."""
+    found = []
+    for path in paths:
+        known = layout.fields_of(layout.first_of(path, "trained_losses", "trained_of_task_losses"), path)
+        found.append(LOSSES.read(path).assign(dataset=known["dataset"], text=texts[known["source"]][known["text"]]))
+    return pd.concat(found, ignore_index=True)
 
 
 def read_costs(paths: Iterable[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pytest
 from workflow import ROOT
 
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Made, Network, OfPool, Pool, Reconstruction, Source, Stream, Task
+from swsa_core.anomalies.source import Made, Network, OfPool, Pool, Reconstruction, Source, Stream, Task, Training
 from swsa_core.basics.section import Section
 from swsa_core.config.config import validate
 from swsa_core.files.downloads import Publication
@@ -19,6 +19,7 @@ MINIMAL = {
     "model": "mini:adm_32",
     "steps": 2,
     "of": "procedural",
+    "clip": {"model": "mini:clip"},
 }  # what a section needs beside its defaults, as far as it has such keys
 ROOTS = {"root": "somewhere"}
 
@@ -51,7 +52,8 @@ def test_every_fact_has_its_type(name):
     assert isinstance(source.seconds_per_pixel, float) and source.seconds_per_pixel >= 0
     assert isinstance(source.network, Network | None)
     assert isinstance(source.reconstruct, Reconstruction | None)
-    assert source.stream or not source.reconstruct
+    assert isinstance(source.training, Training | None) and isinstance(source.strength, str)
+    assert source.stream or not (source.reconstruct or source.training)
     assert isinstance(source.publication, Publication | None)
     assert isinstance(source.in_paper, bool) and isinstance(source.fixed_size, bool)
     assert source.gpu == (source.network is not None)
@@ -101,7 +103,7 @@ def test_pools_say_what_they_depend_on(name, tmp_path):
 @every_source
 def test_generated_anomalies_have_parents_among_the_seeds(name):
     source, section = SOURCES[name], section_of(name)
-    if not source.generated:
+    if not source.generated or source.training:  # which needs files that other stages make: test_text_guided.py
         return
     seeds = {f"{i}.png": np.random.default_rng(i).integers(0, 256, (32, 32, 3), dtype=np.uint8) for i in range(4)}
     task = Task("d", "t", seeds, {"size": 32}, 0, "float32", {"device": "cpu", "batch_size": "auto", "compile": False})

@@ -155,7 +155,7 @@ def test_null_removes_an_entry():
             ["paper", "paper"],
             r"evaluation\.protocols: .*\['paper'\] stand there more than once",
         ),
-        ("sources", {}, r"sources: none is given; name at least one of diffusion, cutpaste"),
+        ("sources", {}, r"sources: none is given; name at least one of diffusion, text_guided, cutpaste"),
         (
             "sources.cutpaste.area",
             [0.5, 0.1],

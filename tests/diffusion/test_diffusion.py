@@ -19,7 +19,7 @@ from swsa_core.diffusion.adm import in_precision
 from swsa_core.diffusion.batches import INDEXED, BatchSize, automatic_batch_size, decided, in_batches, most_rows
 from swsa_core.diffusion.ddim import ALPHA_BAR, inversion_on_device
 from swsa_core.diffusion.diffstyle import slerp
-from swsa_core.diffusion.generate import generate, invert_halves, made_by, style_groups
+from swsa_core.diffusion.generate import gammas_of, generate, invert_halves, made_by, style_groups
 from swsa_core.diffusion.hspace import compile_network, decode, encode, largest_map
 
 GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden" / "adm"
@@ -182,6 +182,17 @@ def test_a_content_changes_the_image_more_with_gamma(unet, inversion):
     style, content = inversion.pick(slice(0, 1)), inversion.pick(slice(1, 2))
     plain, some, more = (diffstyle(unet, style, content, gamma=gamma) for gamma in (0.0, 0.3, 0.9))
     assert 0 < (some - plain).abs().mean() < (more - plain).abs().mean()
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "slerp"])
+def test_pairs_may_have_a_gamma_of_their_own(unet, inversion, interpolation):
+    style, content = inversion.pick(slice(0, 2)), inversion.pick(slice(2, 4))
+    several = gammas_of({"gammas": [0.3, 0.9]}, 2, 2)
+    assert several.tolist() == [[0.3, 0.9], [0.9, 0.3]] and gammas_of({}, 2, 2) is None
+    mixed = diffstyle(unet, style, content, gamma=several, interpolation=interpolation)
+    weak, strong = (diffstyle(unet, style, content, gamma=gamma, interpolation=interpolation) for gamma in (0.3, 0.9))
+    expected = torch.where((several == 0.3)[..., None, None, None], weak, strong)
+    assert (mixed - expected).abs().max() < 1e-4 * spread(expected)
 
 
 def test_a_pair_depends_on_its_own_images_alone(unet, inversion, grid):

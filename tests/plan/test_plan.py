@@ -105,8 +105,8 @@ def study(**changes):
 def planned(config, sizes):
     given = study_of(validate(config))
     costs = dict.fromkeys(given.backbones, Cost(flops=10**9, parameters=10**6, features=64))
-    stages = ("diffusion", "reconstruct_diffusion")
-    work = {(stage, seeds): Work(passes=10, flops=10**13, memory=10**9) for stage in stages for seeds in (4, 20)}
+    stages = ("diffusion", "reconstruct_diffusion", "text_guided", "invert_text_guided", "train_text_guided")
+    work = {(stage, seeds): Work(passes=10, flops=10**13, memory=10**9) for stage in stages for seeds in (4, 8, 20)}
     return list(plan.jobs(given, sizes, costs, work))
 
 
@@ -115,6 +115,7 @@ PUBLISHED_MODEL = {
     "sources": {"diffusion": {"model": "adm_imagenet_256"}, "cutpaste": {}},
     "preparation": {"size": 256},
 }
+TEXT_GUIDED = {"model": "mini:adm_32", "clip": {"model": "mini:clip"}, "texts": ["a letter", "a red flower"]}
 STUDIES = {
     "the paper's data sets": {},
     "without CLIP, with weights to fetch": {"clip": None} | PUBLISHED_MODEL,
@@ -127,6 +128,9 @@ STUDIES = {
         "runtime": {"device": "cpu", "threads": 1, "tflops": 1, "tasks_per_job": 2},
     },
     "with reconstructions": {"evaluation": {"bootstrap": 100, "protocols": ["reconstructed"]}},
+    "trained for all tasks": {"datasets": DIGITS, "sources": {"text_guided": TEXT_GUIDED, "cutpaste": {}}},
+    "trained for each task": {"datasets": DIGITS, "sources": {"text_guided": TEXT_GUIDED | {"share": "task"}}},
+    "with strengths": {"evaluation": {"bootstrap": 100, "severity": True}},
     "other data sets without CLIP": {"datasets": DIGITS, "clip": None},
 }
 

@@ -121,6 +121,8 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
         ("evaluation.protocols", ["paired"], BELOW_SCORES),
         ("evaluation.bootstrap", 200, BELOW_SCORES),
         ("evaluation.closest", "shared", BELOW_SCORES),
+        ("evaluation.severity", False, {}),  # the default, as before there was the key
+        ("evaluation.severity", True, {"severity": 1, "figures": 1, "report": 1}),
         ("strategies", ["random", "swsa_cutpaste"], BELOW_EVALUATE),
         ("strategies", ["swsa_cutpaste", "swsa_combined", "rank_ensemble"], BELOW_EVALUATE),
         ("strategies", ["swsa_cutpaste", "hits"], BELOW_SCORES),  # its quality is computed where it is listed
