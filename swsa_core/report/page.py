@@ -105,6 +105,11 @@ def render(
         crosses=crosses or {},
         reconstructions=reconstructions or {},
         sampled=[name for name, source in SOURCES.items() if not source.generated],
+        texts={
+            name: one.training.texts(config["sources"][name])
+            for name, one in SOURCES.items()
+            if one.training and name in config["sources"]
+        },
         in_pairs=[name for name, source in SOURCES.items() if source.pairs],
         prompts=prompts,
         clip=config["clip"]["model"] if prompts else "",
