@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from studies import CANDIDATES, PROTOCOLS, SETTINGS, study
 
+from swsa_core.detectors.cost import of_candidates
 from swsa_core.report import figures, tables
 from swsa_core.report import style as figure_style
-from swsa_core.report.costs import cost_figure, of_candidates
+from swsa_core.report.costs import cost_figure
 
 MANY = [f"torchvision:a_long_name_{i}" for i in range(12)]
 
