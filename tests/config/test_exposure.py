@@ -59,7 +59,7 @@ def test_without_exposure_what_is_tracked_is_as_before():
         ([PLAIN, exposed(source="defects")], {}, "exposure.source: 'defects' is not among `sources`, known: cutpaste, other_"),
         (
             [PLAIN, exposed(source="other_tasks", task="regression")], {},
-            "received 'other_tasks', whose anomalies have no strength that `task: regression` could predict: take diffusion, text_gui",
+            "received 'other_tasks', whose anomalies have no strength that `task: regression` could predict: take diff",
         ),
         (
             [PLAIN, exposed(task="regression")], {"sources": {"cutpaste": {"area": [0.1, 0.1]}}},
