@@ -276,8 +276,9 @@ def check_graded(source: str, section: dict[str, Any], key: str) -> None:
         )
     asked = grades(section) if grades else ()
     if grades and len(set(asked)) < 2:
+        have = f"all have the same strength ({list(asked)})" if asked else "have no graded strength"
         raise inconsistent(
-            f"{key}: received {source!r}, whose anomalies all have the same strength ({list(asked)}), so that "
+            f"{key}: received {source!r}, whose anomalies {have}, so that "
             f"`task: regression` has nothing to predict: ask for several in sources.{source}, or take `task: classification`"
         )
 

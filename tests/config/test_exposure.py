@@ -59,11 +59,16 @@ def test_without_exposure_what_is_tracked_is_as_before():
         ([PLAIN, exposed(source="defects")], {}, "exposure.source: 'defects' is not among `sources`, known: cutpaste, other_"),
         (
             [PLAIN, exposed(source="other_tasks", task="regression")], {},
-            "received 'other_tasks', whose anomalies have no strength that `task: regression` could predict: take diffusion",
+            "received 'other_tasks', whose anomalies have no strength that `task: regression` could predict: take diff",
         ),
         (
             [PLAIN, exposed(task="regression")], {"sources": {"cutpaste": {"area": [0.1, 0.1]}}},
             r"received 'cutpaste', whose anomalies all have the same strength \(\[0.1, 0.1\]\)",
+        ),
+        (
+            [PLAIN, exposed(source="diffusion", task="regression")],
+            {"sources": {"diffusion": {"model": "mini:adm_32"}}, "preparation": {"size": 32}},
+            "received 'diffusion', whose anomalies have no graded strength, so that `task: regression` has nothing to predict",
         ),
         (["descriptor:hog", exposed("descriptor:hog")], {}, "descriptor:hog: exposure.source: 'cutpaste' cannot train it"),
         (["mini:clip", exposed("mini:clip")], {}, "mini:clip: exposure.source: 'cutpaste' cannot train it, as it has no"),

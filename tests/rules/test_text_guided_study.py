@@ -43,7 +43,7 @@ def test_both_systems_reach_the_tables_and_the_report(finished):
     own = selection[selection["strategy"] == "swsa_text_guided"]
     assert set(own["candidate"]) == {"mini:vit_s"}, "a network is not compared by the anomalies that it learnt from"
     page = (results / "report.html").read_text(encoding="utf-8")
-    for told in ("a photo of a letter", "mini:vit_s+text_guided regression", "severity", "losses"):
+    for told in ("a photo of a letter", "mini:vit_s+text_guided regression", "loss in training", "digits.severity"):
         assert told in page, told
 
 
