@@ -5,7 +5,7 @@ from swsa_core.evaluation.known import MAX_MEMBERS
 # Keys that came later, as LISTING
 BUDGET = {"max_members": ("max_members", MAX_MEMBERS), "max_ms": ("max_ms", None)}
 # What candidates cost decides only where there is a limit.
-COSTING = {"groups": "groups"} if STUDY.max_ms else {}
+COSTING = {"groups": "groups", "exposed": "before_after"} if STUDY.max_ms else {}
 
 
 # By the features of the first candidate: close ones say which images to compare.

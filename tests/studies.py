@@ -161,4 +161,5 @@ def with_costs(candidates):
     """Rows of candidates.csv as the report takes them: with what each sees and costs."""
     measured = {"median_ms": 12.34, "p95_ms": 15.6, "head_ms": 0.0123, "n_bank": 20, "bank_mb": 0.5}
     known = {"seen": 0.765625, "backbone": candidates["candidate"], "head": "knn", "device": "cpu", "threads": 2}
+    known["network"] = known["backbone"]
     return candidates.assign(**known, **measured)

@@ -17,7 +17,7 @@ def budget_of(settings: Mapping[str, Any], costs: Sequence[str], selection: str)
     max_members = settings.get("max_members", MAX_MEMBERS)
     if selection != "model" or not costs:
         return Budget(max_members)
-    table, max_ms = of_candidates(read_costs(costs), settings["groups"]), settings["max_ms"]
+    table, max_ms = of_candidates(read_costs(costs), settings["groups"], settings["exposed"]), settings["max_ms"]
     fastest = table.loc[table["median_ms"].idxmin()]
     if fastest["median_ms"] > max_ms:
         raise InputError(

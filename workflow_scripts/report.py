@@ -56,7 +56,8 @@ with job(snakemake) as mine:
     candidates["seen"] = [
         sum(seen_by(text, *shape) for shape in shapes) / len(shapes) for text in candidates["transform"]
     ]
-    candidates = candidates.merge(of_candidates(read_costs(given.costs), settings["groups"]), on="candidate")
+    exposed = [one["name"] for one in config["candidates"] if one.get("exposure")]
+    candidates = candidates.merge(of_candidates(read_costs(given.costs), settings["groups"], exposed), on="candidate")
     page = report.render(
         config=config,
         picks=picks,

@@ -76,14 +76,14 @@ def head_of(candidate: CandidateSpec | dict[str, Any]) -> str:
 def backbones(candidates: list[CandidateSpec]) -> dict[str, CandidateSpec]:
     """{name of each candidate: the backbone that it shares with all that differ in the head alone}.
 
-    A backbone has the name of the first of them, of one with the default head where there is one.
+    A backbone has the name of the first of them, of one with the default head that is not fine-tuned where there is one.
     """
     shared: dict[str, list[CandidateSpec]] = {}
     for one in candidates:
         shared.setdefault(str(_backbone(one)), []).append(one)
     found: dict[str, CandidateSpec] = {}
     for those in shared.values():
-        first = next((one for one in those if head_of(one) == DEFAULT), those[0])
+        first = next((one for one in those if head_of(one) == DEFAULT and not one.get("exposure")), those[0])
         backbone = {"name": first["name"], **_backbone(first)}
         found |= {one["name"]: cast(CandidateSpec, backbone) for one in those}
     return found

@@ -130,6 +130,7 @@ class Config(Section):
         if not sources:
             raise inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
         self._check_strategies(sources)
+        self._check_limit(sources)
         fixed = [source for source in sources if SOURCES[source].fixed_size]
         if fixed and self.preparation == "original":
             raise inconsistent(
@@ -236,6 +237,18 @@ class Config(Section):
             raise inconsistent(
                 f"figures.contact_sheets: shows what the source {' or '.join(map(repr, in_pairs))} made: add it to `sources`, "
                 "or remove the key"
+            )
+
+    def _check_limit(self, sources):
+        """What is deployed, the pick of the first strategy that recommends, must keep to the limit of what an image costs."""
+        limit = self.selection and self.selection.max_ms
+        listed = self.strategies or strategies.defaults(sources, self.clip is not None)
+        first = next(name for name in listed if strategies.find(name).recommends)
+        if limit and not strategies.find(first).within_budget:
+            heeding = [name for name, one in strategies.STRATEGIES.items() if one.recommends and one.within_budget]
+            raise inconsistent(
+                f"selection.max_ms: received {limit:g}, but {first} makes the recommendation and keeps to no limit: "
+                f"list {' or '.join(heeding)} before it in `strategies`"
             )
 
     def _check_names(self):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, create_model, field_validator
 
 from swsa_core.anomalies import SOURCES
-from swsa_core.basics.section import PositiveInt, Removable, Section, Several
+from swsa_core.basics.section import LeftOutIfNull, PositiveInt, Removable, Section, Several
 from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.files.images import Fit
 
@@ -43,7 +43,7 @@ class Patch(Section):
 class Selection(Section):
     max_members: PositiveInt = MAX_MEMBERS
     """Number of candidates at most that the strategy swsa_ensemble combines to one detector."""
-    max_ms: Annotated[float, Field(gt=0)] | None = None
+    max_ms: Annotated[Annotated[float, Field(gt=0)] | None, LeftOutIfNull] = None
     """Milliseconds at most that one image may cost what swsa and swsa_ensemble recommend, network and heads, as measured on the
     machine that runs the study; null for any. With a limit the pick can depend on the machine."""
 

@@ -4,7 +4,7 @@ Times differ from run to run: nothing but what is told in ms depends on them, an
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
@@ -87,25 +87,32 @@ def bank_bytes(n_bank: int, shape: Sequence[int], settings: Mapping[str, Any]) -
     return 2 * n_bank * min(patches, max(1, settings["bank"] // n_bank)) * size
 
 
-def of_candidates(costs: "pd.DataFrame", groups: Mapping[str, Sequence[str]]) -> "pd.DataFrame":
-    """Rows of `COSTS` with a column candidate, in the order of the candidates; groups: {candidate: (backbone, head)}."""
+def of_candidates(
+    costs: "pd.DataFrame", groups: Mapping[str, Sequence[str]], exposed: Collection[str] = ()
+) -> "pd.DataFrame":
+    """Rows of `COSTS` with the columns candidate and network, in the order of the candidates.
+
+    groups: {candidate: (backbone, head)}; exposed: those that are fine-tuned. network: the backbone, but for those, whose
+    networks have weights of their own and share no pass.
+    """
     import pandas as pd
 
     table = pd.DataFrame([(name, *group) for name, group in groups.items()], columns=["candidate", "backbone", "head"])
+    table["network"] = table["backbone"].where(~table["candidate"].isin(exposed), table["candidate"])
     return table.merge(costs, on=["backbone", "head"], how="left", validate="m:1")
 
 
 def together_ms(costs: "pd.DataFrame") -> float:
-    """Milliseconds that one image costs detectors together: one pass of each backbone, and every head.
+    """Milliseconds that one image costs detectors together: one pass of each network, and every head.
 
-    costs: rows of the detectors, columns backbone, median_ms and head_ms of `COSTS`.
+    costs: rows of the detectors, columns network, median_ms and head_ms of `of_candidates`.
 
     >>> import pandas as pd
-    >>> together_ms(pd.DataFrame({"backbone": ["a", "a", "b"], "median_ms": [12, 11, 6], "head_ms": [2, 1, 1]}))
+    >>> together_ms(pd.DataFrame({"network": ["a", "a", "b"], "median_ms": [12, 11, 6], "head_ms": [2, 1, 1]}))
     19.0
     """
     passes = costs["median_ms"] - costs["head_ms"]
-    return float(passes.groupby(costs["backbone"]).max().sum() + costs["head_ms"].sum())
+    return float(passes.groupby(costs["network"]).max().sum() + costs["head_ms"].sum())
 
 
 def frontier(costs: Sequence[float], gains: Sequence[float]) -> list[int]:

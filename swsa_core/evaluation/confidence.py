@@ -124,13 +124,16 @@ def over_sources(aurocs: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Mean AUROC over the sources that each resample draws, (c, resamples); NaN where none of them has an AUROC.
 
     aurocs: (sources, c, resamples); drawn: (resamples, sources), how often each is drawn. A source without an AUROC in a
-    resample is left out there.
+    resample is left out there; a candidate that has an AUROC by no source stays without, and the others as they are.
     """
     aurocs = filled(aurocs)
-    weights = np.where(np.isfinite(aurocs).all(axis=1), drawn.T, 0)  # (sources, resamples)
+    known = np.isfinite(aurocs)
+    some = known.any(axis=(0, 2))  # (c,)
+    weights = np.where(known[:, some].all(axis=1) & some.any(), drawn.T, 0)  # (sources, resamples)
     total, mean = weights.sum(axis=0), np.zeros(aurocs.shape[1:])
     for of_source, weight in zip(aurocs, weights, strict=True):  # in one order, so that ties stay ties
         mean += np.where(weight > 0, of_source, 0) * weight
+    mean[~some] = np.nan
     return np.divide(mean, total, out=np.full(mean.shape, np.nan), where=total > 0)
 
 
@@ -138,7 +141,7 @@ def filled(aurocs: np.ndarray) -> np.ndarray:
     """AUROCs (sources, c, resamples) with those that a candidate has in no resample, as of the source it was trained on.
 
     Sources are not equally hard, so that leaving one out would favour or harm the candidate. It is taken to be as far above the
-    mean of the candidates that have all sources as it is by its other sources on average.
+    mean of the candidates that have all sources as it is by its other sources on average; without any it stays as it is.
     """
     lacking = ~np.isfinite(aurocs).any(axis=2)  # (sources, c)
     lacking &= ~lacking.all(axis=1, keepdims=True)

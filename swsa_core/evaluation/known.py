@@ -21,7 +21,7 @@ class Budget(NamedTuple):
     max_ms: float = np.inf
     """Milliseconds that one image costs it at most."""
     costs: "pd.DataFrame | None" = None
-    """Rows of the c candidates in their order, columns backbone, median_ms and head_ms; needed where max_ms is finite."""
+    """Rows of the c candidates in their order, columns network, median_ms and head_ms; needed where max_ms is finite."""
 
     def allows(self, columns: Sequence[int]) -> bool:
         """Whether the candidates in these columns, together, cost at most max_ms."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from swsa_core.detectors.scores import Scores
-from swsa_core.evaluation.protocols import compare
+from swsa_core.evaluation.protocols import compare, mean_of_wins
 from swsa_core.files.table import Table
 
 SEVERITY = Table("severity", "candidate task source protocol strength n auroc", numbers="strength n auroc")
@@ -36,7 +36,7 @@ def severity(
     """Rows of `SEVERITY`: the AUROC of the anomalies of each level of strength against the normals of the protocol.
 
     scores: {candidate: Scores}; strengths: {source: {task: (n,) of its anomalies, in the order of their file}}. A level is the
-    same in all tasks of a source.
+    same in all tasks of a source. n: anomalies of the level that the candidate scores.
     """
     rows = [
         {"candidate": candidate, "source": source, **row}
@@ -54,13 +54,12 @@ def _of_source(
     ends = np.cumsum([len(strengths) for strengths in of_tasks.values()])
     for task, mine in zip(of_tasks, np.split(level, ends[:-1]), strict=True):
         for protocol in protocols:
-            won = compare(scores, task, source, protocol).wins.mean(1)  # (a,)
+            comparison = compare(scores, task, source, protocol)
             for i in np.unique(mine):
-                n = int((mine == i).sum())
                 yield {
                     "task": task,
                     "protocol": protocol,
                     "strength": values[i],
-                    "n": n,
-                    "auroc": won[mine == i].mean(),
+                    "n": int(comparison.counted[mine == i].sum()),
+                    "auroc": mean_of_wins(comparison.wins[mine == i]),
                 }

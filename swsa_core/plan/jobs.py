@@ -14,7 +14,7 @@ from swsa_core.config.study import Study
 from swsa_core.datasets.fetch import is_absent, publications, published
 from swsa_core.datasets.kind import Spec
 from swsa_core.detectors import HEADS
-from swsa_core.detectors.patch import BLOCK
+from swsa_core.detectors.patch import IMAGES
 from swsa_core.embedding.embed import share_threads
 from swsa_core.files import layout
 from swsa_core.files.downloads import published_at
@@ -22,7 +22,7 @@ from swsa_core.plan.costs import Cost
 
 FLOAT16, FLOAT32, FLOAT64 = 2, 4, 8  # bytes
 TRAINED = 6  # times the weights, as training holds them: before, now, best, gradient and two moments
-BLOCKS = 3  # of products that scoring patches holds at once
+BLOCKS = 3  # of query patches, or of their distances, that scoring holds at once
 ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flowers
 # Seconds of one core, beside `Kind.reading`: for a generated image to be read, for a generated pixel to be compressed, and for
 # a job's interpreter to start, with a network and without.
@@ -277,7 +277,7 @@ def _scores(study, sizes, costs, place):
                 disk = of_test + of_task * HEADS[name].numbers(study.config)
                 memory = rows * cost.features * FLOAT32
                 if HEADS[name].patches:  # which are read a few at a time, against one bank
-                    memory = study.config["patch"]["bank"] * cost.patch * FLOAT32 + BLOCKS * BLOCK * FLOAT32
+                    memory = study.config["patch"]["bank"] * cost.patch * FLOAT32 + BLOCKS * IMAGES * FLOAT32
             yield Job(stage, place("scores", dataset=dataset, candidate=slug), disk=disk, memory=memory + disk)
 
 

@@ -45,6 +45,8 @@ class Strategy:
     """Whether its picks are recommended: the rows of selection.csv have the source, and a config must list one of them."""
     proposed: bool = False
     """Whether it is what the study is about, and not what that is compared with: accented in figures, its ties counted."""
+    within_budget: bool = False
+    """Whether it keeps to `selection.max_ms`."""
     picks_one: bool = True
     """Whether it picks a single candidate, and is neither an expectation nor a combination of all of them."""
     is_detector: bool = False

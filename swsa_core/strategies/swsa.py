@@ -30,4 +30,5 @@ STRATEGY = Strategy(
     per_protocol=True,
     recommends=True,
     proposed=True,
+    within_budget=True,
 )

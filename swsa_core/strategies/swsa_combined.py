@@ -11,11 +11,17 @@ def quality(synthetic: ArrayLike) -> np.ndarray:
     """Minus the mean rank of a candidate over the sources, (c,): Borda's rank aggregation (Goswami et al. 2023, §4).
 
     synthetic: (sources, c) synthetic AUROCs of one task; rank 1 the highest, ties share a rank. An undefined AUROC gives
-    no rank; NaN where a candidate has none at all.
+    no rank; NaN where a candidate has none at all. Ranks among few are spread as those among all, as a candidate without an
+    AUROC by a source, which it was trained on, would else rank low by the longer lists of the others.
     """
     from scipy.stats import rankdata
 
-    return -means(rankdata(-np.asarray(synthetic, dtype=float), axis=1, nan_policy="omit"))
+    synthetic = np.asarray(synthetic, dtype=float)
+    known = np.isfinite(synthetic)
+    spread = (1 + known.any(axis=0).sum()) / (
+        1 + known.sum(axis=1, keepdims=True)
+    )  # (sources, 1), 1 of a source of all
+    return -means(spread * rankdata(-synthetic, axis=1, nan_policy="omit"))
 
 
 def pick(evidence: Evidence, case: Case) -> Pick:

@@ -77,5 +77,6 @@ STRATEGY = Strategy(
     picks_one=False,
     is_detector=True,
     proposed=True,
+    within_budget=True,
     combine=combine,
 )

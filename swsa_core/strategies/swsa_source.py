@@ -32,13 +32,13 @@ def described(found: Pick, evidence: Evidence, case: Case) -> Pick:
 
 
 def _warning(synthetic: np.ndarray, best: float) -> str:
-    """What speaks against the synthetic anomalies, "" for nothing; best: the pick's synthetic AUROC."""
+    """What speaks against the synthetic anomalies, "" for nothing; best: the pick's synthetic AUROC, of those that have one."""
     look = "the synthetic anomalies look more normal than the normal images"
-    n_below = int((synthetic < 0.5).sum())
+    n_below, n = int((synthetic < 0.5).sum()), int(np.isfinite(synthetic).sum())
     if best < 0.5:
         return f"synthetic AUROC below 0.5 ({best:.3f}): {look}"
-    if n_below > len(synthetic) / 2:
-        return f"synthetic AUROC below 0.5 of {n_below} of {len(synthetic)} candidates: {look} to them"
+    if n_below > n / 2:
+        return f"synthetic AUROC below 0.5 of {n_below} of {n} candidates: {look} to them"
     return ""
 
 

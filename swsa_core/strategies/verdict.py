@@ -36,8 +36,11 @@ class Verdict(NamedTuple):
 
 
 def is_saturated(synthetic: np.ndarray) -> bool:
-    """Whether a quarter of the candidates, and at least two, all but reach 1: such a source cannot tell the best ones apart."""
-    return int((synthetic >= SATURATED).sum()) >= max(2, len(synthetic) / 4)
+    """Whether a quarter of the candidates, and at least two, all but reach 1: such a source cannot tell the best ones apart.
+
+    synthetic: AUROC (c,); candidates without one do not count.
+    """
+    return int((synthetic >= SATURATED).sum()) >= max(2, int(np.isfinite(synthetic).sum()) / 4)
 
 
 def judge(

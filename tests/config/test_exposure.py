@@ -39,7 +39,9 @@ def test_the_network_before_is_shared_and_scores_are_a_stage_of_their_own():
     assert made.before == {"mini-vit_s-cutpaste-classification": "mini-vit_s"}
     assert made.leaves["before_after"] == {"mini:vit_s+cutpaste classification": [PLAIN, "cutpaste", "classification"]}
     assert [len(tasks) for tasks in made.chunks["digits"].values()] == [10]
-    assert study(config(exposed(), PLAIN)).config["figures"]["space"] == PLAIN  # whose features a figure shows
+    turned = study(config(exposed(), PLAIN))
+    assert turned.config["figures"]["space"] == PLAIN  # whose features a figure shows
+    assert list(turned.backbones) == ["mini-vit_s"], "named after the network before, so that no order embeds it again"
 
 
 def test_tasks_are_divided_among_jobs():
@@ -59,7 +61,7 @@ def test_without_exposure_what_is_tracked_is_as_before():
         ([PLAIN, exposed(source="defects")], {}, "exposure.source: 'defects' is not among `sources`, known: cutpaste, other_"),
         (
             [PLAIN, exposed(source="other_tasks", task="regression")], {},
-            "received 'other_tasks', whose anomalies have no strength that `task: regression` could predict: take diff",
+            "whose anomalies have no strength that `task: regression` could predict: take diffusion, text_guided, cutpaste",
         ),
         (
             [PLAIN, exposed(task="regression")], {"sources": {"cutpaste": {"area": [0.1, 0.1]}}},

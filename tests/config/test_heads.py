@@ -74,3 +74,17 @@ def test_without_heads_what_is_tracked_is_as_before_there_were_any():
     keys = ["name", "model", "weights", "args", "mean", "std", "resize", "crop", "interpolation"]
     assert all(list(one) == keys for one in made.leaves["candidates"].values())
     assert "patch" not in made.config and "selection" not in made.config and made.leaves["max_members"] is None
+    assert study(config("mini:vit_s", selection={"max_members": 3})).config["selection"] == {"max_members": 3}
+
+
+def test_a_limit_of_what_an_image_costs_binds_what_is_recommended():
+    limit = {"selection": {"max_ms": 40}}
+    for strategies in (None, ["swsa_cutpaste", "swsa"]):
+        with pytest.raises(
+            InputError, match=r"selection\.max_ms: received 40, but swsa_cutpaste makes .*: list swsa before"
+        ):
+            config("mini:vit_s", **limit, strategies=strategies)
+    assert (
+        config("mini:vit_s", **limit, strategies=["swsa_ensemble", "swsa", "swsa_cutpaste"])["selection"]["max_ms"]
+        == 40
+    )

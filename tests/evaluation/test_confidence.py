@@ -165,3 +165,20 @@ def test_a_candidate_without_auroc_leaves_the_chances_to_the_others():
     p_best, p_near = chances(np.array([[0.9, 0.8], [0.5, 0.9], [np.nan, np.nan]]))
     np.testing.assert_array_equal(p_best, [0.5, 0.5, np.nan])
     np.testing.assert_array_equal(p_near, [0.5, 0.5, np.nan])
+
+
+def test_a_candidate_without_auroc_by_any_source_leaves_the_others_as_they_are():
+    """As in a data set with one task, where the images of other tasks are missing, and all else is what it was trained on."""
+    aurocs = np.random.default_rng(0).random((2, 3, 20))
+    drawn = multiplicities(np.random.default_rng(1), 2, 20)
+    alone = over_sources(aurocs[:, :2], drawn)
+    for source in ([0], [0, 1]):
+        lacking = aurocs.copy()
+        lacking[source, 2] = np.nan
+        lacking[[one for one in (0, 1) if one not in source]] = np.nan  # undefined for all
+        found = over_sources(lacking, drawn)
+        assert np.isnan(found[2]).all()
+        if len(source) == 2:
+            np.testing.assert_array_equal(found[:2], alone)
+        assert np.isfinite(chances(found)[0]).tolist() == [True, True, False]
+    assert np.isnan(over_sources(np.full((2, 3, 20), np.nan), drawn)).all()

@@ -24,6 +24,7 @@ from swsa_core.embedding.image_stream import FileReader
 from swsa_core.evaluation.confidence import ALL_SOURCES, confidence
 from swsa_core.evaluation.evaluate import evaluate
 from swsa_core.evaluation.protocols import compare
+from swsa_core.evaluation.severity import severity
 from swsa_core.exposure import fine_tune, networks
 from swsa_core.files import store
 from swsa_core.files.images import prepared
@@ -268,6 +269,23 @@ def test_protocols_choose_the_normals(scores):
     table = confidence(alone, "digits", 0, ["leave_one_out"], 100)
     rows = table[table["validation"] == "cutpaste"]
     assert rows[["p_best", "p_near", "low", "high"]].isna().all(axis=None)
+
+
+def test_levels_of_strength_have_an_auroc_by_the_pairs_that_count(scores):
+    """Half of the anomalies of two parents are scored by no network, and a pair counts where one network scored both."""
+    for protocol in ("leave_one_out", "paired", "paper"):
+        for source in ("mix", "cutpaste"):
+            parts = {task: scores.of_task(scores.anomalies[source], task) for task in TASKS}
+            strengths = {task: np.arange(len(part["task"])) % 2 + 1.0 for task, part in parts.items()}
+            table = severity({"after": scores}, {source: strengths}, [protocol])
+            for task, rows in table.groupby("task"):
+                wins = compare(scores, task, source, protocol).wins
+                counted = np.isfinite(wins)
+                expected = [counted[k::2].any(axis=1).sum() for k in range(2)]
+                assert rows["n"].tolist() == expected and rows["auroc"].notna().all() == (source == "mix")
+                if source == "mix":
+                    aurocs = [wins[k::2][counted[k::2]].mean() for k in range(2)]
+                    assert rows["auroc"].tolist() == pytest.approx(aurocs)
 
 
 def test_a_source_that_one_candidate_lacks_leaves_the_others_as_they_are(files, scores):

@@ -78,5 +78,6 @@ def test_settings_of_one_head_do_not_touch_the_others(finished):
 def test_rules_of_selection_embed_and_score_nothing(finished):
     directory, config = finished
     assert jobs(directory, edited(config, "selection", {"max_members": 2})) == {}
-    assert jobs(directory, edited(config, "selection", {"max_ms": 40})) == {}
-    assert jobs(directory, edited(config, "strategies", ["swsa", "swsa_ensemble"])) == {}
+    recommended = edited(config, "strategies", ["swsa", "swsa_ensemble"])
+    assert jobs(directory, recommended) == {}
+    assert jobs(directory, edited(recommended, "selection", {"max_ms": 40})) == {}

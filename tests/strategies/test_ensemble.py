@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import scored
 
+from swsa_core.detectors.cost import of_candidates, together_ms
 from swsa_core.evaluation.evaluate import evaluate
 from swsa_core.evaluation.known import Budget, Known
 from swsa_core.evaluation.protocols import compare, normal_scores
@@ -28,6 +29,11 @@ def test_a_source_that_cannot_tell_candidates_apart_is_passed_over_unless_all_ar
     # by the mean over the tasks
     assert leading_source({"other_tasks": np.array([[1.0, 1, 0.5], [1, 0.9, 0.5]]), "cutpaste": CLEAR}) == "other_tasks"
     assert leading_source({"other_tasks": np.array([[1.0, 1, 0.5], [1, 0.98, 0.5]]), "cutpaste": CLEAR}) == "cutpaste"
+
+
+def test_candidates_without_auroc_do_not_make_a_source_less_saturated():
+    trained = np.array([[0.995, 0.999, *[np.nan] * 8]])
+    assert leading_source({"cutpaste": trained, "defects": CLEAR}) == "defects"
 
 
 def test_members_are_the_best_and_at_most_two_of_a_backbone():
@@ -144,8 +150,7 @@ def test_combine_of_known_is_that_of_its_members():
 COSTS = pd.DataFrame(
     {
         "candidate": ["big", "small"],
-        "backbone": ["a", "b"],
-        "head": ["knn", "knn"],
+        "network": ["a", "b"],
         "median_ms": [30.0, 8.0],
         "head_ms": [1.0, 1.0],
     }
@@ -167,8 +172,15 @@ def test_nothing_that_is_recommended_costs_more_than_the_limit():
 
 
 def test_heads_of_one_backbone_share_its_pass():
-    shared = COSTS.assign(backbone="a", median_ms=[30.0, 29.0])
+    shared = COSTS.assign(network="a", median_ms=[30.0, 29.0])
     assert Budget(max_ms=31, costs=shared).allows([0, 1]) and not Budget(max_ms=30.9, costs=shared).allows([0, 1])
+
+
+def test_a_network_that_is_fine_tuned_has_a_pass_of_its_own():
+    costs = pd.DataFrame({"backbone": ["a"], "head": ["knn"], "median_ms": [30.0], "head_ms": [1.0]})
+    groups = {"before": ("a", "knn"), "after": ("a", "knn")}
+    assert together_ms(of_candidates(costs, groups)) == 31, "heads alone would be"
+    assert together_ms(of_candidates(costs, groups, ["after"])) == 60
 
 
 def test_members_have_a_synthetic_auroc():

@@ -250,3 +250,10 @@ def test_no_name_of_a_strategy_outside_its_module():
     for file, place, text in elsewhere("strategies", STRATEGIES):
         begun = any(text.startswith(f"{name}_") for name in per_source) and not text.startswith("swsa_core")
         assert not (begun or text in plain) or text in allowed.get(file, ()), f"{place}: {text!r}"
+
+
+def test_a_candidate_that_lacks_a_source_is_not_ranked_lower_for_that():
+    """By hand: the third is the second of four by the one source; ranks among two are spread as those among four, by 5 / 3."""
+    nan = np.nan
+    found = swsa_combined_quality([[0.7, 0.8, 0.75, 0.6], [0.8, 0.9, nan, nan]])
+    assert found == pytest.approx([-(3 + 10 / 3) / 2, -(1 + 5 / 3) / 2, -2, -4])

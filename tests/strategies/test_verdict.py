@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from swsa_core.strategies.swsa_source import _warning
 from swsa_core.strategies.verdict import CLEAR, CLOSE, NO_BASIS, is_saturated, judge
 
 PARAMETERS = np.array([9.0, 1.0, 4.0])
@@ -43,6 +44,11 @@ def test_a_source_that_the_pick_was_trained_on_is_not_asked():
     synthetic["other"], near["other"] = np.array([np.nan, 0.7, 0.8]), np.array([np.nan, 0.7, 0.8])
     assert judged(synthetic=synthetic, near=near).verdict == CLEAR, "by the first and the third"
     assert judged(synthetic=synthetic, near=near, own=("one", "third")).verdict == NO_BASIS, "of one kind"
+
+
+def test_a_warning_counts_the_candidates_that_have_an_auroc():
+    assert "2 of 3 candidates" in _warning(np.array([0.4, 0.4, 0.9, np.nan, np.nan]), 0.9)
+    assert _warning(np.array([0.4, 0.6, 0.9, np.nan, np.nan]), 0.9) == ""
 
 
 def test_a_close_call_names_the_cheapest_first():
