@@ -27,7 +27,7 @@ STAGE_VERSIONS = {
     "cost": 1,
     "leaks": 1,
     "severity": 1,
-    "evaluate": 6,
+    "evaluate": 7,
     "select": 3,
     "strategies": 1,
     "tables": 3,

@@ -69,8 +69,8 @@ def _nearest(patches: np.ndarray, bank: np.ndarray, norms: np.ndarray) -> np.nda
     """Distances (n, m) float32 of patches (n, d) to the nearest of each bank image (m, b, d); norms: (m, b) of the bank."""
     (m, b, d), n = bank.shape, len(patches)
     nearest = np.empty((n, m), np.float32)
-    images = max(1, BLOCK // (b * n))
-    rows = n if images > 1 else max(1, BLOCK // b)  # where not even one bank image goes with all patches
+    rows = max(64, BLOCK // (m * b))  # few rows of many columns: where a whole bank fits, it is not divided
+    images = max(1, BLOCK // (b * rows))
     for first in range(0, m, images):
         some = slice(first, first + images)
         turned = -2 * bank[some].reshape(-1, d).T

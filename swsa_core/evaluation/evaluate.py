@@ -110,9 +110,9 @@ def evaluate(
 def _known(candidates, aurocs, budget):
     """`Known` of each task."""
     backbones = [str(one.attributes.get("backbone", name)) for name, one in candidates.items()]
-    for t, task in enumerate(_first(candidates).tasks):
+    for task in _first(candidates).tasks:
         normals = np.stack([normal_scores(one, task) for one in candidates.values()], axis=1)
-        yield Known(t, backbones, aurocs, normals, budget)
+        yield Known(backbones, aurocs, normals, budget)
 
 
 def described(candidates: Mapping[str, Scores], licences: Mapping[str, str]) -> pd.DataFrame:

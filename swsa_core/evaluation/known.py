@@ -10,7 +10,7 @@ from swsa_core.detectors.cost import together_ms
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_MEMBERS = 4  # of a detector that combines the best candidates, chosen on real images: docs/selection.md
+MAX_MEMBERS = 3  # of a detector that combines the best candidates, chosen on real images: docs/selection.md
 
 
 class Budget(NamedTuple):
@@ -34,7 +34,6 @@ UNLIMITED = Budget()
 class Known(NamedTuple):
     """What is known of a task before its test images, for detectors that combine candidates."""
 
-    task: int  # row of `synthetic`
     backbones: list[str]  # (c,) of the candidates
     synthetic: Mapping[
         str, np.ndarray

@@ -9,31 +9,35 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from swsa_core.evaluation.known import Budget, Known
-from swsa_core.strategies.evidence import Case, Evidence, Pick, as_detector, of_all_tasks
+from swsa_core.strategies.evidence import Case, Evidence, Pick, as_detector, means, of_all_tasks
 from swsa_core.strategies.leading import leading_source
 from swsa_core.strategies.strategy import MODEL, SUPPORT, Strategy
 
-OF_BACKBONE = 2  # members that share a backbone: its heads err alike
+OF_BACKBONE = 1  # members that share a backbone: its heads err alike
 SMALLEST = 1e-12  # of the largest score of the normal images: a score of 0 has no logarithm
 
 
-def members(synthetic: Mapping[str, np.ndarray], task: int, backbones: Sequence[str], budget: Budget) -> list[int]:
-    """Columns of the members for one task: the `highest` by the leading source; synthetic: {source: AUROC (tasks, c)}."""
-    return highest(synthetic[leading_source(synthetic)][task], backbones, budget)
+def members(synthetic: Mapping[str, np.ndarray], backbones: Sequence[str], budget: Budget) -> list[int]:
+    """Columns of the members, the same for all tasks: the `highest` by the leading source's mean over the tasks.
+
+    synthetic: {source: AUROC (tasks, c)}.
+    """
+    return highest(means(synthetic[leading_source(synthetic)]), backbones, budget)
 
 
 def highest(aurocs: np.ndarray, backbones: Sequence[str], budget: Budget, of_backbone: int = OF_BACKBONE) -> list[int]:
     """Columns of the highest AUROCs (c,) within a budget, at most `of_backbone` of one backbone; of ties the first declared.
 
-    A candidate with which the detector would cost too much is passed over.
+    Those of the lower half of the candidates are ruled out: where few backbones are good, the detector would have to take bad
+    ones. One with which it would cost too much is passed over, and one without AUROC, which was trained on these anomalies.
 
     >>> highest(np.array([0.7, 0.9, 0.8, 0.6]), ["a", "b", "b", "b"], Budget(max_members=3), of_backbone=2)
-    [1, 2, 0]
+    [1, 2]
     """
+    allowed = [column for column, auroc in enumerate(aurocs) if not np.isnan(auroc) and budget.allows([column])]
+    order = np.array(allowed, dtype=int)[np.argsort(-aurocs[allowed], kind="stable")]
     chosen: list[int] = []
-    for column in np.argsort(-aurocs, kind="stable").tolist():
-        if np.isnan(aurocs[column]):  # of a candidate that was trained on these anomalies
-            continue
+    for column in order[: -(-len(order) // 2)].tolist():
         of_same = sum(backbones[other] == backbones[column] for other in chosen)
         if len(chosen) < budget.max_members and of_same < of_backbone and budget.allows([*chosen, column]):
             chosen.append(column)
@@ -45,7 +49,7 @@ def combine(scores: np.ndarray, known: Known) -> np.ndarray:
 
     scores: (n, c) of test images; the normal images' own are their leave-one-out scores, so that the members' units agree.
     """
-    columns = members(known.synthetic, known.task, known.backbones, known.budget)
+    columns = members(known.synthetic, known.backbones, known.budget)
     return standardised(scores[:, columns], known.normals[:, columns])
 
 
@@ -62,14 +66,14 @@ def standardised(scores: np.ndarray, normals: np.ndarray) -> np.ndarray:
 
 def pick(evidence: Evidence, case: Case) -> Pick:
     """No single candidate, but the members and how their detector does."""
-    columns = members(evidence.once(of_all_tasks), evidence.tasks.index(case.task), evidence.backbones, evidence.budget)
+    columns = members(evidence.once(of_all_tasks), evidence.backbones, evidence.budget)
     names = [evidence.names[column] for column in columns]
     return as_detector(evidence, case)._replace(members=names)
 
 
 STRATEGY = Strategy(
     title="SWSA ensemble",
-    description="the candidates with the highest synthetic AUROC by the leading source, together",
+    description="the best candidates of different backbones by the leading source, averaged over the tasks, together",
     reference="",
     sees=SUPPORT,
     pick=pick,

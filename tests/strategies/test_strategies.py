@@ -92,7 +92,7 @@ def test_every_function_of_scores_has_the_shape_it_says(entry, one):
     if one.quality:
         assert one.quality(scores).shape == (3,)
     if one.combine:
-        known = Known(0, ["a", "a", "b"], {"cutpaste": np.array([[0.9, 0.8, 0.7]])}, scores[:5])
+        known = Known(["a", "a", "b"], {"cutpaste": np.array([[0.9, 0.8, 0.7]])}, scores[:5])
         assert one.combine(scores, known).shape == (20,)
 
 
