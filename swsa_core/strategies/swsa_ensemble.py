@@ -13,7 +13,7 @@ from swsa_core.strategies.evidence import Case, Evidence, Pick, as_detector, mea
 from swsa_core.strategies.leading import leading_source
 from swsa_core.strategies.strategy import MODEL, SUPPORT, Strategy
 
-OF_BACKBONE = 1  # members that share a backbone: its heads err alike
+OF_BACKBONE = 2  # members that share a backbone: its heads err alike
 SMALLEST = 1e-12  # of the largest score of the normal images: a score of 0 has no logarithm
 
 
@@ -28,16 +28,14 @@ def members(synthetic: Mapping[str, np.ndarray], backbones: Sequence[str], budge
 def highest(aurocs: np.ndarray, backbones: Sequence[str], budget: Budget, of_backbone: int = OF_BACKBONE) -> list[int]:
     """Columns of the highest AUROCs (c,) within a budget, at most `of_backbone` of one backbone; of ties the first declared.
 
-    Those of the lower half of the candidates are ruled out: where few backbones are good, the detector would have to take bad
-    ones. One with which it would cost too much is passed over, and one without AUROC, which was trained on these anomalies.
+    A candidate with which the detector would cost too much is passed over, and one that learnt from these anomalies.
 
     >>> highest(np.array([0.7, 0.9, 0.8, 0.6]), ["a", "b", "b", "b"], Budget(max_members=3), of_backbone=2)
-    [1, 2]
+    [1, 2, 0]
     """
-    allowed = [column for column, auroc in enumerate(aurocs) if not np.isnan(auroc) and budget.allows([column])]
-    order = np.array(allowed, dtype=int)[np.argsort(-aurocs[allowed], kind="stable")]
+    known = np.flatnonzero(~np.isnan(aurocs))
     chosen: list[int] = []
-    for column in order[: -(-len(order) // 2)].tolist():
+    for column in known[np.argsort(-aurocs[known], kind="stable")].tolist():
         of_same = sum(backbones[other] == backbones[column] for other in chosen)
         if len(chosen) < budget.max_members and of_same < of_backbone and budget.allows([*chosen, column]):
             chosen.append(column)
@@ -73,7 +71,7 @@ def pick(evidence: Evidence, case: Case) -> Pick:
 
 STRATEGY = Strategy(
     title="SWSA ensemble",
-    description="the best candidates of different backbones by the leading source, averaged over the tasks, together",
+    description="the few candidates with the highest synthetic AUROC by the leading source, averaged over the tasks, together",
     reference="",
     sees=SUPPORT,
     pick=pick,
