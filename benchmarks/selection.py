@@ -91,6 +91,7 @@ def main():
     print(of_strategies(picked))
     print(of_rules(regrets))
     print(left_one_out(regrets))
+    print(of_small_pools(data, config))
 
 
 def make_random_network(config):
@@ -352,6 +353,45 @@ def left_one_out(regrets):
             best = min(others, key=others.get) if len(names) > 1 else next(iter(others))
             rows.append([kind, out, best, *(interval(of_kind[best][out][s]) for s in SETTINGS)])
     return "## Chosen on all data sets but one\n\n" + table(["kind", "left out", "rule", *SETTINGS], rows)
+
+
+def only(one: Found, columns: list[int]) -> Found:
+    """`one` with some of its candidates alone."""
+    return one._replace(
+        names=[one.names[c] for c in columns],
+        backbones=[one.backbones[c] for c in columns],
+        heads=[one.heads[c] for c in columns],
+        n_parameters=one.n_parameters[columns],
+        synthetic={source: aurocs[:, columns] for source, aurocs in one.synthetic.items()},
+        label_free={measure: values[:, columns] for measure, values in one.label_free.items()},
+        real={setting: aurocs[:, columns] for setting, aurocs in one.real.items()},
+        combined=lambda members: one.combined([[columns[c] for c in of_task] for of_task in members]),
+    )
+
+
+def of_small_pools(data, config):
+    """Regret where the candidates are the heads of one network and the descriptors: how members of a backbone are limited."""
+    backbones = next(iter(data.values()))[0].backbones
+    bad = [backbones[c] for c, candidate in enumerate(config["candidates"]) if candidate.get("known_bad")]
+    pools = {
+        backbone: [c for c, other in enumerate(backbones) if other == backbone or other.startswith(DESCRIPTORS)]
+        for backbone in dict.fromkeys(backbones)
+        if not backbone.startswith(DESCRIPTORS) and backbone not in bad
+    }
+    rows = []
+    for n, each in ((1, 1), (3, 1), (3, 2), (3, 4), (4, 1), (4, 2), (4, 4)):
+
+        def rule(one, n=n, each=each):
+            budget = Budget(max_members=n)
+            return one.combined([highest(of, one.backbones, budget, each) for of in evidence(one, "leading", "mean")])
+
+        cells = []
+        for seeds in data.values():
+            found = [regret(rule, [only(one, columns) for one in seeds]) for columns in pools.values()]
+            cells += [f"{np.mean([np.nanmean(one[s]) for one in found]):.4f}" for s in SETTINGS]
+        rows.append([f"top {n}, at most {each} of a backbone", *cells])
+    header = ["rule", *(f"{name} {s}" for name in data for s in SETTINGS)]
+    return "## Heads of one network and descriptors alone, mean over the networks\n\n" + table(header, rows)
 
 
 if __name__ == "__main__":

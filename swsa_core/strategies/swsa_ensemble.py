@@ -13,7 +13,9 @@ from swsa_core.strategies.evidence import Case, Evidence, Pick, as_detector, mea
 from swsa_core.strategies.leading import leading_source
 from swsa_core.strategies.strategy import MODEL, SUPPORT, Strategy
 
-OF_BACKBONE = 2  # members that share a backbone: its heads err alike
+OF_BACKBONE = 1  # members that share a backbone: its heads err alike
+RULED_OUT = 0.5  # of the best candidate's distance to guessing: one that is less far above it is no member
+GUESSING = 0.5
 SMALLEST = 1e-12  # of the largest score of the normal images: a score of 0 has no logarithm
 
 
@@ -28,14 +30,19 @@ def members(synthetic: Mapping[str, np.ndarray], backbones: Sequence[str], budge
 def highest(aurocs: np.ndarray, backbones: Sequence[str], budget: Budget, of_backbone: int = OF_BACKBONE) -> list[int]:
     """Columns of the highest AUROCs (c,) within a budget, at most `of_backbone` of one backbone; of ties the first declared.
 
-    A candidate with which the detector would cost too much is passed over, and one that learnt from these anomalies.
+    A candidate with which the detector would cost too much is passed over, one that learnt from these anomalies (NaN), and one
+    that is ruled out, as a pool with few good backbones has fewer members than it may.
 
-    >>> highest(np.array([0.7, 0.9, 0.8, 0.6]), ["a", "b", "b", "b"], Budget(max_members=3), of_backbone=2)
-    [1, 2, 0]
+    >>> highest(np.array([0.75, 0.9, 0.8, 0.6]), ["a", "b", "b", "c"], Budget(max_members=3))
+    [1, 0]
     """
-    known = np.flatnonzero(~np.isnan(aurocs))
+    known = np.flatnonzero([not np.isnan(auroc) and budget.allows([column]) for column, auroc in enumerate(aurocs)])
+    order = known[np.argsort(-aurocs[known], kind="stable")].tolist()
+    lowest = min(aurocs[order[0]], GUESSING + RULED_OUT * (aurocs[order[0]] - GUESSING)) if order else GUESSING
     chosen: list[int] = []
-    for column in known[np.argsort(-aurocs[known], kind="stable")].tolist():
+    for column in order:
+        if aurocs[column] < lowest:
+            break
         of_same = sum(backbones[other] == backbones[column] for other in chosen)
         if len(chosen) < budget.max_members and of_same < of_backbone and budget.allows([*chosen, column]):
             chosen.append(column)

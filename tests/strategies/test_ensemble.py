@@ -36,11 +36,11 @@ def test_candidates_without_auroc_do_not_make_a_source_less_saturated():
     assert leading_source({"cutpaste": trained, "defects": CLEAR}) == "defects"
 
 
-def test_members_are_the_best_over_the_tasks_at_most_two_of_a_backbone():
-    synthetic = {"cutpaste": np.array([[0.5] * 6, [0.9, 0.95, 0.8, 0.99, 0.7, 0.6]])}
+def test_members_are_the_best_over_the_tasks_each_of_another_backbone():
+    synthetic = {"cutpaste": np.array([[0.9] * 6, [0.9, 0.95, 0.8, 0.98, 0.7, 0.6]])}
     assert members(synthetic, list("abcdef"), Budget()) == [3, 1, 0]
     assert members(synthetic, list("abcdef"), Budget(max_members=2)) == [3, 1]
-    assert members(synthetic, list("bbcbef"), Budget()) == [3, 1, 2], "at most two of a backbone"
+    assert members(synthetic, list("bbcbef"), Budget()) == [3, 2, 4]
     tied = {"cutpaste": np.full((2, 6), 0.5)}
     assert members(tied, list("abcdef"), Budget()) == [0, 1, 2], "of those that tie the first"
 
@@ -61,14 +61,16 @@ def test_the_detector_in_the_tables_is_that_of_its_members():
     studies = [scored.study(seed=seed) for seed in range(4)]
     scores = {f"c{i}": one.scores() for i, one in enumerate(studies)}
     for i, one in enumerate(scores.values()):
-        one.attributes["backbone"] = "shared" if i < 3 else "alone"
+        one.attributes["backbone"] = "shared" if i < 2 else f"alone {i}"
     index, protocols = studies[0].index, ["leave_one_out"]
     combinations = {"swsa_ensemble": STRATEGIES["swsa_ensemble"].combine}
     options = {"protocols": protocols, "settings": ["one_vs_rest"], "combinations": combinations}
     table = evaluate(scores, index, scored.SPEC, **options)
     values = [np.mean([compare(one, t, "one", "leave_one_out").auroc for t in "ab"]) for one in scores.values()]
     order = np.argsort(-np.array(values), kind="stable").tolist()
-    chosen = [c for i, c in enumerate(order) if c == 3 or sum(o < 3 for o in order[:i]) < 2]
+    chosen = [c for i, c in enumerate(order) if c > 1 or not set(order[:i]) & {0, 1}]
+    best = values[order[0]]
+    chosen = [c for c in chosen[:3] if values[c] >= min(best, 0.5 + (best - 0.5) / 2)]
     for t, task in enumerate("ab"):
         of_task = [list(scores.values())[c] for c in chosen]
         normals = np.stack([normal_scores(one, task) for one in of_task], axis=1)
@@ -157,7 +159,7 @@ def test_nothing_that_is_recommended_costs_more_than_the_limit():
 
 
 def test_members_that_cost_too_much_together_are_passed_over():
-    aurocs = np.array([0.9, 0.85, 0.95, 0.6])
+    aurocs = np.array([0.9, 0.85, 0.95, 0.8])
 
     def chosen(max_ms):
         return highest(aurocs, list("abcd"), Budget(max_ms=max_ms, costs=COSTS))
@@ -181,3 +183,9 @@ def test_a_network_that_is_fine_tuned_has_a_pass_of_its_own():
 def test_members_have_a_synthetic_auroc():
     """A candidate that was trained on the anomalies has none by them."""
     assert highest(np.array([np.nan, 0.8, 0.9]), list("abc"), Budget()) == [2, 1]
+
+
+def test_candidates_less_than_half_as_far_above_guessing_as_the_best_are_no_members():
+    assert highest(np.array([0.9, 0.71, 0.69]), list("abc"), Budget()) == [0, 1]
+    assert highest(np.array([0.4, 0.45, 0.3]), list("abc"), Budget()) == [1], "the best of those below guessing"
+    assert highest(np.array([np.nan, np.nan]), list("ab"), Budget()) == []
