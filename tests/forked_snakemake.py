@@ -7,6 +7,7 @@ both streams of the call go to the file `output`.
 import json
 import os
 import sys
+import traceback
 
 import snakemake.cli
 import snakemake.profiles
@@ -43,6 +44,8 @@ def call(arguments, environment, output):
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()  # before this process ends without telling
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

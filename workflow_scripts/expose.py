@@ -91,7 +91,12 @@ with job(snakemake) as mine:
         (task, request.network, request.part, row) for task in banks for request in wanted[task] for row in request.rows
     ]
     constants = dict(zip(("task", "network", "part", "row"), map(np.array, zip(*columns, strict=True)), strict=True))
-    header = {"settings": mine.recorded, "inputs": {path: Path(path).stat().st_mtime_ns for path in given}}
+    header = {
+        "settings": mine.recorded,
+        "inputs": {path: Path(path).stat().st_mtime_ns for path in given},
+        "backbone": backbone.attributes(),
+        "device": backbone.device,
+    }
     size = mine.runtime["batch_size"]
     size = BATCH_SIZE[backbone.device] if size == "auto" else size
     processes, _ = share_threads(snakemake.threads, mine.runtime["workers"], backbone.device)

@@ -54,9 +54,8 @@ with job(snakemake) as mine:
             show(len(losses), len(images) * len(orders))
         table = of_epochs(losses, len(images))
     except FloatingPointError as error:
-        raise InputError(
-            f"{told}: {error} after {len(losses)} images; lower {KEY}.learning_rate. The last good state is in {partial}"
-        ) from None
+        kept = f". The last good state is in {partial}" if partial.exists() else ""
+        raise InputError(f"{told}: {error} after {len(losses)} images; lower {KEY}.learning_rate{kept}") from None
     except InputError as error:
         raise InputError(f"{told}: {error}. What was trained is in {partial}") from None
     LOSSES.write(snakemake.output.losses, table)

@@ -199,7 +199,7 @@ def stream(task: Task, section: dict) -> Stream:
     return streamed(task, section, pairs, generated, ("styles", len(content_ids)), graded)
 
 
-def reconstruction(task: Task, section: dict) -> Stream:
+def reconstruction(task: Task, section: dict, key: str = KEY) -> Stream:
     """The seed images of a task, inverted and generated again in the same steps, each by itself: `stream` at gamma = 0."""
     ids = list(task.seeds)
 
@@ -209,7 +209,7 @@ def reconstruction(task: Task, section: dict) -> Stream:
         what = f"reconstructions {task.dataset} {task.name}"
         return regenerate(unet, tensor(task, ids), section, done, size, tell(task, what))
 
-    return streamed(task, section, np.array(ids)[:, None], regenerated, ("images", 1))
+    return streamed(task, section, np.array(ids)[:, None], regenerated, ("images", 1), key=key)
 
 
 def streamed(

@@ -270,7 +270,7 @@ SOURCE = Source(
     stream=stream,
     network=Network(lambda section: find_model(section, KEY).files, work, speed),
     reconstruct=Reconstruction(
-        lambda task, section: reconstruction(task, section | {"dt_lambda": 1.0}), work_of_reconstruction
+        lambda task, section: reconstruction(task, section | {"dt_lambda": 1.0}, KEY), work_of_reconstruction
     ),
     training=Training(
         clip=lambda section: section["clip"],

@@ -45,7 +45,8 @@ class Selection(Section):
     """Number of candidates at most that the strategy swsa_ensemble combines to one detector."""
     max_ms: Annotated[Annotated[float, Field(gt=0)] | None, LeftOutIfNull] = None
     """Milliseconds at most that one image may cost what swsa and swsa_ensemble recommend, network and heads, as measured on the
-    machine that runs the study; null for any. With a limit the pick can depend on the machine."""
+    machine that runs the study; null for any. With a limit the pick can depend on the machine, and `strategies` must list swsa
+    before others that recommend."""
 
 
 class Preparation(Section):

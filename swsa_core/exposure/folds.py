@@ -16,14 +16,10 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 
 WHOLE = -1  # the network that learns from the whole support set
-BANK, TEST, SUPPORT = (
-    "bank",
-    "test",
-    "support",
-)  # parts: support images as they are, test images, support images as prepared
-HELD_OUT = (
-    5  # one of so many images, and the anomalies made from these alone, stop the training and are not learnt from
-)
+# Parts: support images as they are, test images, and support images as prepared.
+BANK, TEST, SUPPORT = "bank", "test", "support"
+# One of so many images, and the anomalies made from these alone, stop the training and are not learnt from.
+HELD_OUT = 5
 
 
 class Split(NamedTuple):

@@ -153,10 +153,13 @@ def _beside(rows, name, keys):
 
 
 def _agreement(pairs):
-    """τ, p, candidates, tied pairs and tasks of the two rankings of one group; pairs: a row per candidate."""
-    real, synthetic = pairs["auroc_real"].to_numpy(), pairs["auroc_synthetic"].to_numpy()
-    first, second = np.triu_indices(len(pairs), 1)
-    tied = (real[first] == real[second]) | (synthetic[first] == synthetic[second])
-    tau, p_value = metrics.kendall_tau(real, synthetic) if len(pairs) > 1 else (np.nan, np.nan)
+    """τ, p, candidates, tied pairs and tasks of the two rankings of one group; pairs: a row per candidate.
+
+    Candidates without one of the figures are in neither ranking: a network has none by the source that it was trained on.
+    """
     n_tasks = pairs["n_tasks_real"].min(), pairs["n_tasks_synthetic"].min()
-    return tau, p_value, len(pairs), int(tied.sum()), *map(int, n_tasks)
+    real, synthetic = pairs[["auroc_real", "auroc_synthetic"]].dropna().to_numpy(dtype=float).T
+    first, second = np.triu_indices(len(real), 1)
+    tied = (real[first] == real[second]) | (synthetic[first] == synthetic[second])
+    tau, p_value = metrics.kendall_tau(real, synthetic) if len(real) > 1 else (np.nan, np.nan)
+    return tau, p_value, len(real), int(tied.sum()), *map(int, n_tasks)

@@ -16,9 +16,13 @@ def pick(evidence: Evidence, case: Case) -> Pick:
     """
     synthetic = evidence.once(of_all_tasks)
     source = leading_source(synthetic)
-    affordable = [evidence.budget.allows([column]) for column in range(len(evidence.names))]
-    found = evidence.highest(np.where(affordable, means(synthetic[source]), np.nan))
+    found = evidence.highest(np.where(evidence.once(_affordable), means(synthetic[source]), np.nan))
     return described(found, evidence, case._replace(source=source))
+
+
+def _affordable(evidence):
+    """Which candidates (c,) are within the budget by themselves."""
+    return [evidence.budget.allows([column]) for column in range(len(evidence.names))]
 
 
 STRATEGY = Strategy(

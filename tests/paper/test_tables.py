@@ -305,3 +305,13 @@ def test_the_tables_survive_their_files(first, tmp_path):
 
 def test_every_table_can_be_shown():
     assert list(typeset.FORMS) == list(paper_tables.TABLES)
+
+
+def test_table2_ranks_the_candidates_that_have_both_figures():
+    """A network has no AUROC by the source that it was trained on; the others are ranked as without it."""
+    alone = ranking_of("one_vs_rest", "cutpaste", "birds", {"all": 0.377})
+    lacking = alone[alone["candidate"] == "model 0"].assign(candidate="trained")
+    lacking.loc[lacking["validation"] != "real", "auroc"] = np.nan
+    found, expected = (paper_tables.table2(pd.concat(rows), KINDS) for rows in ([alone, lacking], [alone]))
+    pd.testing.assert_frame_equal(found, expected)
+    assert found["n_candidates"].tolist() == [10] and found["tau"].notna().all()
