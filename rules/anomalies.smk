@@ -85,9 +85,9 @@ for stage, (source, made, sheet) in GENERATED.items():
         name:
             stage
         input:
+            **(trained_files(source) if made == "anomalies" else {}),
             support=at("support"),
             network=network_files(source),
-            **(trained_files(source) if made == "anomalies" else {}),
         output:
             anomalies=at(made, source=source),
             sheet=at(sheet, source=source),
