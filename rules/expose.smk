@@ -1,19 +1,6 @@
 """Outlier exposure: networks that are fine-tuned for each task, what they embed, and the scores of that."""
 
 
-def tasks_of_chunk(wildcards):
-    return STUDY.chunks[wildcards.dataset][wildcards.chunk]
-
-
-def exposing_threads(wildcards):
-    """Threads of a job that fine-tunes."""
-    return network_threads(wildcards) if family_of(STUDY.candidates[wildcards.candidate]).gpu else THREADS
-
-
-def exposing_gpus(wildcards):
-    return network_gpus(wildcards) if family_of(STUDY.candidates[wildcards.candidate]).gpu else 0
-
-
 rule expose:
     input:
         unpack(lambda wildcards: made_files(wildcards.dataset, tasks_of_chunk(wildcards))),

@@ -257,3 +257,16 @@ def with_patches(of):
         slugs = [slug for slug in STUDY.backbones if STUDY.grids.get(slug) == grid]
         if slugs:
             yield f"_{grid}" if grid else "", slugs, {"patches": at(f"{of}_patches", grid=grid)} if grid else {}
+
+
+def tasks_of_chunk(wildcards):
+    return STUDY.chunks[wildcards.dataset][wildcards.chunk]
+
+
+def exposing_threads(wildcards):
+    """Threads of a job that fine-tunes."""
+    return network_threads(wildcards) if family_of(STUDY.candidates[wildcards.candidate]).gpu else THREADS
+
+
+def exposing_gpus(wildcards):
+    return network_gpus(wildcards) if family_of(STUDY.candidates[wildcards.candidate]).gpu else 0
