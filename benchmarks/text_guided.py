@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from diffusion import MID_SIZE  # benchmarks/diffusion.py, beside this file
 from torch.nn import functional as F
 
 from swsa_core.anomalies.diffusion import find_model, to_network
@@ -24,17 +25,8 @@ from swsa_core.diffusion.ddim import ALPHA_BAR, ddim_step, predicted_image
 from swsa_core.diffusion.delta_h import as_edit, delta_h_for
 from swsa_core.diffusion.hspace import encode
 from swsa_core.diffusion.text_direction import Target, Way, edited_image, edited_steps, fit, loss_of, unedited
-from swsa_core.files.diffusion_flags import IMAGENET_256
 from swsa_core.files.images import prepared
 
-# The block pattern of ADM-256 at 64 px: 8.7 M parameters.
-MID_SIZE = IMAGENET_256 | {
-    "image_size": 64,
-    "num_channels": 32,
-    "channel_mult": "1,1,2,2,4,4",
-    "num_head_channels": 32,
-    "attention_resolutions": "8,4,2",
-}
 TEXTS = ("a photo of a letter", "a noisy image", "a red flower", "a broken object")
 ALPHAS = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2)
 N_TRAINED, N_UNSEEN = 10, 20

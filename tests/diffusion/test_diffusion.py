@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers.models.upsampling import Upsample2D
+from networks import tame_adm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -57,14 +58,7 @@ def golden_inversion(golden_unet, golden):
 
 @pytest.fixture(scope="module")
 def unet():
-    """A small network of the ADM pattern with random weights whose trajectories stay tame."""
-    config = {"image_size": 16, "num_channels": 32, "num_res_blocks": 1, "channel_mult": "1,2", "learn_sigma": True}
-    config |= {"num_head_channels": 16, "attention_resolutions": "8", "resblock_updown": True}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        unet = build_adm(config).requires_grad_(False).eval()
-    unet.conv_out.weight.mul_(0.1)
-    return unet
+    return tame_adm()
 
 
 @pytest.fixture(scope="module")

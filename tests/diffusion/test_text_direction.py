@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from networks import tame_adm
 from torch.nn import functional as F
 
-from swsa_core.diffusion import asyrp, build_adm, invert, reconstruct, timesteps
+from swsa_core.diffusion import asyrp, invert, reconstruct, timesteps
 from swsa_core.diffusion.delta_h import DeltaH, as_edit, delta_h_for, keep, read_delta_h, resume
 from swsa_core.diffusion.hspace import decode, encode
 from swsa_core.diffusion.text_direction import (
@@ -24,13 +25,7 @@ STEPS, T_EDIT = 4, 500
 
 @pytest.fixture(scope="module")
 def unet():
-    config = {"image_size": 16, "num_channels": 32, "num_res_blocks": 1, "channel_mult": "1,2", "learn_sigma": True}
-    config |= {"num_head_channels": 16, "attention_resolutions": "8", "resblock_updown": True}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        unet = build_adm(config).requires_grad_(False).eval()
-    unet.conv_out.weight.mul_(0.1)
-    return unet
+    return tame_adm()
 
 
 def encoder(dtype=torch.float32):
