@@ -15,7 +15,7 @@ from swsa_core.detectors import HEADS
 from swsa_core.detectors.knn import l2_normalized
 from swsa_core.detectors.scores import Features, banks_of, features_of
 from swsa_core.files import layout, store
-from swsa_core.files.text import read_json
+from swsa_core.files.support import read_task_supports
 from swsa_core.metrics import auroc
 
 FOLDS = 5  # of the normal images, for `npd`
@@ -30,7 +30,7 @@ def of_dataset(planned: Study, dataset: str) -> pd.DataFrame:
     The clusters are those of the features of the first backbone, the same for all candidates.
     """
     place = partial(layout.at, planned.results, dataset=dataset)
-    banks = banks_of(read_json(place("support", task=task)) for task in planned.tasks[dataset])
+    banks = banks_of(read_task_supports(place("support", task=task) for task in planned.tasks[dataset]))
     first = next(iter(planned.backbones))
     plain = {slug: of_support(place("support_features", backbone=slug), "features") for slug in planned.backbones}
     clusters = {

@@ -7,9 +7,9 @@ import numpy as np
 
 from swsa_core.anomalies.pool import NEAREST_ROWS, OTHER_IMAGES, POOL_ROWS
 from swsa_core.datasets import INDEX
-from swsa_core.detectors.scores import Anomalies, Features, features_of, reconstructions_of
+from swsa_core.detectors.scores import Anomalies, Features, check_listed, features_of, reconstructions_of
 from swsa_core.files import layout, store
-from swsa_core.files.text import read_json
+from swsa_core.files.support import read_task_supports
 
 SAME = ("model", "weights_sha256", "transform", "precision")  # in all embeddings that are compared
 
@@ -47,9 +47,10 @@ def read_embeddings(given: Any, patches: bool = False) -> tuple[dict[str, Any], 
         source = layout.fields_of("other_images", path)["source"]
         anomalies[source] = _without_parents(found, images_of_others.task)
     store.check_same(backbones, SAME)
+    check_listed(index, images["image_id"], backbone["skipped"], (given.images, given.image_features))
     embedded = set(images["image_id"])  # without the images that cannot be read
     embeddings = {
-        "supports": [read_json(path) for path in given.supports],
+        "supports": read_task_supports(given.supports),
         "images": Features(images["features"], images["image_id"]),
         "test_ids": [image_id for image_id in index.image_id[index.split == "test"] if image_id in embedded],
         "prepared": of_tasks,

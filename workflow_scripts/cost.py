@@ -4,12 +4,12 @@ from swsa_core.detectors.cost import COSTS, N_IMAGES, measured
 from swsa_core.detectors.scores import banks_of
 from swsa_core.embedding.image_stream import FileReader
 from swsa_core.files import layout
-from swsa_core.files.text import read_json
+from swsa_core.files.support import read_task_supports
 from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     settings = mine.settings
-    supports = [read_json(path) for path in snakemake.input.supports]
+    supports = read_task_supports(snakemake.input.supports)
     paths = [path for support in supports for path in support["paths"].values()]
     read = FileReader(paths[:: max(1, len(paths) // N_IMAGES)][:N_IMAGES])
     grid = settings.get("grid") and layout.grid_of(f"/{settings['grid']}.")

@@ -5,6 +5,7 @@ from swsa_core.candidates.licences import licence_of
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_clip, score_knn
+from swsa_core.detectors.scores import check_listed
 from swsa_core.evaluation import confidence, consensus, evaluate, leaks
 from swsa_core.report.tables import stack
 from swsa_core.strategies import combinations, find
@@ -17,6 +18,8 @@ with job(snakemake) as mine, threadpool_limits(1):
     options, spec = settings["evaluation"], dataset_spec(settings)
     index = INDEX.read(snakemake.input.images)
     models = [score_knn.read(path, settings["source_order"]) for path in snakemake.input.models]
+    for path, one in zip(snakemake.input.models, models, strict=True):
+        check_listed(index, one.test["image_id"], one.attributes["skipped"], (snakemake.input.images, path), "test")
     if absent := [source for source in settings["source_order"] if source not in models[0].anomalies]:
         print(
             f"{dataset} goes without {', '.join(absent)}: it has one task, and no other tasks whose images are anomalies"

@@ -6,7 +6,7 @@ import numpy as np
 from swsa_core.basics.seeding import rng
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.datasets import INDEX
-from swsa_core.detectors.scores import banks_of, reconstructions_of
+from swsa_core.detectors.scores import banks_of, check_listed, reconstructions_of
 from swsa_core.embedding.embed import BATCH_SIZE, share_threads
 from swsa_core.embedding.image_stream import FileReader, image_stream
 from swsa_core.exposure.fine_tune import Examples
@@ -14,7 +14,7 @@ from swsa_core.exposure.folds import BANK, SUPPORT, TEST, folds_of, requests, ta
 from swsa_core.exposure.networks import features_of_task
 from swsa_core.exposure.scores import check_bank
 from swsa_core.files import store
-from swsa_core.files.text import read_json
+from swsa_core.files.support import read_task_supports
 from swsa_core.mini.training import reproducible
 from workflow_scripts._expose import read_anomalies
 from workflow_scripts._score import SAME
@@ -66,8 +66,8 @@ with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings
     exposure, spec, unheard = (settings["exposure"][key] for key in ("exposure", "backbone", "not_judged_by"))
     source, folds = exposure["source"], exposure["folds"]
-    supports = [read_json(path) for path in given.supports]
-    chunk = [read_json(path) for path in given.chunk]  # the supports of the job's own tasks
+    supports = read_task_supports(given.supports)
+    chunk = read_task_supports(given.chunk)  # the supports of the job's own tasks
     banks = banks_of(chunk)
     for task, bank in banks.items():
         check_bank(task, len(bank), folds, settings["k"])
@@ -75,6 +75,7 @@ with job(snakemake) as mine:
     embedded, known = store.read(given.image_features, ["image_id"])
     store.check_same({given.image_features: known, snakemake.output[0]: backbone.attributes()}, SAME)
     index = INDEX.read(given.images)
+    check_listed(index, embedded["image_id"], known["skipped"], (given.images, given.image_features))
     tests = index.path[(index.split == "test") & index.image_id.isin(embedded["image_id"])].tolist()
     anomalies = read_anomalies(given, supports, settings["preparation"])
     judging = [name for name in anomalies if name not in {*unheard, *map(reconstructions_of, unheard)}]

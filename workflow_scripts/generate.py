@@ -1,5 +1,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.files import store
 from swsa_core.files.images import fit_of, prepared, squared
-from swsa_core.files.machine import writing
-from swsa_core.files.text import read_json
+from swsa_core.files.support import read_support
+from swsa_core.files.text import write_bytes
 from swsa_core.report.contact_sheets import sheet_by_text, sheet_of_all, sheet_of_pairs
 from workflow_scripts.job import job, progress
 
@@ -27,8 +28,9 @@ def write_sheet(
         sheet = sheet_by_text(seeds, images, parents, columns["text"], columns[source.strength])
     else:
         sheet = sheet_of_all(seeds, images, parents)
-    with writing(snakemake.output.sheet):
-        Image.fromarray(sheet).save(snakemake.output.sheet)
+    png = BytesIO()
+    Image.fromarray(sheet).save(png, "PNG")
+    write_bytes(snakemake.output.sheet, png.getvalue())
 
 
 def write_made() -> None:
@@ -82,7 +84,7 @@ with job(snakemake) as mine:
     settings, section = mine.settings, mine.settings["section"]
     name = {reconstructing(name): name for name in SOURCES}.get(mine.stage, mine.stage)
     source, reconstruct = SOURCES[name], name != mine.stage
-    support = read_json(snakemake.input.support)
+    support = read_support(snakemake.input.support)
     known = {"dataset": support["dataset"], "task": support["task"], "source": name}
     task = Task(
         support["dataset"],

@@ -6,12 +6,12 @@ from swsa_core.anomalies.source import Task
 from swsa_core.anomalies.text_guided import ways
 from swsa_core.files import store
 from swsa_core.files.images import fit_of, prepared, squared
-from swsa_core.files.text import read_json
+from swsa_core.files.support import read_support
 from workflow_scripts.job import job, progress, source_section
 
 with job(snakemake) as mine:
     settings, section = mine.settings, source_section(mine.settings)
-    support, preparation = read_json(snakemake.input.support), settings["preparation"]
+    support, preparation = read_support(snakemake.input.support), settings["preparation"]
     ids = support["seed_ids"]
     images = [prepared(support["paths"][image_id], preparation) for image_id in ids]
     if fit_of(preparation) == "pad":

@@ -5,7 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,20 +74,23 @@ def job(snakemake: Any) -> Iterator[Job]:
     from threadpoolctl import threadpool_limits  # after the variables, for libraries that are not loaded yet
 
     mine = job_of(snakemake)
-    with open(snakemake.log[0], "w", encoding="utf-8") as log:
-        tee = _Tee(sys.stderr, log)
-        with redirect_stdout(tee), redirect_stderr(tee), threadpool_limits(snakemake.threads):
-            try:
-                yield mine
-            except InputError as error:
-                print(f"{mine.stage}: {error}")
-                sys.exit(1)
-            except KeyboardInterrupt:
-                print(f"{mine.stage}: interrupted; the same command goes on from here")
-                sys.exit(1)
-            except Exception:
-                traceback.print_exc()
-                sys.exit(1)
+    with (
+        _copied_to(snakemake.log[0]) as tee,
+        redirect_stdout(tee),
+        redirect_stderr(tee),
+        threadpool_limits(snakemake.threads),
+    ):
+        try:
+            yield mine
+        except InputError as error:
+            print(f"{mine.stage}: {error}")
+            sys.exit(1)
+        except KeyboardInterrupt:
+            print(f"{mine.stage}: interrupted; the same command goes on from here")
+            sys.exit(1)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
 
 
 def progress(what: str, unit: str = "images", every: float = 10) -> Callable[[float, float], None]:
@@ -107,21 +110,52 @@ def progress(what: str, unit: str = "images", every: float = 10) -> Callable[[fl
     return show
 
 
+@contextmanager
+def _copied_to(path):
+    """A stream that writes to stderr and to the file `path`."""
+    tee = _Tee({"stderr": sys.stderr})
+    try:
+        log = open(path, "w", encoding="utf-8")  # noqa: SIM115  closed below, whatever is wrong with it
+    except OSError as error:
+        tee.go_without(path, error)
+        yield tee
+        return
+    tee.streams[path] = log
+    try:
+        yield tee
+    finally:
+        with suppress(OSError):  # of what could not be written, which was told of
+            log.close()
+
+
 class _Tee:
-    def __init__(self, *streams):
-        self._streams = streams
+    """Writes to several streams; one that fails, as on a full disk, is told of on the others and left, and the job goes on.
+
+    streams: {name: stream}.
+    """
+
+    def __init__(self, streams):
+        self.streams = streams
+        self._first = next(iter(streams.values()))
 
     def write(self, text: str) -> None:
-        for stream in self._streams:
-            stream.write(text)
-            stream.flush()
+        for name, stream in list(self.streams.items()):
+            try:
+                stream.write(text)
+                stream.flush()
+            except OSError as error:
+                self.go_without(name, error)
+
+    def go_without(self, name: str, error: OSError) -> None:
+        """Leave a stream, and say so once on those that are left."""
+        self.streams.pop(name, None)
+        self.write(f"{name} cannot be written ({error.strerror or error}): what follows is not in it\n")
 
     def flush(self) -> None:
-        for stream in self._streams:
-            stream.flush()
+        """Everything is flushed as it is written."""
 
     def isatty(self) -> bool:
         return False
 
     def fileno(self) -> int:
-        return self._streams[0].fileno()
+        return self._first.fileno()

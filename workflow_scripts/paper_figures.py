@@ -6,7 +6,7 @@ from swsa_core.embedding.image_stream import RowReader
 from swsa_core.evaluation import tsne
 from swsa_core.files import layout
 from swsa_core.files.images import prepared
-from swsa_core.files.text import read_json
+from swsa_core.files.support import read_support
 from swsa_core.paper import figures as paper_figures
 from swsa_core.report import style as figure_style
 from swsa_core.report import tables
@@ -15,7 +15,7 @@ from workflow_scripts.job import job
 
 def read_pairs(support_file: str, pairs_file: str, settings: dict[str, Any]) -> paper_figures.Pairs:
     """The `Pairs` of one task: its first style and content images, and what diffusion made of them."""
-    support = read_json(support_file)
+    support = read_support(support_file)
     parents = read_origins(pairs_file)[0]["parents"]
     return paper_figures.collect(
         support["dataset"],

@@ -9,7 +9,7 @@ from swsa_core.candidates.transforms import seen_by
 from swsa_core.detectors.cost import of_candidates
 from swsa_core.evaluation.misleading import misleading
 from swsa_core.files import layout
-from swsa_core.files.text import write_text
+from swsa_core.files.text import read_text, write_text
 from swsa_core.paper.typeset import FORMS
 from swsa_core.report import page as report
 from swsa_core.report import tables
@@ -72,7 +72,7 @@ with job(snakemake) as mine:
         unlicensed=dict(settings).get("left_out", {}),
         paper_tables={name: FORMS[name].title for name in dict(settings).get("paper_tables", ())},
         svgs={
-            (path.parent.name, path.stem): path.read_text(encoding="utf-8")
+            (path.parent.name, path.stem): read_text(path, "SVG")
             for path in sorted(Path(given.figures).glob("*/*.svg"))
             if not path.name.startswith("contact_sheet.")
         },

@@ -1,6 +1,7 @@
 from swsa_core.basics.seeding import rng
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_knn
+from swsa_core.detectors.scores import check_listed
 from swsa_core.evaluation import tsne
 from swsa_core.evaluation.closest import closest_of_scores
 from workflow_scripts._score import read_embeddings
@@ -13,6 +14,8 @@ with job(snakemake) as mine:
     (support,) = embeddings["supports"]
     task = support["task"]
     scores = score_knn.read(snakemake.input.scores)
+    read_from = snakemake.input.images, snakemake.input.scores
+    check_listed(index, scores.test["image_id"], scores.attributes["skipped"], read_from, "test")
     closest, real_ids = closest_of_scores(scores, index, dataset_spec(settings), task)
     groups = tsne.groups_of(
         support,

@@ -3,14 +3,18 @@
 Their arrays are named as in the layouts of `swsa_core.detectors.score_knn` and `swsa_core.detectors.score_clip`.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files.support import Support
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_PARENTS = 2  # so many rows can be left out of the bank for one score
 
@@ -145,6 +149,28 @@ def once_each(parents: np.ndarray) -> np.ndarray:
     ordered = np.sort(parents, axis=1)
     ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1
     return ordered
+
+
+def check_listed(
+    index: "pd.DataFrame", image_ids: Iterable[str], skipped: str, files: tuple[str, str], split: str = ""
+) -> None:
+    """Raise InputError unless the table of images.csv lists just the images of a file, and those that it leaves out.
+
+    A table that was cut, or is of another time, would change which images results are of. image_ids, skipped: of the file, its
+    attribute with the images that could not be read; files: paths of the table and of the file; split: the part of the data
+    set that the file is of, all where it is empty.
+    """
+    every, found = index["image_id"], set(image_ids)
+    listed = set(every[index["split"] == split] if split else every)
+    left_out = {image["image_id"] for image in json.loads(skipped)}
+    lacking, unknown = listed - found - left_out, (found - listed) | (left_out - set(every))
+    told = [f"{name!r} stands twice in the former" for name in every[every.duplicated()]]
+    told += [f"the latter lacks {name!r}" for name in sorted(lacking)]
+    told += [f"the former lacks {name!r}" for name in sorted(unknown)]
+    if told:
+        raise InputError(
+            f"{files[0]} and {files[1]} are not of the same images: {told[0]} ({len(told)} in all); delete both and run again"
+        )
 
 
 def features_of(embedding: Features, wanted: np.ndarray | Sequence[str], name: str) -> Any:

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from swsa_core.diffusion.ddim import Edit
 from swsa_core.diffusion.hspace import UNet, embed_timestep
-from swsa_core.files.machine import writing
-from swsa_core.files.text import replacing
+from swsa_core.files import checksums
+from swsa_core.files.text import write_bytes
 from swsa_core.files.weights import load_weights
 
 
@@ -54,17 +54,19 @@ def as_edit(unet: UNet, delta_h: Callable[[torch.Tensor, torch.Tensor], torch.Te
     return lambda h, t: delta_h(h, embed_timestep(unet, t).float())
 
 
-def write_delta_h(path: Path | str, delta_h: DeltaH, made: Any) -> None:
-    """Write a `DeltaH` as safetensors, whole or not at all; made: what the file says of it, JSON-serialisable."""
+def write_delta_h(path: Path | str, delta_h: DeltaH, made: Any, checksum: bool = True) -> None:
+    """Write a `DeltaH` as safetensors, whole or not at all; made: what the file says of it, JSON-serialisable.
+
+    checksum: False for what is no result.
+    """
     state = {name: value.detach().cpu().contiguous() for name, value in delta_h.state_dict().items()}
     # one entry alone: safetensors writes several in any order, and the same file would differ from run to run
-    content = save(state, {"made": json.dumps(made, sort_keys=True)})
-    with writing(path, len(content)), replacing(Path(path)) as finished:
-        finished.write_bytes(content)
+    write_bytes(path, save(state, {"made": json.dumps(made, sort_keys=True)}), checksum)
 
 
 def read_delta_h(path: Path | str, unet: UNet) -> DeltaH:
     """The `DeltaH` of a file, for the h of `unet`. Raises InputError where it is damaged or of another network."""
+    checksums.verify(path)
     delta_h = delta_h_for(unet)
     load_weights(delta_h, path)
     return delta_h.requires_grad_(False).eval()
@@ -72,7 +74,7 @@ def read_delta_h(path: Path | str, unet: UNet) -> DeltaH:
 
 def keep(path: Path | str, delta_h: DeltaH, identity: str, losses: list[float]) -> None:
     """Write the state of a training that may be killed: plain gradient descent has none beside Δh and the images it saw."""
-    write_delta_h(path, delta_h, {"identity": identity, "losses": losses})
+    write_delta_h(path, delta_h, {"identity": identity, "losses": losses}, checksum=False)
 
 
 def resume(path: Path, delta_h: DeltaH, identity: str, log: Callable[[str], None] = print) -> list[float]:

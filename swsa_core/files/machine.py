@@ -77,7 +77,7 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:  # those that HDF5 and JSON have for damage
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # those of HDF5, JSON and CSV for damage
         damage = (
             f"{path} cannot be read as {kind}, it is damaged ({' '.join(str(error).split())}): delete it and run again"
         )

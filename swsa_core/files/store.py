@@ -6,6 +6,7 @@ structure, and only the rows below its `done` attribute are trusted.
 """
 
 import json
+import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,12 +19,17 @@ import h5py
 import numpy as np
 
 from swsa_core.basics.errors import InputError
+from swsa_core.files import checksums
 from swsa_core.files.machine import check_room, fault, reading, writing
 from swsa_core.files.text import beside, replacing
 
 Columns = Mapping[str, tuple[tuple[int, ...], Any]]
 """{name: (shape of one row, dtype)}."""
 COPIED = 2**24  # bytes at a time
+# What a file that others made may hold, which is checked before memory is sized by it.
+MOST_DEFLATED = 1032  # bytes that zlib makes of one, as its documentation has it
+READ_AT_ONCE = 2**28  # bytes of text, where each is as long as the file
+FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
 
 
 class _Rows:
@@ -116,7 +122,7 @@ def writer(
             raise ValueError(f"{path}: {rows.done} rows were written, expected {total}")
         plain = {name: column for name, column in columns.items() if name not in {*scratch, *compress}}
         check_room(path, needed := int(rows.kept.sum()) * _row_bytes(plain))
-        with writing(path, needed), replacing(path) as finished, _open_to_write(finished, "w") as target:
+        with replacing(path, needed) as finished, _open_to_write(finished, "w") as target:
             for name in (name for name in columns if name not in scratch):
                 _copy(file[name], target, name, rows.kept, compressed=name in compress)
             kept = {name: values[rows.kept] for name, values in known.items()}
@@ -136,7 +142,7 @@ def write(
     """
     plain = {name: np.asarray(values) for name, values in arrays.items() if name not in compress}
     needed = sum(values.nbytes for values in plain.values() if values.dtype.kind not in "UO")
-    with writing(path, needed), replacing(Path(path)) as finished:
+    with replacing(path, needed) as finished:
         check_room(path, needed)
         with _open_to_write(finished, "w") as file:
             for name in compress:
@@ -150,18 +156,16 @@ def read(
     """Arrays {name: array} and attributes {name: value} of an HDF5 file; text comes as str objects.
 
     names: of the arrays, all but those in `without` when left out.
-    Raises InputError that names the file when it is not whole, lacks a name, holds a value that is not finite, or
-    its columns differ in length (columns in groups are not compared).
+    Raises InputError that names the file when it is not whole or not what was written, lacks a name, holds a value that is
+    not finite or what `writer` never writes, or its columns differ in length (columns in groups are not compared).
     """
     with _reading(path) as file:
-        if "identity" in file:
-            raise InputError(f"{path} is not complete: delete it and run again")
         found = []
         file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
         if missing := set(names or ()) - set(found):
             raise InputError(f"{path} lacks {sorted(missing)}; it holds {sorted(found)}: delete it and run again")
         wanted = names or [name for name in found if name not in without]
-        arrays = {name: _values(file[name]) for name in wanted}
+        arrays = {name: _values(file[name], os.path.getsize(path)) for name in wanted}
         attributes = dict(file.attrs)
     lengths = {name: len(values) for name, values in arrays.items() if "/" not in name and values.ndim}
     if len(set(lengths.values())) > 1:
@@ -226,8 +230,74 @@ def text_type(n_bytes: int) -> np.dtype:
 
 @contextmanager
 def _reading(path):
-    with reading(path, "HDF5"), h5py.File(path, "r") as file:
+    with reading(path, "HDF5"), _opened(path) as file:
         yield file
+
+
+def _opened(path):
+    """The HDF5 file `path`, open for reading; it holds what was written, and nothing that `_check` refuses."""
+    checksums.verify(path)
+    file = h5py.File(path, "r")
+    try:
+        _check(file, path)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check(file, path):
+    """Raise InputError unless a file is complete, and holds all of its arrays in itself.
+
+    Nothing is read of them here: what a file claims of them must not size the memory before it is known to be possible.
+    """
+    if "identity" in file:
+        raise InputError(f"{path} is not complete: delete it and run again")
+    links = []
+    file.visititems_links(lambda name, link: links.append((name, link)))  # which follows none of them
+    room = os.path.getsize(path)
+    for name, link in links:
+        if not isinstance(link, h5py.HardLink):
+            raise _unlike(path, name, "which is a link to another place")
+        if isinstance(file[name], h5py.Group):
+            continue
+        if problem := _problem(file[name], room):
+            raise _unlike(path, name, problem)
+        room -= file[name].id.get_storage_size()
+    for name in file.attrs:
+        attribute = file.attrs.get_id(name)
+        if attribute.shape != () or not _is_plain(attribute.dtype):
+            raise _unlike(path, name, "which is neither one number nor one text")
+
+
+def _unlike(path, name, problem):
+    return InputError(f"{path} holds {name!r}, {problem}; this is no result of SWSA: delete it and run again")
+
+
+def _problem(item, room):
+    """What keeps the array `item` from being one that this module wrote; room: bytes that there are for it. "" for nothing."""
+    if not isinstance(item, h5py.Dataset):
+        return "which is no array"
+    if item.is_virtual or item.external is not None:
+        return "an array that lies in another file"
+    if not _is_plain(item.dtype):
+        return f"whose type is {item.dtype}, neither numbers nor text"
+    wanted, held = math.prod(item.shape) * item.id.get_type().get_size(), item.id.get_storage_size()
+    if held > room:
+        return f"of {held:,} bytes, more than there are in the file"
+    plan = item.id.get_create_plist()
+    filters = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
+    if not filters <= set(FILTERS):
+        return "which is compressed in a way that is not known here"
+    most = held * MOST_DEFLATED if h5py.h5z.FILTER_DEFLATE in filters else held
+    if wanted > most or (item.chunks and math.prod(item.chunks) * item.dtype.itemsize > wanted):
+        return f"which claims {wanted:,} bytes, but only {held:,} of it are in the file"
+    return ""
+
+
+def _is_plain(dtype):
+    """Whether a type is of numbers, truth values or text."""
+    return dtype.kind in "biuf" or h5py.check_string_dtype(dtype) is not None
 
 
 @contextmanager
@@ -248,7 +318,7 @@ def _open_to_write(path, mode):
 @lru_cache(maxsize=1)
 def _open(path, process):
     """The HDF5 file `path`, opened by each `process` for itself: a handle must not cross a fork."""
-    return h5py.File(path, "r")
+    return _opened(path)
 
 
 def _identity(partial):
@@ -296,5 +366,20 @@ def _copy(source, target, name, kept, compressed):
         done += len(part)
 
 
-def _values(dataset):
-    return dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
+def _values(dataset, room=None):
+    """All of a dataset; text comes as str objects. room: bytes that there are in its file."""
+    if h5py.check_string_dtype(dataset.dtype) is None:
+        return dataset[()]
+    return _text(dataset, room) if room and dataset.ndim and dataset.dtype.kind == "O" else dataset.asstr()[()]
+
+
+def _text(dataset, room):
+    """Text of any length, a few rows at a time: many rows may point to one long text, which would fill the memory."""
+    read, parts, left = dataset.asstr(), [np.empty((0, *dataset.shape[1:]), object)], room
+    rows = max(1, READ_AT_ONCE // (room * max(1, math.prod(dataset.shape[1:]))))
+    for start in range(0, len(dataset), rows):
+        parts.append(read[start : start + rows])
+        left -= sum(map(len, parts[-1].flat))
+        if left < 0:
+            raise ValueError(f"{dataset.name} holds more text than the file has bytes")
+    return np.concatenate(parts)

@@ -1,5 +1,6 @@
 """Text files, JSON and CSV tables: written beside their place and put there whole, told by name when they cannot be read."""
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -10,55 +11,113 @@ from typing import Any
 import pandas as pd
 
 from swsa_core.basics.errors import InputError
-from swsa_core.files.machine import fault, reading, writing
+from swsa_core.files import checksums
+from swsa_core.files.machine import reading, writing
+
+NO_SYNC = (
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.ENOSYS,
+    errno.EACCES,
+)  # of a file system, or a directory, that cannot be synced
 
 
 def write_table(path: Path | str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
     """Write a DataFrame as CSV with exactly `columns`, in that order. Raises ValueError when others are there."""
     if set(frame.columns) != set(columns):
         raise ValueError(f"{path}: expected columns {list(columns)}, received {list(frame.columns)}")
-    with writing(path), replacing(Path(path)) as finished:
+    with replacing(path) as finished:
         frame[list(columns)].to_csv(finished, index=False)
 
 
 def read_table(path: Path | str, columns: Iterable[str] = (), text: Iterable[str] = ()) -> pd.DataFrame:
     """CSV as a DataFrame, floats exactly as written. `columns` must be there; `text` columns stay str ("" when empty)."""
-    try:
+    checksums.verify(path)
+    with reading(path, "a CSV table"):
         frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        raise InputError(fault(error, path, "read") or f"{path} cannot be read as a CSV table: {error}") from error
     if missing := set(columns) - set(frame.columns):
         raise InputError(f"{path} lacks the columns {sorted(missing)}; it has {list(frame.columns)}")
     return frame.fillna(dict.fromkeys(text, ""))
 
 
-def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` as indented JSON."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+def write_json(path: Path | str, value: Any, checksum: bool = True) -> None:
+    """Write `value` as indented JSON; checksum: as of `replacing`."""
+    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(), checksum)
 
 
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8."""
-    content = text.encode()
-    with writing(path, len(content)), replacing(Path(path)) as finished:
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path | str, content: bytes, checksum: bool = True) -> None:
+    """Write a file that is made in memory; checksum: as of `replacing`."""
+    with replacing(path, len(content), checksum) as finished:
         finished.write_bytes(content)
 
 
 def read_json(path: Path | str) -> Any:
-    """The value of a JSON file. Raises InputError that names the file when it cannot be read."""
+    """The value of a JSON file. Raises InputError that names the file when it cannot be read, or has a key twice."""
+    text = read_text(path, "JSON")
     with reading(path, "JSON"):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(text, object_pairs_hook=_once)
+
+
+def read_text(path: Path | str, kind: str = "text") -> str:
+    """The text of a file of results; kind: what it is, for the error that names it where it cannot be read."""
+    checksums.verify(path)
+    with reading(path, kind):
+        return Path(path).read_text(encoding="utf-8")
+
+
+def _once(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"a key stands twice among {[key for key, _ in pairs]}")
+    return found
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes `path`'s place when the block ends without an error."""
-    temporary = beside(path, ".tmp")
+def replacing(path: Path | str, needed: int | None = None, checksum: bool = True) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes `path`'s place when the block ends without an error, on the disk, too.
+
+    needed: bytes that will be written, where they are known. checksum: False for a file that is no result.
+    Raises InputError of one sentence for what the machine does meanwhile.
+    """
+    path = Path(path)
+    with writing(path, needed):
+        temporary = beside(path, ".tmp")
+        kept = checksums.sidecar(path)
+        noted = beside(kept, ".tmp")
+        try:
+            yield temporary
+            _sync(temporary)
+            if checksum and checksums.is_recorded(path):
+                noted.write_text(checksums.record_of(temporary, path), encoding="utf-8")
+                _sync(noted)
+            # In this order a kill leaves a file without a checksum, which is read, never one beside the checksum of another
+            # version of it, which would be refused for ever.
+            kept.unlink(missing_ok=True)
+            os.replace(temporary, path)
+            if noted.exists():
+                os.replace(noted, kept)
+            _sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+            noted.unlink(missing_ok=True)
+
+
+def _sync(path):
+    """Have a file or directory on the disk, where a power cut finds it whole, as far as its file system can do that."""
     try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
 
 
 def beside(path: Path, suffix: str) -> Path:

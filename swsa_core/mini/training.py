@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from swsa_core.files.text import replacing, write_json
+from swsa_core.files.text import replacing, write_bytes, write_json
 
 Recipe = dict[str, Any]  # of one model, as the tables RECIPES have it
 Report = dict[str, Any]  # what the json beside the weights records
@@ -105,7 +105,7 @@ def fit(
         if (step + 1) % checkpoint_every == 0:
             state = {"losses": losses, "seconds": time.monotonic() - started, "weights": training.state.state_dict()}
             state["optimizers"] = [optimizer.state_dict() for optimizer in training.optimizers]
-            with replacing(checkpoint) as finished:
+            with replacing(checkpoint, checksum=False) as finished:
                 torch.save(identity | state, finished)
             log(f"{name}: step {step + 1} of {steps}, loss {_mean(losses[-checkpoint_every:]):.3f}")
         if progress:
@@ -163,10 +163,9 @@ def downsampled(losses: list[float], points: int = 50) -> list[list[float]]:
 
 
 def publish(stem: Path, weights: dict[str, torch.Tensor], report: Report) -> None:
-    """Write `<stem>.safetensors`, a dict of tensors, and `<stem>.json`."""
-    with replacing(stem.with_name(stem.name + ".safetensors")) as finished:
-        finished.write_bytes(save(weights))
-    write_json(stem.with_name(stem.name + ".json"), report)
+    """Write `<stem>.safetensors`, a dict of tensors, and `<stem>.json`: weights to come, not results, without checksums."""
+    write_bytes(stem.with_name(stem.name + ".safetensors"), save(weights), checksum=False)
+    write_json(stem.with_name(stem.name + ".json"), report, checksum=False)
 
 
 def hardware(threads: int) -> str:

@@ -4,6 +4,7 @@
 beside each other. A source of synthetic anomalies keeps its colour in every figure, those of the paper's Figure 4 among them.
 """
 
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.basics.look import Look
 from swsa_core.basics.wording import shortened
 from swsa_core.evaluation.tsne import NORMAL, PREPARED, REAL
-from swsa_core.files.machine import writing
+from swsa_core.files.text import write_bytes
 from swsa_core.report.contact_sheets import thumbnail
 from swsa_core.report.style import INK, REFERENCE, STYLE, WIDTH, limits, looks, settle, styled
 from swsa_core.strategies.wording import words
@@ -252,8 +253,9 @@ def tsne(projections: Mapping[str, pd.DataFrame], space: str) -> Figure:
 def save_pdf(figure: Figure, stem: Path | str) -> None:
     """Write `stem`.pdf, text as text, the same bytes in every run."""
     settle(figure)
-    with writing(f"{stem}.pdf"):
-        figure.savefig(f"{stem}.pdf", metadata={"CreationDate": None})
+    pdf = io.BytesIO()
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    write_bytes(f"{stem}.pdf", pdf.getvalue())
 
 
 def _marker(colour, marker, size):

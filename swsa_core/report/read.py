@@ -13,6 +13,7 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import read_origins
 from swsa_core.anomalies.pool import NEAREST_ROWS, OTHER_IMAGES, POOL_IMAGES, POOL_ROWS
 from swsa_core.anomalies.source import LOSSES
+from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates.section import clip_backbone
@@ -28,11 +29,11 @@ from swsa_core.evaluation.protocols import compare
 from swsa_core.evaluation.severity import SEVERITY
 from swsa_core.evaluation.total_variation import TOTAL_VARIATION
 from swsa_core.evaluation.tsne import TSNE
-from swsa_core.files import layout
+from swsa_core.files import checksums, layout
 from swsa_core.files.images import header, prepared, read_image
+from swsa_core.files.machine import reading
 from swsa_core.files.reading import file_of
-from swsa_core.files.support import Copies, Support, Unreadable
-from swsa_core.files.text import read_json
+from swsa_core.files.support import Copies, Support, Unreadable, read_task_supports
 from swsa_core.report import contact_sheets
 from swsa_core.report.contact_sheets import Recommended, Sheet, grid, in_rows, thumbnail
 from swsa_core.report.tables import shown, stack
@@ -101,11 +102,11 @@ def read_costs(paths: Iterable[str]) -> pd.DataFrame:
 
 def read_supports(paths: Iterable[Path | str]) -> Supports:
     """{(data set, task): support set}, with the file's name as `slug`."""
-    supports = {}
-    for path in paths:
-        support = read_json(path)
-        supports[support["dataset"], support["task"]] = support | {"slug": layout.fields_of("support", path)["task"]}
-    return supports
+    paths = list(paths)
+    return {
+        (support["dataset"], support["task"]): {**support, "slug": layout.fields_of("support", path)["task"]}
+        for path, support in zip(paths, read_task_supports(paths), strict=True)
+    }
 
 
 def read_sheets(
@@ -144,7 +145,7 @@ def read_crosses(
                 images = [thumbnail(prepared(path, config["preparation"]), 96) for path in paths]
                 sheets |= {source: grid(in_rows(images), apart=False)} if images else {}
             elif path.exists():
-                sheets[source] = read_image(path)
+                sheets[source] = _read_sheet(path)
     return found
 
 
@@ -161,13 +162,22 @@ def read_reconstructions(
     place = partial(layout.at, config["results"], "reconstruction_sheet")
     return {
         (pick.dataset, pick.task): {
-            source: read_image(
+            source: _read_sheet(
                 place(dataset=pick.dataset, source=source, task=supports[pick.dataset, pick.task]["slug"])
             )
             for source in sources
         }
         for pick in shown(picks).itertuples()
     }
+
+
+def _read_sheet(path):
+    """A sheet (h, w, 3) uint8 that an earlier stage drew."""
+    checksums.verify(path)
+    try:
+        return read_image(path)
+    except InputError as error:
+        raise InputError(f"{error}: delete it and run again") from error
 
 
 def read_sheet(pick: Recommended, supports: Supports, scores: Scores, settings: Mapping[str, Any]) -> Sheet:
@@ -219,6 +229,10 @@ def read_skipped(supports: Supports, score_files: Iterable[str], paths: Mapping[
         dataset = layout.dataset_of("scores", file)
         for image in json.loads(score_knn.read(file).attributes["skipped"]):
             key = dataset, image["image_id"]
+            if key not in paths:
+                raise InputError(
+                    f"{file} leaves out {key[1]!r}, which images.csv of {dataset!r} does not list: delete both and run again"
+                )
             skipped.setdefault(
                 key, {"dataset": dataset, "task": "", "stage": "embed_images", "path": file_of(paths[key])} | image
             )
@@ -255,13 +269,19 @@ def read_benchmarks(folder: Path, config: Mapping[str, Any], supports: Supports)
     Files of jobs that another config had are passed over.
     """
     jobs = [
-        pd.read_csv(path, sep="\t").assign(stage=path.relative_to(folder).parts[0])
+        _read_benchmark(path).assign(stage=path.relative_to(folder).parts[0])
         for path in sorted(folder.glob("*/**/*.tsv"))
         if _is_current(path.relative_to(folder).with_suffix("").parts, config, supports)
     ]
     if not jobs:
         return pd.DataFrame(columns=["stage", "s", "max_rss"])
     return pd.concat(jobs, ignore_index=True).sort_values("stage", key=lambda s: s.map(_place), kind="stable")
+
+
+def _read_benchmark(path):
+    with reading(path, "a benchmark of Snakemake"):
+        found = pd.read_csv(path, sep="\t")
+        return found[["s", "max_rss"]]
 
 
 def _is_current(parts, config, supports):

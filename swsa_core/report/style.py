@@ -15,8 +15,7 @@ from matplotlib.markers import MarkerStyle
 from numpy.typing import ArrayLike
 
 from swsa_core.basics.look import Look
-from swsa_core.files.machine import writing
-from swsa_core.files.text import write_text
+from swsa_core.files.text import write_bytes, write_text
 
 # Colours of candidates, by Tol (2021), for colour-blind readers; those of sources are `Source.look`.
 COLOURS = (
@@ -135,8 +134,9 @@ def svg(figure: Figure) -> str:
 def save(figure: Figure, stem: Path | str) -> None:
     """Write `stem`.svg and `stem`.png."""
     write_text(f"{stem}.svg", svg(figure))
-    with writing(f"{stem}.png"):
-        figure.savefig(f"{stem}.png")
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    write_bytes(f"{stem}.png", png.getvalue())
 
 
 def settle(figure: Figure) -> None:

@@ -88,7 +88,7 @@ def test_file_holds_features_ids_and_attributes(tmp_path, threads):
     assert attributes["backbone"] == "fake" and attributes["model"] == "fake:mean" and attributes["stage_version"] == 1
     assert attributes["n_parameters"] == 0 and attributes["skipped"] == "[]" and skipped == []
     assert f"{threads - 1} reading processes" in log
-    assert os.listdir(tmp_path) == ["images.h5"]
+    assert sorted(os.listdir(tmp_path)) == [".images.h5.sha256", "images.h5"]
 
 
 def test_batch_size_and_workers_change_nothing(tmp_path):
@@ -315,7 +315,7 @@ def test_unreadable_images(tmp_path, threads):
     assert [entry["image_id"] for entry in skipped] == [ids(600)[row] for row in sorted(bad)]
     assert json.loads(attributes["skipped"]) == skipped and "cannot be read: üü" in skipped[0]["reason"]
     assert "left out 'image 255.png'" in log
-    assert os.listdir(tmp_path) == ["images.h5"]
+    assert sorted(os.listdir(tmp_path)) == [".images.h5.sha256", "images.h5"]
 
 
 def noted(read, rows):

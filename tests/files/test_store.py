@@ -11,6 +11,7 @@ import pytest
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files import store
+from swsa_core.files.checksums import sidecar
 
 
 def fill(path, upto, header="h", values=None, log=print, compress=()):
@@ -35,7 +36,7 @@ def test_round_trip(tmp_path, compress):
     assert np.array_equal(arrays["features"], np.arange(12.0).reshape(6, 2))
     assert list(arrays["image_id"]) == list("abcdéf")
     assert attributes["k"] == 3
-    assert [p.name for p in path.parent.iterdir()] == ["x.h5"], "no temporary file is left"
+    assert sorted(os.listdir(path.parent)) == [".x.h5.sha256", "x.h5"], "no temporary file is left"
 
 
 def test_interrupted_file_is_absent_and_resumed(tmp_path):
@@ -101,7 +102,7 @@ def test_rows_left_out_of_the_finished_file(tmp_path, kept, compress, monkeypatc
     assert set(arrays) == {"features", "image_id"} and attributes == {"k": 3, "left_out": 6 - len(kept)}
     assert np.array_equal(arrays["features"], np.arange(12.0).reshape(6, 2)[rows_kept])
     assert list(arrays["image_id"]) == [list("abcdéf")[row] for row in kept]
-    assert os.listdir(tmp_path) == ["x.h5"]
+    assert sorted(os.listdir(tmp_path)) == [".x.h5.sha256", "x.h5"]
 
 
 @pytest.mark.parametrize("compress", [(), ("features",)])
@@ -146,7 +147,8 @@ def test_read_refuses_a_truncated_file(tmp_path):
     path = tmp_path / "x.h5"
     store.write(path, {"features": np.ones((1000, 10))})
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(InputError, match=r"x\.h5 cannot be read"):
+    sidecar(path).unlink()
+    with pytest.raises(InputError, match=r"x\.h5 cannot be read as HDF5, it is damaged"):
         store.read(path)
 
 

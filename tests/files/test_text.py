@@ -1,11 +1,13 @@
 """Text files, JSON and CSV tables are whole or absent, and hold what was written."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from swsa_core.basics.errors import InputError
-from swsa_core.files.text import read_json, read_table, write_json, write_table, write_text
+from swsa_core.files.text import read_json, read_table, read_text, write_json, write_table, write_text
 
 
 def test_table_keeps_floats_and_text(tmp_path):
@@ -26,11 +28,12 @@ def test_json_keeps_values_and_letters(tmp_path):
     assert read_json(tmp_path / "sub" / "a.json") == value and "Größe" in (tmp_path / "sub" / "a.json").read_text(
         "utf-8"
     )
-    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["a.json"], "no temporary file is left"
+    assert sorted(os.listdir(tmp_path / "sub")) == [".a.json.sha256", "a.json"], "no temporary file is left"
 
 
 def test_a_file_that_fails_halfway_leaves_the_old_one(tmp_path):
     write_text(tmp_path / "a.csv", "old")
     with pytest.raises(UnicodeEncodeError):
         write_table(tmp_path / "a.csv", pd.DataFrame({"a": ["fine"] * 99_999 + ["\ud800"]}), ["a"])
-    assert (tmp_path / "a.csv").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+    assert (tmp_path / "a.csv").read_text() == "old" and sorted(os.listdir(tmp_path)) == [".a.csv.sha256", "a.csv"]
+    assert read_text(tmp_path / "a.csv") == "old", "and its checksum"

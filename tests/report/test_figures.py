@@ -60,7 +60,7 @@ def test_svg_is_the_same_in_every_run_and_self_contained(tmp_path):
         assert all(link.startswith(("#", "data:")) for link in links)
     figure_style.save(first["digits", "strategies"], tmp_path / "a.b")
     assert (tmp_path / "a.b.svg").read_text(encoding="utf-8") == figure_style.svg(first["digits", "strategies"])
-    assert {path.name for path in tmp_path.iterdir()} == {"a.b.svg", "a.b.png"}
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {"a.b.svg", "a.b.png"}
     Image.open(tmp_path / "a.b.png").verify()
 
 

@@ -185,19 +185,21 @@ def test_typeset_tables_are_whole(results, name):
 
 
 def test_the_papers_figures(results):
-    made = {path.name for path in (results / "paper_figures").glob("[!.]*")}  # Snakemake leaves a time stamp
+    made = {
+        path.name for path in (results / "paper_figures").glob("[!.]*")
+    }  # beside checksums and Snakemake's time stamp
     assert made == {f"{name}.{ending}" for name in PAPER_FIGURES for ending in ("svg", "pdf", "png")}
 
 
 def test_figures_of_each_data_set(results):
     for dataset, sheets in SHEETS.items():
         names = [*OF_EACH_DATASET, *(f"contact_sheet.{task}" for task in sheets)]
-        made = {path.name for path in (results / "figures" / dataset).iterdir()}
+        made = {path.name for path in (results / "figures" / dataset).glob("[!.]*")}
         assert made == {f"{name}.{ending}" for name in names for ending in ("svg", "png")}
 
 
 def test_figures_can_be_opened_and_are_not_empty(results):
-    figures = [*(results / "paper_figures").glob("[!.]*"), *(results / "figures").glob("*/*")]
+    figures = [*(results / "paper_figures").glob("[!.]*"), *(results / "figures").glob("*/[!.]*")]
     assert len(figures) > 130
     for path in figures:
         if path.suffix == ".svg":
