@@ -28,7 +28,7 @@ Columns = Mapping[str, tuple[tuple[int, ...], Any]]
 COPIED = 2**24  # bytes at a time
 # What a file that others made may hold, which is checked before memory is sized by it.
 MOST_DEFLATED = 1032  # bytes that zlib makes of one, as its documentation has it
-READ_AT_ONCE = 2**28  # bytes of text, where each is as long as the file
+READ_AT_ONCE = 2**26  # bytes of text, should every one be as long as there is room for
 FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
 
 
@@ -159,13 +159,13 @@ def read(
     Raises InputError that names the file when it is not whole or not what was written, lacks a name, holds a value that is
     not finite or what `writer` never writes, or its columns differ in length (columns in groups are not compared).
     """
-    with _reading(path) as file:
+    with _reading(path) as (file, room):
         found = []
         file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
         if missing := set(names or ()) - set(found):
             raise InputError(f"{path} lacks {sorted(missing)}; it holds {sorted(found)}: delete it and run again")
         wanted = names or [name for name in found if name not in without]
-        arrays = {name: _values(file[name], os.path.getsize(path)) for name in wanted}
+        arrays = {name: _values(file[name], room) for name in wanted}
         attributes = dict(file.attrs)
     lengths = {name: len(values) for name, values in arrays.items() if "/" not in name and values.ndim}
     if len(set(lengths.values())) > 1:
@@ -199,7 +199,7 @@ class OnDisk:
 
 def count_rows(path: Path | str, name: str) -> int:
     """Number of rows of the array `name` in an HDF5 file."""
-    with _reading(path) as file:
+    with _reading(path) as (file, _):
         return len(file[name])
 
 
@@ -230,26 +230,28 @@ def text_type(n_bytes: int) -> np.dtype:
 
 @contextmanager
 def _reading(path):
-    with reading(path, "HDF5"), _opened(path) as file:
-        yield file
+    with reading(path, "HDF5"):
+        file, room = _opened(path)
+        with file:
+            yield file, room
 
 
 def _opened(path):
-    """The HDF5 file `path`, open for reading; it holds what was written, and nothing that `_check` refuses."""
+    """(The HDF5 file `path`, open for reading, what `_check` returns): it holds what was written, and nothing strange."""
     checksums.verify(path)
     file = h5py.File(path, "r")
     try:
-        _check(file, path)
+        return file, _check(file, path)
     except BaseException:
         file.close()
         raise
-    return file
 
 
 def _check(file, path):
     """Raise InputError unless a file is complete, and holds all of its arrays in itself.
 
     Nothing is read of them here: what a file claims of them must not size the memory before it is known to be possible.
+    Returns the bytes of the file beside its arrays, where text of any length lies.
     """
     if "identity" in file:
         raise InputError(f"{path} is not complete: delete it and run again")
@@ -268,6 +270,7 @@ def _check(file, path):
         attribute = file.attrs.get_id(name)
         if attribute.shape != () or not _is_plain(attribute.dtype):
             raise _unlike(path, name, "which is neither one number nor one text")
+    return room
 
 
 def _unlike(path, name, problem):
@@ -318,7 +321,7 @@ def _open_to_write(path, mode):
 @lru_cache(maxsize=1)
 def _open(path, process):
     """The HDF5 file `path`, opened by each `process` for itself: a handle must not cross a fork."""
-    return _opened(path)
+    return _opened(path)[0]
 
 
 def _identity(partial):
@@ -367,7 +370,7 @@ def _copy(source, target, name, kept, compressed):
 
 
 def _values(dataset, room=None):
-    """All of a dataset; text comes as str objects. room: bytes that there are in its file."""
+    """All of a dataset; text comes as str objects. room: bytes that there are for text of any length."""
     if h5py.check_string_dtype(dataset.dtype) is None:
         return dataset[()]
     return _text(dataset, room) if room and dataset.ndim and dataset.dtype.kind == "O" else dataset.asstr()[()]
