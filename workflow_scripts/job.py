@@ -117,7 +117,7 @@ def _copied_to(path):
     try:
         log = open(path, "w", encoding="utf-8")  # noqa: SIM115  closed below, whatever is wrong with it
     except OSError as error:
-        tee.go_without(path, error)
+        tee.write(_left(path, error))
         yield tee
         return
     tee.streams[path] = log
@@ -137,6 +137,7 @@ class _Tee:
     def __init__(self, streams):
         self.streams = streams
         self._first = next(iter(streams.values()))
+        self._to_tell = ""
 
     def write(self, text: str) -> None:
         for name, stream in list(self.streams.items()):
@@ -144,12 +145,11 @@ class _Tee:
                 stream.write(text)
                 stream.flush()
             except OSError as error:
-                self.go_without(name, error)
-
-    def go_without(self, name: str, error: OSError) -> None:
-        """Leave a stream, and say so once on those that are left."""
-        self.streams.pop(name, None)
-        self.write(f"{name} cannot be written ({error.strerror or error}): what follows is not in it\n")
+                del self.streams[name]
+                self._to_tell += _left(name, error)
+        if self._to_tell and text.endswith("\n"):  # `print` writes a line in several parts
+            told, self._to_tell = self._to_tell, ""
+            self.write(told)
 
     def flush(self) -> None:
         """Everything is flushed as it is written."""
@@ -159,3 +159,7 @@ class _Tee:
 
     def fileno(self) -> int:
         return self._first.fileno()
+
+
+def _left(name, error):
+    return f"{name} cannot be written ({error.strerror or error}): what follows is not in it\n"
