@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -14,6 +15,7 @@ from swsa_core.exposure.folds import BANK, SUPPORT, TEST, folds_of, requests, ta
 from swsa_core.exposure.networks import features_of_task
 from swsa_core.exposure.scores import check_bank
 from swsa_core.files import store
+from swsa_core.files.machine import check_room
 from swsa_core.files.support import read_task_supports
 from swsa_core.mini.training import reproducible
 from workflow_scripts._expose import read_anomalies
@@ -30,8 +32,10 @@ def read_tests(paths, transform, processes):
     """As `transformed`, of the test images: read once for all tasks of the job, and kept on disk."""
     if not paths:
         return np.empty((0, transform.crop, transform.crop, 3), np.uint8)
+    shape = len(paths), transform.crop, transform.crop, 3
+    check_room(snakemake.output[0], math.prod(shape))  # a mapping that has none ends the process without a word
     with TemporaryFile(dir=Path(snakemake.output[0]).parent) as scratch:  # whose mapping outlives it
-        images = np.memmap(scratch, np.uint8, "w+", shape=(len(paths), transform.crop, transform.crop, 3))
+        images = np.memmap(scratch, np.uint8, "w+", shape=shape)
     shown = progress(f"{mine.stage} {snakemake.wildcards.dataset}, reading", "test images")
     read = FileReader(paths)
     with image_stream(lambda row: transform(read(row)), processes) as stream:

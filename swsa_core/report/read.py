@@ -145,7 +145,7 @@ def read_crosses(
                 images = [thumbnail(prepared(path, config["preparation"]), 96) for path in paths]
                 sheets |= {source: grid(in_rows(images), apart=False)} if images else {}
             elif path.exists():
-                sheets[source] = _read_sheet(path)
+                sheets[source] = read_drawn(path)
     return found
 
 
@@ -162,7 +162,7 @@ def read_reconstructions(
     place = partial(layout.at, config["results"], "reconstruction_sheet")
     return {
         (pick.dataset, pick.task): {
-            source: _read_sheet(
+            source: read_drawn(
                 place(dataset=pick.dataset, source=source, task=supports[pick.dataset, pick.task]["slug"])
             )
             for source in sources
@@ -171,7 +171,7 @@ def read_reconstructions(
     }
 
 
-def _read_sheet(path):
+def read_drawn(path: Path | str) -> np.ndarray:
     """A sheet (h, w, 3) uint8 that an earlier stage drew."""
     checksums.verify(path)
     try:
