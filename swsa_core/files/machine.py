@@ -34,6 +34,7 @@ CAUSES = {
     errno.ENOENT: "it or its directory is not there: run again to have it made",
     errno.EISDIR: "it is a directory, expected a file: move it away",
 }
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # of file systems that cannot do it
 OF_CONTENTS = (errno.EINVAL, errno.EOVERFLOW)  # addresses in a damaged file lead outside of it
 
 
@@ -82,6 +83,15 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
             f"{path} cannot be read as {kind}, it is damaged ({' '.join(str(error).split())}): delete it and run again"
         )
         raise InputError(fault(error, path, "read") or damage) from error
+
+
+def sync(descriptor: int) -> None:
+    """Have what was written to an open file on the disk before anything else is, as far as its file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
 
 
 def check_room(path: Path | str, needed: int) -> None:

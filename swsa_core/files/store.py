@@ -20,7 +20,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files import checksums
-from swsa_core.files.machine import check_room, fault, reading, writing
+from swsa_core.files.machine import check_room, fault, reading, sync, writing
 from swsa_core.files.text import beside, replacing
 
 Columns = Mapping[str, tuple[tuple[int, ...], Any]]
@@ -49,7 +49,8 @@ class _Rows:
         with writing(self._path, self.needed):
             for name, array in arrays.items():
                 self._file[name][self.done : end] = array
-            self._file.flush()  # a process killed from here on has handed over the rows; a crashed machine may lose them
+            self._file.flush()  # a process killed from here on has handed over the rows
+            sync(self._file.id.get_vfd_handle())  # and a power cut from here on finds them, before they count as done
             self._count(end)
 
     def read(self, name: str) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Text files, JSON and CSV tables: written beside their place and put there whole, told by name when they cannot be read."""
 
-import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -12,14 +11,7 @@ import pandas as pd
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files import checksums
-from swsa_core.files.machine import reading, writing
-
-NO_SYNC = (
-    errno.EINVAL,
-    errno.ENOTSUP,
-    errno.ENOSYS,
-    errno.EACCES,
-)  # of a file system, or a directory, that cannot be synced
+from swsa_core.files.machine import reading, sync, writing
 
 
 def write_table(path: Path | str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -108,16 +100,12 @@ def replacing(path: Path | str, needed: int | None = None, checksum: bool = True
 
 
 def _sync(path):
-    """Have a file or directory on the disk, where a power cut finds it whole, as far as its file system can do that."""
+    """Have a file or a directory on the disk, where a power cut finds it whole."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno not in NO_SYNC:
-            raise
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -73,6 +73,19 @@ def test_rows_beyond_done_are_not_trusted(tmp_path):
     assert store.read(path)[0]["features"].max() == 11
 
 
+def test_rows_are_on_the_disk_before_they_count_as_done(tmp_path, monkeypatch):
+    counts = []
+
+    def sync(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("x.h5.partial"):
+            with h5py.File(tmp_path / "x.h5.partial", "r") as file:
+                counts.append((int(file.attrs["done"]), float(file["features"][:].max())))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    fill(tmp_path / "x.h5", 6)
+    assert counts == [(0, 3), (2, 7), (4, 11)], "the rows are handed over, but not counted yet"
+
+
 @pytest.mark.parametrize("upto", [0, 4])
 def test_a_partial_file_does_not_pass_as_whole(tmp_path, upto):
     path = tmp_path / "x.h5"
