@@ -31,6 +31,7 @@ import numpy as np
 from swsa_core.candidates.prompts import ENSEMBLE, prompt_names
 from swsa_core.detectors.clip import anomaly_logit, ensemble
 from swsa_core.detectors.scores import (
+    COLUMNS,
     Anomalies,
     Features,
     Scores,
@@ -42,6 +43,8 @@ from swsa_core.detectors.scores import (
 )
 from swsa_core.files import store
 from swsa_core.files.support import Support
+
+PROMPT = ("name", "normal", "anomalous")  # what the file says of each prompt
 
 
 def score_dataset(
@@ -117,8 +120,8 @@ def write(path: Path | str, scores: Mapping[str, Scores], attributes: Mapping) -
 
 def read(path: Path | str, sources: Iterable[str] = ()) -> dict[str, Scores]:
     """{prompt name: `Scores`} from an HDF5 file, the ensemble last; anomalies in the order of `sources`, else by name."""
-    arrays, attributes = store.read(path)
-    prompts = [arrays.pop(f"prompts/{key}") for key in ("name", "normal", "anomalous")]
+    arrays, attributes = store.read(path, needed=[*COLUMNS, *(f"prompts/{key}" for key in PROMPT)])
+    prompts = [arrays.pop(f"prompts/{key}") for key in PROMPT]
     tasks = arrays.pop("tasks").tolist()
     groups, anomalies, reconstructions = groups_of(arrays)
     anomalies = {source: anomalies[source] for source in sources if source in anomalies} or anomalies

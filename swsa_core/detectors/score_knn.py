@@ -36,6 +36,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.detectors.head import Head
 from swsa_core.detectors.knn import knn_score, l2_normalized, nearest, of_squares, squared_distances
 from swsa_core.detectors.scores import (
+    COLUMNS,
     MOST_PARENTS,
     Anomalies,
     Features,
@@ -219,7 +220,7 @@ def read(path: Path | str, sources: Iterable[str] = ()) -> Scores:
     """
     from swsa_core.files import store
 
-    arrays, attributes = store.read(path)
+    arrays, attributes = store.read(path, needed=COLUMNS)
     groups, anomalies, reconstructions = groups_of(arrays)
     anomalies = {source: anomalies[source] for source in sources or anomalies if source in anomalies}
     tasks = groups[""]["tasks"].tolist()

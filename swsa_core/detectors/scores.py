@@ -16,6 +16,8 @@ from swsa_core.files.support import Support
 if TYPE_CHECKING:
     import pandas as pd
 
+# Columns that every file of scores has.
+COLUMNS = ("tasks", "test/image_id", "test/scores", "support/image_id", "support/task", "support/held_out")
 MOST_PARENTS = 2  # so many rows can be left out of the bank for one score
 
 

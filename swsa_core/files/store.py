@@ -152,18 +152,21 @@ def write(
 
 
 def read(
-    path: Path | str, names: Collection[str] | None = None, without: Collection[str] = ()
+    path: Path | str,
+    names: Collection[str] | None = None,
+    without: Collection[str] = (),
+    needed: Collection[str] = (),
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays {name: array} and attributes {name: value} of an HDF5 file; text comes as str objects.
 
-    names: of the arrays, all but those in `without` when left out.
+    names: of the arrays, all but those in `without` when left out; needed: of those that must be there.
     Raises InputError that names the file when it is not whole or not what was written, lacks a name, holds a value that is
     not finite or what `writer` never writes, or its columns differ in length (columns in groups are not compared).
     """
     with _reading(path) as (file, room):
         found = []
         file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-        if missing := set(names or ()) - set(found):
+        if missing := {*(names or ()), *needed} - set(found):
             raise InputError(f"{path} lacks {sorted(missing)}; it holds {sorted(found)}: delete it and run again")
         wanted = names or [name for name in found if name not in without]
         arrays = {name: _values(file[name], room) for name in wanted}
