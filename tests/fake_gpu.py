@@ -27,7 +27,8 @@ class Leaving(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         if operation is torch.ops.aten._local_scalar_dense.default:
-            self.counts[str(args[0].dtype)] += args[0].device.type == "cuda"
+            if args[0].device.type == "cuda":
+                self.counts[str(args[0].dtype)] += 1
             return 1.0 if args[0].dtype.is_floating_point else True
         found = operation(*args, **(kwargs or {}))
         if "cuda" in _devices((args, kwargs)) and "cpu" in _devices(found):

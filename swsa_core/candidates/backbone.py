@@ -175,7 +175,7 @@ def _computing(candidate: CandidateSpec, device: str, precision: str, grid: int 
             in_order = is_packaged(candidate.get("weights"))
             load_weights(network.module, network.weights, network.head, network.convert, in_order)
     transform = _override(network.transform, candidate)
-    run = _runner(network, transform, device, dtype)
+    run = runner(network, transform, device, dtype)
     features = partial(_features, run, inference(network.forward))
     look, layers = network.look or by_hooks(network.module, network.forward), candidate.get("layers")
     with_patches = partial(_with_patches, run, inference(lambda images: look(images, layers)), grid or 0)
@@ -210,7 +210,7 @@ def _computing(candidate: CandidateSpec, device: str, precision: str, grid: int 
     )
 
 
-def _runner(network: Network, transform: Transform, device: str, dtype: Any) -> Callable[[Any, np.ndarray], Any]:
+def runner(network: Network, transform: Transform, device: str, dtype: Any) -> Callable[[Any, np.ndarray], Any]:
     """Function of a forward pass and (n, crop, crop, 3) uint8 to what the pass returns of the normalised images."""
     passed = on_device(network, transform, device, dtype)
     return lambda forward, batch: passed(forward, _sent(batch, device))

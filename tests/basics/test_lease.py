@@ -214,3 +214,52 @@ def test_no_card_has_two_owners_and_killed_owners_have_none(jobs, at_most, tmp_p
         assert owned == lines, "there is a card for each: a job that ended, or was killed, left its own"
     cards(monkeypatch, tmp_path, "abcd")
     assert all(lease.claim(card) for card in range(4)), "all are free at the end"
+
+
+REAL_JOB = """
+import sys, torch
+from swsa_core.basics.devices import find_device
+from swsa_core.basics.lease import physical_id
+
+device = find_device("auto")
+product = torch.eye(64, device=device) @ torch.ones(64, 64, device=device)
+print(physical_id(int(device.partition(":")[2])), product.sum().item(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def real_jobs(tmp_path):
+    """A function that starts another job on a real GPU and returns (process, what it prints first)."""
+    running = []
+
+    def start():
+        environment = os.environ | {"TMPDIR": str(tmp_path)}
+        command = [sys.executable, "-c", REAL_JOB]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        running.append(subprocess.Popen(command, cwd=ROOT, env=environment, **pipes))
+        return running[-1], running[-1].stdout.readline()
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.gpu(count=2)
+def test_two_jobs_compute_on_two_real_devices(real_jobs):
+    (first, told), (_, other) = real_jobs(), real_jobs()
+    names = {line.split()[0] for line in (told, other)}
+    assert len(names) == 2 and {line.split()[1] for line in (told, other)} == {"4096.0"}
+    first.kill()
+    first.wait()
+    if torch.cuda.device_count() == 2:
+        _, third = real_jobs()
+        assert third == told, "the card of a killed job is free again"
+
+
+@pytest.mark.gpu
+def test_a_real_card_is_called_what_the_driver_calls_it(real_jobs):
+    _, told = real_jobs()
+    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
+    assert told.split()[0] in listing
