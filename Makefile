@@ -2,15 +2,17 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN = .venv/bin
 
-.PHONY: help setup demo test test-all lint lock bench install-mini schema
+.PHONY: help setup demo test test-all test-gpu bench-gpu lint lock bench install-mini schema
 
 help:
 	@echo "make demo          install, run the demo, and print the path of its report"
 	@echo "make test          install, lint, and run all tests except whole studies of real images"
 	@echo "make test-all      the same with whole studies of real images"
+	@echo "make test-gpu      run the tests that need a GPU, for a machine with one (two, for all of them)"
 	@echo "make setup         install into .venv from requirements.lock"
 	@echo "make lint          ruff, mypy, snakefmt, snakemake --lint"
 	@echo "make bench         run the benchmarks (but those that need images or weights: precision, diffusion_precision, seeds)"
+	@echo "make bench-gpu     measure this machine's GPU, and append the figures to benchmarks/RESULTS.md"
 	@echo "make lock          write requirements.lock anew from pyproject.toml"
 	@echo "make schema        write config/config.schema.json and config/README.md from the code"
 	@echo "make install-mini  copy newly trained small models to models/mini"
@@ -29,10 +31,14 @@ demo: setup
 	@echo "The report: $$PWD/results/report.html"
 
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not study"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not study and not gpu"
 
 test-all: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not gpu"
+
+# One test at a time: some fill the card.
+test-gpu: setup
+	$(BIN)/python -m pytest -m gpu
 
 lint: setup
 	$(BIN)/ruff check .
@@ -48,6 +54,9 @@ bench: setup
 	$(BIN)/python benchmarks/evaluate.py
 	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/paper_size.py
+
+bench-gpu: setup
+	$(BIN)/python benchmarks/gpu.py --append
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --extra dev pyproject.toml -o requirements.lock

@@ -4,21 +4,19 @@ The Snakefile reads this too, to ask for GPUs: torch is imported by the function
 """
 
 import ctypes
-import fcntl
 import importlib.util
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.lease import claim, free_gpu
 
 HIDDEN = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES that hide every GPU
-_CLAIMS: dict[int, IO] = {}  # {index: lock} of the GPUs that this process uses, held until it ends
 
 
 def uses_gpu(device: str, available: bool | None = None) -> bool:
@@ -136,58 +134,8 @@ def find_device(device: str, log: Callable[[str], None] = print) -> str:
     if int(device.partition(":")[2]) >= count:
         found = ", ".join(f"cuda:{index}" for index in range(count))
         raise InputError(f"runtime.device: received {device!r}, but torch sees {found}: use one of these, or auto")
+    claim(int(device.partition(":")[2]))  # so that others pass it over; whoever names a card may share it
     return device
-
-
-def free_gpu(log: Callable[[str], None] = print) -> int:
-    """Index of the GPU with the most free memory that no other process of the workflow has claimed.
-
-    Where all are claimed, that with the most free memory is shared, with a line. A claim is a lock on a file named after the
-    GPU's own id, which ends with the process, however it ends. torch sees only what CUDA_VISIBLE_DEVICES lets it see, so that
-    a scheduler's choice stands.
-    """
-    if _CLAIMS:
-        return min(_CLAIMS)
-    import torch
-
-    count = torch.cuda.device_count()
-    # By memory, as a program outside the workflow, which claims nothing, may fill a card. Asking takes some of it: not of one.
-    order = sorted(range(count), key=_free_memory, reverse=True) if count > 1 else [0]
-    for index in order:
-        name = torch.cuda.get_device_properties(index).uuid
-        lock = _open_for_all(Path(tempfile.gettempdir()) / f"swsa-gpu-{name}.lock")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-        else:
-            _CLAIMS[index] = lock
-            return index
-    log(
-        f"cuda:{order[0]} is shared with another job, because all GPUs here ({count}) are taken: run Snakemake with "
-        f"--resources gpu={count}, as many as there are GPUs"
-    )
-    return order[0]
-
-
-def _free_memory(index):
-    """Free bytes of a GPU; -1 for one that refuses, such as one that its owner keeps to a single process."""
-    import torch
-
-    try:
-        return torch.cuda.mem_get_info(index)[0]
-    except RuntimeError:
-        return -1
-
-
-def _open_for_all(path):
-    """The file at `path`, open; made where absent, readable from its first moment by other users, who lock it too."""
-    if not path.exists():
-        with tempfile.NamedTemporaryFile(dir=path.parent) as made:
-            os.fchmod(made.fileno(), 0o644)  # whatever the umask
-            with suppress(FileExistsError):  # another job was faster
-                os.link(made.name, path)
-    return path.open()
 
 
 def find_dtype(precision: str, device: str) -> Any:

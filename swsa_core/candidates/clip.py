@@ -79,7 +79,13 @@ def embed_texts(clip: Clip, texts: list[str]) -> np.ndarray:
     row = {text: number for number, text in enumerate(distinct)}
     with torch.inference_mode():
         parts = [
-            clip.module.encode_text(clip.tokenize(distinct[start : start + TEXTS])).float().numpy()
+            encode_texts(clip, distinct[start : start + TEXTS]).cpu().numpy()
             for start in range(0, len(distinct), TEXTS)
         ]
     return np.concatenate(parts)[[row[text] for text in texts]]
+
+
+def encode_texts(clip: Clip, texts: list[str]) -> Any:
+    """Text features (n, d) float32 of n texts, a tensor on the device where the model is."""
+    device = next(clip.module.parameters()).device
+    return clip.module.encode_text(clip.tokenize(texts).to(device)).float()

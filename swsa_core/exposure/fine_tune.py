@@ -73,7 +73,8 @@ def fine_tuned(
 
 def _trained(backbone, examples, stopping, exposure, generator):
     """`Tuned`, with the weights of the best epoch in the network."""
-    model, step, predict = _learner(backbone, examples, exposure)
+    features = _outputs(backbone, examples.images, exposure["batch_size"])
+    model, step, predict = learner(backbone, examples, exposure, float(np.sqrt(np.square(features).mean())) or 1.0)
     learnt, held_out = [], []
     best, kept, balance = 0, None, _balanced(stopping.targets) if len(stopping.targets) else None
     for epoch in range(exposure["epochs"]):
@@ -96,17 +97,19 @@ def _trained(backbone, examples, stopping, exposure, generator):
     return Tuned(learnt, held_out, best, predict)
 
 
-def _learner(backbone, examples, exposure):
+def learner(
+    backbone: Backbone, examples: Examples, exposure: Mapping[str, Any], scale: float
+) -> tuple[Any, Callable[[np.ndarray], float], Callable[[np.ndarray], np.ndarray]]:
     """(network and new layer as one module, function of the order of images that learns from each once and returns their mean
-    loss, `predict` of `Tuned`)."""
+    loss, `predict` of `Tuned`). scale: the size of the features before, which they are divided by."""
     import torch
     from torch import nn
 
     from swsa_core.basics.devices import exact_float32
     from swsa_core.mini.training import descend
 
-    size, rate, network = exposure["batch_size"], exposure["learning_rate"], backbone.network
-    scale = float(np.sqrt(np.square(_outputs(backbone, examples.images, size)).mean())) or 1.0  # of features, before
+    size, rate, network, run = exposure["batch_size"], exposure["learning_rate"], backbone.network, backbone.run
+    assert network is not None and run is not None  # as `fine_tuned` refuses a descriptor
     layer = nn.Linear(backbone.feature_size, 1).to(next(network.module.parameters()).device)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -123,7 +126,7 @@ def _learner(backbone, examples, exposure):
         for start in range(0, len(order), size):
             rows = order[start : start + size]
             with exact_float32():
-                predictions = backbone.run(forward, examples.images[rows])
+                predictions = run(forward, examples.images[rows])
                 loss = _losses(predictions, examples.targets[rows], balance[rows], exposure["task"]).mean()
                 descend(model, [optimizer], loss, rate)
             total += float(loss.detach()) * len(rows)

@@ -1,7 +1,6 @@
-"""Devices: a GPU where torch can use one, another one for each job, and float32 that is float32."""
+"""Devices: a GPU where torch can use one, and float32 that is float32. Which of several: test_lease.py."""
 
 import json
-import multiprocessing
 import os
 import re
 import subprocess
@@ -12,121 +11,26 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from swsa_core.basics import devices
+from swsa_core.basics import devices, lease
 from swsa_core.basics.devices import find_device, find_dtype, requested_gpus, threads_of, uses_gpu
 from swsa_core.basics.errors import InputError, is_out_of_memory
 
 ROOT = Path(__file__).parents[2]
-GIB = 2**30
 
 
-def two_gpus(folder, patch, free=(GIB, GIB)):
+def gpus(folder, patch, count):
+    """So many GPUs that torch can use, none of them claimed."""
     patch.setattr(torch.cuda, "is_available", lambda: True)
-    patch.setattr(torch.cuda, "device_count", lambda: len(free))
-    patch.setattr(torch.cuda, "mem_get_info", lambda index: (free[index], 80 * GIB))
+    patch.setattr(torch.cuda, "device_count", lambda: count)
     patch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"gpu-{index}"))
-    patch.setattr(devices.tempfile, "gettempdir", lambda: str(folder))
-    patch.setattr(devices, "_CLAIMS", {})
-
-
-def other_job(folder, results, end=None, free=(GIB, GIB)):
-    with pytest.MonkeyPatch.context() as patch:
-        two_gpus(folder, patch, free)
-        results.put(find_device("auto"))
-        if end:
-            end.wait(30)
-
-
-def test_jobs_take_different_gpus_and_give_them_back(tmp_path, monkeypatch, capsys):
-    two_gpus(tmp_path, monkeypatch)
-    assert find_device("auto") == "cuda:0"
-    context = multiprocessing.get_context("fork")
-    results = context.Queue()
-    found = []
-    for _ in range(2):  # one after the other: the second job finds the GPU free again
-        process = context.Process(target=other_job, args=(tmp_path, results))
-        process.start()
-        found.append(results.get(timeout=30))
-        process.join()
-    assert found == ["cuda:1", "cuda:1"]
-    assert find_device("cuda") == "cuda:0", "a job goes on with the GPU that it has"
-    assert find_device("cuda:1") == "cuda:1"
-    assert capsys.readouterr().out == ""
-
-
-def test_a_job_shares_the_first_gpu_where_all_are_taken(tmp_path, monkeypatch, capsys):
-    context = multiprocessing.get_context("fork")
-    results, end = context.Queue(), context.Event()
-    others = [context.Process(target=other_job, args=(tmp_path, results, end)) for _ in range(2)]
-    for process in others:
-        process.start()
-    assert {results.get(timeout=30) for _ in others} == {"cuda:0", "cuda:1"}
-    two_gpus(tmp_path, monkeypatch)
-    assert find_device("cuda") == "cuda:0"
-    end.set()
-    for process in others:
-        process.join()
-    told = capsys.readouterr().out
-    assert told.count("\n") == 1
-    assert "cuda:0 is shared" in told and "all GPUs here (2) are taken" in told and "--resources gpu=2," in told
-
-
-def test_other_users_can_open_the_lock_whatever_the_umask(tmp_path, monkeypatch):
-    two_gpus(tmp_path, monkeypatch)
-    before = os.umask(0o077)
-    try:
-        find_device("auto")
-    finally:
-        os.umask(before)
-    [lock] = tmp_path.iterdir()
-    assert lock.stat().st_mode & 0o777 == 0o644
+    patch.setattr(lease.tempfile, "gettempdir", lambda: str(folder))
+    patch.setattr(lease, "_HELD", {})
 
 
 def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch):
-    two_gpus(tmp_path, monkeypatch)
+    gpus(tmp_path, monkeypatch, 2)
     with pytest.raises(InputError, match=r"runtime\.device: received 'cuda:7', but torch sees cuda:0, cuda:1: use one"):
         find_device("cuda:7")
-
-
-def test_a_job_takes_the_gpu_with_the_most_free_memory(tmp_path, monkeypatch):
-    two_gpus(tmp_path, monkeypatch, free=(GIB, 70 * GIB, 79 * GIB))
-    assert find_device("auto") == "cuda:2"
-
-
-def test_of_the_others_gpus_a_job_takes_the_freest(tmp_path, monkeypatch, capsys):
-    """A card that another job has claimed is passed over, however little that job has filled it yet."""
-    free = (GIB, 70 * GIB, 79 * GIB)
-    context = multiprocessing.get_context("fork")
-    results, end = context.Queue(), context.Event()
-    others = []
-    for expected in ("cuda:2", "cuda:1", "cuda:0"):
-        others.append(context.Process(target=other_job, args=(tmp_path, results, end, free)))
-        others[-1].start()
-        assert results.get(timeout=30) == expected
-    two_gpus(tmp_path, monkeypatch, free)
-    assert find_device("auto") == "cuda:2", "all are taken: the freest is shared"
-    assert "cuda:2 is shared with another job" in capsys.readouterr().out
-    end.set()
-    for process in others:
-        process.join()
-
-
-def test_a_gpu_that_refuses_to_be_asked_is_the_last_choice(tmp_path, monkeypatch):
-    def refuses(index):
-        if index == 0:
-            raise torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable", 46)
-        return 0, 80 * GIB
-
-    two_gpus(tmp_path, monkeypatch)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", refuses)
-    assert find_device("auto") == "cuda:1"
-
-
-def test_of_one_visible_gpu_nothing_is_asked(tmp_path, monkeypatch):
-    """As under a scheduler, which chose it; asking for its memory would take some of it."""
-    two_gpus(tmp_path, monkeypatch, free=(GIB,))
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: pytest.fail("asked"))
-    assert find_device("auto") == "cuda:0"
 
 
 def machine(monkeypatch, gpu=True, build="13.2", offered=(13, 0), available=False):
@@ -172,7 +76,7 @@ def test_what_only_torch_knows_is_told_by_the_job(monkeypatch, capsys):
 def test_a_driver_runs_builds_of_its_major_version_and_of_older_ones(offered, tmp_path, monkeypatch, capsys):
     machine(monkeypatch, offered=offered)
     assert requested_gpus("auto") == 1
-    two_gpus(tmp_path, monkeypatch, free=(GIB,))
+    gpus(tmp_path, monkeypatch, 1)
     assert find_device("auto") == "cuda:0"
     assert capsys.readouterr().out == ""
 

@@ -341,12 +341,12 @@ def test_args_that_leave_no_vector_of_features(model, args, message, tmp_path):
 def test_a_network_returns_one_floating_vector_for_each_image():
     import torch
 
-    from swsa_core.candidates.backbone import _vectors
+    from swsa_core.candidates.backbone import vectors
 
-    assert _vectors(torch.ones(2, 3, dtype=torch.bfloat16), 2).shape == (2, 3)
+    assert vectors(torch.ones(2, 3, dtype=torch.bfloat16), 2).shape == (2, 3)
     for wrong in ([torch.ones(2, 3)], torch.ones(3), torch.ones(1, 3), torch.ones(2, 0), torch.ones(2, 3).long()):
         with pytest.raises(InputError, match=r"the network returns .* for 2 images, expected one vector"):
-            _vectors(wrong, 2)
+            vectors(wrong, 2)
 
 
 @pytest.mark.parametrize("model", ["torchvision:resnet18", "timm:resnet10t", "open_clip:ViT-S-32-alt", "mini:vit_s"])

@@ -1,20 +1,19 @@
 """Inversion, reconstruction, DiffStyle and Asyrp: the golden arrays of the original network, and what holds for any network."""
 
-import json
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from diffusers.models.upsampling import Upsample2D
+from golden import VARIANTS, load_golden, needs_golden, read_golden
 from networks import tame_adm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from swsa_core.basics.errors import InputError
-from swsa_core.diffusion import Inversion, asyrp, build_adm, diffstyle, hspace, invert, load_adm, reconstruct, timesteps
+from swsa_core.diffusion import Inversion, asyrp, build_adm, diffstyle, hspace, invert, reconstruct, timesteps
 from swsa_core.diffusion import with_reconstruction as reconstruction_of
 from swsa_core.diffusion.adm import in_precision
 from swsa_core.diffusion.batches import INDEXED, BatchSize, automatic_batch_size, decided, in_batches, most_rows
@@ -23,8 +22,6 @@ from swsa_core.diffusion.diffstyle import slerp
 from swsa_core.diffusion.generate import gammas_of, generate, invert_halves, made_by, style_groups
 from swsa_core.diffusion.hspace import compile_network, decode, encode, largest_map
 
-GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden" / "adm"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="needs ../shared/golden, outputs of the original network")
 STEPS = 5
 
 
@@ -40,15 +37,12 @@ def copy_of(unet):
 
 @pytest.fixture(scope="module")
 def golden():
-    arrays = {}
-    for name in ("inversion_recon", "diffstyle", "asyrp"):
-        arrays |= dict(np.load(GOLDEN / f"{name}.npz"))
-    return {name: torch.from_numpy(array) for name, array in arrays.items() if array.ndim}
+    return read_golden()
 
 
 @pytest.fixture(scope="module")
 def golden_unet():
-    return load_adm(GOLDEN / "model_adm.safetensors", json.loads((GOLDEN / "config.json").read_text())["args"])
+    return load_golden()
 
 
 @pytest.fixture(scope="module")
@@ -97,18 +91,11 @@ def test_golden_inversion_and_reconstruction(golden_unet, golden, golden_inversi
     np.testing.assert_allclose([ALPHA_BAR[t] for t in golden["seq"]], golden["abar"], rtol=1e-12)
 
 
-GOLDEN_VARIANTS = {
-    "gen_lerp_rec": {"content_h": "reconstruction"},
-    "gen_slerp_inv_tedit500": {"interpolation": "slerp", "t_edit": 500},
-    "gen_slerp03_inv_tedit400_dtl": {"interpolation": "slerp", "gamma": 0.3, "t_edit": 400, "dt_lambda": 0.9985},
-}
-
-
 @needs_golden
-@pytest.mark.parametrize("name", GOLDEN_VARIANTS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_golden_variants_of_diffstyle(name, golden_unet, golden, golden_inversion):
     style, content = golden_inversion.pick(slice(0, 2)), golden_inversion.pick(slice(2, 4))
-    images = diffstyle(golden_unet, style, content, **GOLDEN_VARIANTS[name])
+    images = diffstyle(golden_unet, style, content, **VARIANTS[name])
     assert (images.flatten(0, 1) - golden[name]).abs().max() < 5e-3
 
 
