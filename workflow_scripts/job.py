@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.status import over
 
 
 class Settings(dict):
@@ -113,7 +114,7 @@ class _Tee:
 
     def write(self, text: str) -> None:
         for stream in self._streams:
-            stream.write(text)
+            stream.write(over(text, stream))
             stream.flush()
 
     def flush(self) -> None:
