@@ -11,6 +11,7 @@ from typing import Any
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.status import over
+from swsa_core.files.gpu_memory import as_line, peak_gpu_mb
 
 
 class Settings(dict):
@@ -80,6 +81,8 @@ def job(snakemake: Any) -> Iterator[Job]:
         with redirect_stdout(tee), redirect_stderr(tee), threadpool_limits(snakemake.threads):
             try:
                 yield mine
+                if (peak := peak_gpu_mb()) is not None:
+                    print(as_line(peak))
             except InputError as error:
                 print(f"{mine.stage}: {error}")
                 sys.exit(1)

@@ -134,6 +134,16 @@ def benchmark(results: str, stage: str, *wildcards: str) -> str:
     return f"{results}/benchmarks/{stage}/{_of_job(stage, wildcards)}.tsv"
 
 
+def log_of(benchmark: str | PurePath) -> str:
+    """Path of the log of the job that a benchmark is of.
+
+    >>> log_of("results/benchmarks/tsne/birds.tsv")
+    'results/logs/tsne/birds.log'
+    """
+    results, _, job = str(benchmark).rpartition("/benchmarks/")
+    return f"{results}/logs/{job.removesuffix('.tsv')}.log"
+
+
 def _of_job(stage: str, wildcards: tuple[str, ...]) -> str:
     return "/".join(f"{{{wildcard}}}" for wildcard in wildcards) or stage
 

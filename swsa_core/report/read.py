@@ -28,7 +28,7 @@ from swsa_core.evaluation.protocols import compare
 from swsa_core.evaluation.severity import SEVERITY
 from swsa_core.evaluation.total_variation import TOTAL_VARIATION
 from swsa_core.evaluation.tsne import TSNE
-from swsa_core.files import layout
+from swsa_core.files import gpu_memory, layout
 from swsa_core.files.images import header, prepared, read_image
 from swsa_core.files.reading import file_of
 from swsa_core.files.support import Copies, Support, Unreadable
@@ -250,17 +250,20 @@ def read_drawings(supports: Supports) -> list[Drawn]:
 
 
 def read_benchmarks(folder: Path, config: Mapping[str, Any], supports: Supports) -> pd.DataFrame:
-    """Snakemake's run times and memory of the jobs of this config, with a column stage, in the order of the stages.
+    """Snakemake's run times and memory of the jobs of this config, with their stage and what their logs tell of GPU memory
+    (`gpu_mb`), in the order of the stages.
 
     Files of jobs that another config had are passed over.
     """
     jobs = [
-        pd.read_csv(path, sep="\t").assign(stage=path.relative_to(folder).parts[0])
+        pd.read_csv(path, sep="\t").assign(
+            stage=path.relative_to(folder).parts[0], gpu_mb=gpu_memory.of_log(Path(layout.log_of(path)))
+        )
         for path in sorted(folder.glob("*/**/*.tsv"))
         if _is_current(path.relative_to(folder).with_suffix("").parts, config, supports)
     ]
     if not jobs:
-        return pd.DataFrame(columns=["stage", "s", "max_rss"])
+        return pd.DataFrame(columns=["stage", "s", "max_rss", "gpu_mb"])
     return pd.concat(jobs, ignore_index=True).sort_values("stage", key=lambda s: s.map(_place), kind="stable")
 
 
