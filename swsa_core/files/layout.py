@@ -84,6 +84,16 @@ def at(results: str, name: str, **fields: str) -> str:
     return f"{results}/{path}"
 
 
+def patterns() -> list[str]:
+    """Glob patterns below `results` of every result, and of what lies in those that are directories.
+
+    >>> "*/scores/*.h5" in patterns(), "figures/**/*" in patterns()
+    (True, True)
+    """
+    every = [re.sub(r"\{\w+\}", "*", path) for path in PATHS.values()]
+    return every + [f"{path}/**/*" for path in every if not PurePath(path).suffix]
+
+
 def fields_of(name: str, path: str | PurePath) -> dict[str, str]:
     """The fields in the path of a result, whatever lies before them; the inverse of `at`.
 
