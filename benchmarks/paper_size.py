@@ -174,7 +174,9 @@ def rendered(made, of_tables, sheets, svgs, config):
         crosses=crosses_of(of_tables["picks"], config),
         svgs=svgs,
         skipped=[],
-        costs=tables.stage_costs(pd.DataFrame({"stage": ["embed"] * 1250, "s": 10.0, "max_rss": 900.0})),
+        costs=tables.stage_costs(
+            pd.DataFrame({"stage": ["embed"] * 1250, "s": 10.0, "max_rss": 900.0, "gpu_mb": 5000.0})
+        ),
         versions={"numpy": np.__version__},
     )
 

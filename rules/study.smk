@@ -2,7 +2,10 @@
 
 import sys
 
+from snakemake.logging import logger
+
 from swsa_core.anomalies import SOURCES
+from swsa_core.basics import status
 from swsa_core.basics.errors import InputError
 from swsa_core.config import study
 from swsa_core.config.config import validate
@@ -21,6 +24,9 @@ if workflow.is_main_process:
     checked(study.check, STUDY)
     for name, licence in STUDY.left_out.items():
         print(f"candidates.{name} is left out: its licence, {licence}, is not among `licences`", file=sys.stderr)
+    if STUDY.config["runtime"]["status"]:
+        gpus = workflow.global_resources.get("gpu")
+        status.watch(logger, workflow.output_settings, gpus and gpus.value)
 
 
 pathvars:

@@ -1,4 +1,5 @@
-"""Tools beside the study: what it would cost, what its images are read as, and the bundled small models trained anew."""
+"""Tools beside the study: what it would cost, what its images are read as, what interrupted runs left, and the
+bundled small models trained anew."""
 
 from swsa_core.files.weights import MINI_WEIGHTS
 from swsa_core.mini import CLASSIFIERS, CLIP_MODELS, CLIP_TOWER, DIFFUSION_MODELS
@@ -36,6 +37,19 @@ rule inspect:
         config=not_tracked(**STUDY.config),
     script:
         "../workflow_scripts/inspect.py"
+
+
+# Without an output, like `plan`: Snakemake's lock of another run does not stop it, so that its script looks for that.
+rule clean_partials:
+    log:
+        stage_log("clean_partials"),
+    localrule: True
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("clean_partials", results="results"),
+    script:
+        "../workflow_scripts/clean_partials.py"
 
 
 rule train_mini:

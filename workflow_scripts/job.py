@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.status import over
+from swsa_core.files.gpu_memory import as_line, peak_gpu_mb
 
 
 class Settings(dict):
@@ -82,6 +84,8 @@ def job(snakemake: Any) -> Iterator[Job]:
     ):
         try:
             yield mine
+            if (peak := peak_gpu_mb()) is not None:
+                print(as_line(peak))
         except InputError as error:
             print(f"{mine.stage}: {error}")
             sys.exit(1)
@@ -142,7 +146,7 @@ class _Tee:
     def write(self, text: str) -> None:
         for name, stream in list(self.streams.items()):
             try:
-                stream.write(text)
+                stream.write(over(text, stream))
                 stream.flush()
             except OSError as error:
                 del self.streams[name]

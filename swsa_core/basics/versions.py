@@ -41,4 +41,5 @@ STAGE_VERSIONS = {
     "mini_models": 1,
     "plan": 1,
     "inspect": 1,
+    "clean_partials": 1,
 }

@@ -80,6 +80,9 @@ class Runtime(Section):
     measured."""
     tflops: Annotated[float, Field(gt=0)] | None = None
     """TFLOP/s that one GPU sustains, for the estimate of `snakemake plan`. If left out, this machine is measured."""
+    status: bool = True
+    """Whether a line tells how far a run is. On a terminal it stays at the bottom, and each finished job gets one line in place
+    of what Snakemake prints of it; elsewhere it comes at most every 30 seconds."""
 
     @field_validator("device")
     @classmethod

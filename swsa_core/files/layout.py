@@ -84,6 +84,16 @@ def at(results: str, name: str, **fields: str) -> str:
     return f"{results}/{path}"
 
 
+def patterns() -> list[str]:
+    """Glob patterns below `results` of every result, and of what lies in those that are directories.
+
+    >>> "*/scores/*.h5" in patterns(), "figures/**/*" in patterns()
+    (True, True)
+    """
+    every = [re.sub(r"\{\w+\}", "*", path) for path in PATHS.values()]
+    return every + [f"{path}/**/*" for path in every if not PurePath(path).suffix]
+
+
 def fields_of(name: str, path: str | PurePath) -> dict[str, str]:
     """The fields in the path of a result, whatever lies before them; the inverse of `at`.
 
@@ -132,6 +142,16 @@ def log(results: str, stage: str, *wildcards: str) -> str:
 def benchmark(results: str, stage: str, *wildcards: str) -> str:
     """Path of the run time and memory of a stage's jobs, as Snakemake measures them."""
     return f"{results}/benchmarks/{stage}/{_of_job(stage, wildcards)}.tsv"
+
+
+def log_of(benchmark: str | PurePath) -> str:
+    """Path of the log of the job that a benchmark is of.
+
+    >>> log_of("results/benchmarks/tsne/birds.tsv")
+    'results/logs/tsne/birds.log'
+    """
+    results, _, job = str(benchmark).rpartition("/benchmarks/")
+    return f"{results}/logs/{job.removesuffix('.tsv')}.log"
 
 
 def _of_job(stage: str, wildcards: tuple[str, ...]) -> str:

@@ -98,6 +98,7 @@ def render(
         unlicensed=unlicensed or {},
         costs=_shares(costs).to_dict("records"),
         total=costs["seconds"].sum(),
+        on_gpu=bool(costs["gpu_mb"].notna().any()),
         # through JSON, which has no anchors for a part that occurs twice
         config=yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),
         versions=versions,

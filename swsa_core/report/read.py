@@ -1,6 +1,7 @@
 """What tables, figures and report share: the tables of all data sets, and the images behind a recommendation."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from swsa_core.anomalies.made import read_origins
 from swsa_core.anomalies.pool import NEAREST_ROWS, OTHER_IMAGES, POOL_IMAGES, POOL_ROWS
 from swsa_core.anomalies.source import LOSSES
 from swsa_core.basics.errors import InputError
-from swsa_core.basics.names import unique_slugs
+from swsa_core.basics.names import text_slugs, unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.datasets import INDEX
@@ -29,7 +30,7 @@ from swsa_core.evaluation.protocols import compare
 from swsa_core.evaluation.severity import SEVERITY
 from swsa_core.evaluation.total_variation import TOTAL_VARIATION
 from swsa_core.evaluation.tsne import TSNE
-from swsa_core.files import checksums, layout
+from swsa_core.files import checksums, gpu_memory, layout
 from swsa_core.files.images import header, prepared, read_image
 from swsa_core.files.machine import reading
 from swsa_core.files.reading import file_of
@@ -39,6 +40,7 @@ from swsa_core.report.contact_sheets import Recommended, Sheet, grid, in_rows, t
 from swsa_core.report.tables import shown, stack
 from swsa_core.strategies.select import SELECTION
 
+IN_PARTS = ("expose",)  # stages whose jobs are numbered parts of the tasks of a data set
 N_SAMPLED = 30  # images of a pool or of other tasks on a task's sheet
 # Tables of one data set each, by the names of their paths.
 OF_DATASETS = {
@@ -264,17 +266,21 @@ def read_drawings(supports: Supports) -> list[Drawn]:
 
 
 def read_benchmarks(folder: Path, config: Mapping[str, Any], supports: Supports) -> pd.DataFrame:
-    """Snakemake's run times and memory of the jobs of this config, with a column stage, in the order of the stages.
+    """Snakemake's run times and memory of the jobs of this config, with their stage and what their logs tell of GPU memory
+    (`gpu_mb`), in the order of the stages.
 
     Files of jobs that another config had are passed over.
     """
+    known, tasks = _names(config), {(dataset, support["slug"]) for (dataset, _), support in supports.items()}
     jobs = [
-        _read_benchmark(path).assign(stage=path.relative_to(folder).parts[0])
+        _read_benchmark(path).assign(
+            stage=path.relative_to(folder).parts[0], gpu_mb=gpu_memory.of_log(Path(layout.log_of(path)))
+        )
         for path in sorted(folder.glob("*/**/*.tsv"))
-        if _is_current(path.relative_to(folder).with_suffix("").parts, config, supports)
+        if _is_current(path.relative_to(folder).with_suffix("").parts, known, config["sources"], tasks)
     ]
     if not jobs:
-        return pd.DataFrame(columns=["stage", "s", "max_rss"])
+        return pd.DataFrame(columns=["stage", "s", "max_rss", "gpu_mb"])
     return pd.concat(jobs, ignore_index=True).sort_values("stage", key=lambda s: s.map(_place), kind="stable")
 
 
@@ -284,25 +290,36 @@ def _read_benchmark(path):
         return found[["s", "max_rss"]]
 
 
-def _is_current(parts, config, supports):
-    """Whether a benchmark's path, (stage, data set or pool, wildcards...) or (stage, stage), is of a job of this config."""
-    stage, first, *rest = parts
-    sources = set(config["sources"])
-    of_source = stage.removeprefix("sample_")
+def _names(config):
+    """What the wildcards of a config's jobs may be, but for tasks and numbers: those of whole studies hold their stage."""
+    clip = [clip_backbone(config["clip"])] if config["clip"] else []
+    candidates = unique_slugs(model["name"] for model in config["candidates"] + clip)
+    trained = {name: SOURCES[name].training for name in config["sources"]}
+    texts = [slug for name, one in trained.items() if one for slug in text_slugs(one.texts(config["sources"][name]))]
+    return {*config["datasets"], *config["sources"], *candidates, *texts}
+
+
+def _is_current(parts, known, sources, tasks):
+    """Whether a benchmark's path, (stage, wildcards...) or (stage, stage), is of a job of this config.
+
+    known: `_names` of the config. tasks: {(data set, slug of a task)}.
+    """
+    stage, first, *_ = parts
+    of_source = re.sub("^(sample|reconstruct|invert|train)_", "", stage)
     if _place(stage) is None or (of_source in SOURCES and of_source not in sources):
         return False
-    clip = [clip_backbone(config["clip"])] if config["clip"] else []
-    candidates = set(unique_slugs(model["name"] for model in config["candidates"] + clip))
-    tasks = {support["slug"] for (dataset, _), support in supports.items() if dataset == first}
-    if first in config["datasets"]:
-        return set(rest) <= tasks | candidates | sources
-    return first in sources | {stage} and set(rest) <= candidates
+    numbered = stage in IN_PARTS
+    return all(
+        name in known or name == stage or (first, name) in tasks or (numbered and name.isdecimal())
+        for name in parts[1:]
+    )
 
 
 def _place(stage):
-    """The stage's place in the order of the report, None for an unknown one; the sampling of every pool is one stage."""
+    """The stage's place in the order of the report, None for an unknown one; stages of sources and heads share places."""
     stages = list(STAGE_VERSIONS)
-    if stage in SOURCES:  # generated anomalies follow the pools' index
+    if stage in SOURCES or stage.startswith("reconstruct_"):  # what is generated follows the pools' index
         return stages.index("index_pool") + 0.5
-    name = "sample_pool" if stage.startswith("sample_") else stage
-    return stages.index(name) if name in stages else None
+    shared = {"sample_": "sample_pool", "embed_": "embed_anomalies", "score_": "score_clip"}
+    names = [stage, *(name for prefix, name in shared.items() if stage.startswith(prefix))]
+    return next((stages.index(name) for name in names if name in stages), None)

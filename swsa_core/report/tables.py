@@ -33,7 +33,7 @@ RANKING = Table(
     "dataset selection validation protocol setting n_anomalies candidate auroc n_tasks",
     numbers="auroc n_tasks",
 )
-STAGE_COSTS = ["stage", "jobs", "seconds", "longest", "peak_mb"]
+STAGE_COSTS = ["stage", "jobs", "seconds", "longest", "peak_mb", "gpu_mb"]
 
 
 def stack(frames: Mapping[str, pd.DataFrame], column: str = "dataset") -> pd.DataFrame:
@@ -134,16 +134,23 @@ def ranking(auroc: pd.DataFrame) -> pd.DataFrame:
 
 
 def stage_costs(benchmarks: pd.DataFrame) -> pd.DataFrame:
-    """Jobs, seconds of all jobs and of the longest, and peak memory in MB of each stage, in order of appearance.
+    """Jobs, seconds of all jobs and of the longest, and peak memory in MB of each stage, in order of appearance; that of a GPU
+    is NaN where no job used one.
 
-    benchmarks: Snakemake's benchmark rows with a column stage; s in seconds, max_rss in MB ("-" or NA for jobs too
-    short to be measured).
+    benchmarks: Snakemake's benchmark rows with the columns stage and gpu_mb; s in seconds, max_rss in MB ("-" or NA for
+    jobs too short to be measured).
     """
     rows = benchmarks.assign(
         s=pd.to_numeric(benchmarks["s"], errors="coerce"), max_rss=pd.to_numeric(benchmarks["max_rss"], errors="coerce")
     )
     return (
         rows.groupby("stage", sort=False)
-        .agg(jobs=("s", "size"), seconds=("s", "sum"), longest=("s", "max"), peak_mb=("max_rss", "max"))
+        .agg(
+            jobs=("s", "size"),
+            seconds=("s", "sum"),
+            longest=("s", "max"),
+            peak_mb=("max_rss", "max"),
+            gpu_mb=("gpu_mb", "max"),
+        )
         .reset_index()[STAGE_COSTS]
     )

@@ -12,7 +12,9 @@ from pages import Page
 from studies import CANDIDATES, SOURCES, WARNING, sheet_of, study, with_costs
 
 from swsa_core import anomalies
+from swsa_core.basics.names import text_slugs
 from swsa_core.evaluation.misleading import Misled
+from swsa_core.files import gpu_memory
 from swsa_core.report import contact_sheets, figures, tables
 from swsa_core.report import page as report
 from swsa_core.report import style as figure_style
@@ -21,7 +23,7 @@ from swsa_core.report.svg import compact
 
 EVIL = "<script>alert(\"x\")</script> & 'täsk' {{ 7 * 7 }}"
 BENCHMARKS = pd.DataFrame(
-    {"stage": ["cutpaste", "cutpaste", "select"], "s": [75.0, 5, 0.2], "max_rss": [120.0, 90, "-"]}
+    {"stage": ["cutpaste", "cutpaste", "select"], "s": [75.0, 5, 0.2], "max_rss": [120.0, 90, "-"], "gpu_mb": np.nan}
 )
 
 
@@ -101,8 +103,8 @@ def test_the_picks_come_first_and_say_how_sure_they_are(page):
         "For 0 ",
         "How good such picks are",
         "The images behind",
-        "Time and memory",
         "Versions",
+        "What this study took",
     ]
     places = [page.text.rindex(words) for words in order]
     assert places == sorted(places)
@@ -241,9 +243,25 @@ def test_costs_of_jobs_too_short_to_measure(page):
     assert "not measured" in page.text
 
 
+def test_gpu_memory_is_shown_where_a_job_used_one(page):
+    assert "GPU memory" not in page.text
+    on_gpu = BENCHMARKS.assign(gpu_mb=[1200.0, 1500.0, np.nan])
+    shown = Page(rendered({"mine": (["mine"], False)}, sources=["cutpaste"], benchmarks=on_gpu)).text
+    assert "Peak GPU memory cutpaste 2 1 min 20 s 1 min 15 s 120 MB 1,500 MB select" in shown
+
+
+def test_what_differs_between_runs_of_a_study_is_in_a_section_of_its_own():
+    one, other = (
+        rendered({"mine": (["mine"], False)}, sources=["cutpaste"], benchmarks=BENCHMARKS.assign(s=seconds))
+        for seconds in (1.0, 200.0)
+    )
+    assert one != other
+    assert len({re.sub('<section id="took">.*?</section>', "", page, flags=re.S) for page in (one, other)}) == 1
+
+
 def test_a_study_without_measured_jobs_says_so():
     html = rendered({"mine": (["mine"], False)}, sources=["cutpaste"], benchmarks=BENCHMARKS.iloc[:0])
-    assert "Time and memory Not measured." in Page(html).text
+    assert "What this study took Not measured." in Page(html).text
 
 
 def test_drawn_letters_are_called_easy_for_models_trained_on_them_wherever_they_stand():
@@ -293,23 +311,32 @@ def test_figures_stand_under_their_own_data_set_whatever_its_name():
 def test_time_and_memory_are_those_of_the_jobs_that_the_config_has(tmp_path):
     config = {
         "datasets": {"d": {}},
-        "sources": {"procedural": {}},
+        "sources": {"procedural": {}, "diffusion": {}, "text_guided": {"texts": ["a red bird"]}},
         "candidates": [{"name": "mini:a"}, {"name": "mini:b"}],
         "clip": {"model": "mini:clip", "weights": None},
     }
     supports = {("d", "t 1"): {"slug": "t-1"}}
-    current = ["split_support/d/t-1", "index_pool/procedural", "sample_procedural/d", "embed_images/d/mini-clip"]
-    current += ["embed_anomalies/d/mini-b/procedural", "embed_pool/procedural/mini-a", "score_clip/d/mini-clip"]
-    current += ["tables/tables"]
+    (text,) = text_slugs(["a red bird"])
+    current = ["split_support/d/t-1", "index_pool/procedural", "diffusion/d/t-1", "reconstruct_diffusion/d/t-1"]
+    current += ["invert_text_guided/d/t-1", f"train_text_guided/d/{text}"]
+    current += ["sample_procedural/d", "embed_images/d/mini-clip"]
+    current += ["embed_anomalies/d/mini-b/procedural", "embed_reconstructions/d/mini-b/diffusion"]
+    current += ["embed_pool/procedural/mini-a", "expose/d/mini-b/0"]
+    current += ["score_clip/d/mini-clip", "score_knn/d/mini-a", "cost/mini-a", "tables/tables"]
     former = ["split_support/d/t-2", "split_support/e/t-1", "cutpaste/d/t-1", "sample_tiny_imagenet/d"]
     former += ["embed_images/d/mini-c", "embed_anomalies/d/mini-a/cutpaste", "embed_pool/tiny_imagenet/mini-a"]
-    former += ["no_stage/d"]
-    assert list(read_benchmarks(tmp_path, config, supports).columns) == ["stage", "s", "max_rss"]
+    former += ["no_stage/d", "split_support/d/2", "score_patch/d/mini-c", "cost/mini-c", "train_text_guided/d/other"]
+    folder = tmp_path / "benchmarks"
+    assert list(read_benchmarks(folder, config, supports).columns) == ["stage", "s", "max_rss", "gpu_mb"]
     for i, name in enumerate(reversed(current + former)):
-        path = tmp_path / f"{name}.tsv"
+        path = folder / f"{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\tmax_rss\n{i}\t-\n")
-    costs = tables.stage_costs(read_benchmarks(tmp_path, config, supports))
+    log = tmp_path / "logs" / "embed_images" / "d" / "mini-clip.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(f"read 60 images\n{gpu_memory.as_line(5432.1)}\n")
+    costs = tables.stage_costs(read_benchmarks(folder, config, supports))
+    assert costs.set_index("stage")["gpu_mb"].dropna().to_dict() == {"embed_images": 5432.1}
     assert costs["stage"].tolist() == [name.split("/")[0] for name in current]
     assert (costs["jobs"] == 1).all()
 

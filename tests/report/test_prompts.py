@@ -68,7 +68,7 @@ def page(tasks=("t",), labelled=True, config=CONFIG):
             sheets=[],
             svgs={},
             skipped=[],
-            costs=tables.stage_costs(pd.DataFrame(columns=["stage", "s", "max_rss"])),
+            costs=tables.stage_costs(pd.DataFrame(columns=["stage", "s", "max_rss", "gpu_mb"])),
             versions={},
             auroc=auroc,
             class_names=CLASS_NAMES,

@@ -133,10 +133,16 @@ def test_ranking_is_the_mean_over_tasks(made):
 
 def test_stage_costs_take_short_jobs_that_were_not_measured():
     benchmarks = pd.DataFrame(
-        {"stage": ["embed", "embed", "select"], "s": [1.5, "2.5", 0.1], "max_rss": ["100", 300.0, "-"]}
+        {
+            "stage": ["embed", "embed", "select"],
+            "s": [1.5, "2.5", 0.1],
+            "max_rss": ["100", 300.0, "-"],
+            "gpu_mb": [np.nan, 5000.0, np.nan],
+        }
     )
     costs = tables.stage_costs(benchmarks)
-    assert costs.values.tolist()[0] == ["embed", 2, 4.0, 2.5, 300.0]
+    assert costs.values.tolist()[0] == ["embed", 2, 4.0, 2.5, 300.0, 5000.0]
+    assert np.isnan(costs["gpu_mb"].iloc[1])
     assert costs["stage"].tolist() == ["embed", "select"] and np.isnan(costs["peak_mb"].iloc[1])
 
 
