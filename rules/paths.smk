@@ -158,10 +158,19 @@ def all_anomaly_files(wildcards):
     return generated + sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
 
 
+def outside(paths):
+    """Inputs that lie outside the results: files of this machine, also where the results lie in object storage.
+
+    Their times then say nothing, as each machine has a copy of its own: they would make all again where a copy is younger.
+    """
+    in_storage = workflow.storage_settings.default_storage_provider is not None
+    return [local(ancient(path) if in_storage else path) for path in nameable_ones(paths)]
+
+
 def network_files(source):
     """The files that the network of a generated source is made of; none where it has no network."""
     network = SOURCES[source].network
-    return checked(network.files, STUDY.config["sources"][source]) if network else []
+    return outside(checked(network.files, STUDY.config["sources"][source])) if network else []
 
 
 def trained_names(source):
@@ -191,7 +200,7 @@ def ways_to_train_on(source):
 def guide_files(source):
     """The weights on disk of the CLIP model that a source follows in training."""
     guide = STUDY.guides[source]
-    return nameable_ones(family_of(guide).files(guide))
+    return outside(family_of(guide).files(guide))
 
 
 def graded_files(wildcards):
@@ -219,7 +228,7 @@ def weights_file(wildcards):
     """What a backbone is made of on disk: weights that the config names, or bundled ones. They are inputs, never outputs."""
     slug = getattr(wildcards, "backbone", None) or wildcards.candidate
     backbone = STUDY.backbones[STUDY.shared.get(slug, slug)]
-    return nameable_ones(family_of(backbone).files(backbone))
+    return outside(family_of(backbone).files(backbone))
 
 
 @cache  # asked for twice, as input and for its times, and each time the data set would be listed
@@ -237,7 +246,7 @@ def support_paths(wildcards):
 
 def inputs_of(paths):
     """Input function of those files that `paths` names which can be inputs."""
-    return lambda wildcards: nameable_ones(paths(wildcards))
+    return lambda wildcards: outside(paths(wildcards))
 
 
 def pool_paths(wildcards):
