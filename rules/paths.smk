@@ -1,5 +1,6 @@
 """Paths of results, inputs and logs; all of them are written once, in swsa_core/files/layout.py."""
 
+import os
 import re
 from functools import cache, partial
 
@@ -15,6 +16,17 @@ RESULTS = "<results>"
 at = partial(layout.at, RESULTS)
 stage_log = partial(layout.log, RESULTS)
 stage_benchmark = partial(layout.benchmark, RESULTS)
+
+
+# Whether results lie in object storage: --default-storage-provider
+IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
+
+
+def whereabouts(name):
+    """Where a user finds a result: its path on this machine, or its address in object storage."""
+    path = layout.at(STUDY.results, name)
+    prefix = workflow.storage_settings.default_storage_prefix or ""
+    return f"{prefix.rstrip('/')}/{path}" if IN_STORAGE else os.path.abspath(path)
 
 
 def one_of(names):
@@ -163,8 +175,19 @@ def outside(paths):
 
     Their times then say nothing, as each machine has a copy of its own: they would make all again where a copy is younger.
     """
-    in_storage = workflow.storage_settings.default_storage_provider is not None
-    return [local(ancient(path) if in_storage else path) for path in nameable_ones(paths)]
+    return [local(ancient(path) if IN_STORAGE else path) for path in nameable_ones(paths)]
+
+
+def sheet_files(wildcards):
+    """The drawn sheets of all that sources made, where a report must fetch them: beside it on a disk, an older study may lack some."""
+    made = {"sheet": STUDY.generated, "reconstruction_sheet": STUDY.reconstructed} if IN_STORAGE else {}
+    return [
+        at(name, dataset=dataset, source=source, task=task)
+        for name, sources in made.items()
+        for source in sources
+        for dataset, tasks in STUDY.tasks.items()
+        for task in tasks
+    ]
 
 
 def network_files(source):
