@@ -48,4 +48,4 @@ rule all:
 
 onsuccess:
     if set(workflow.dag_settings.targets) <= {"all"}:
-        print(f"\nThe report: {os.path.abspath(layout.at(STUDY.results, 'report'))}")
+        print(f"\nThe report: {whereabouts('report')}")

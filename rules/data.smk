@@ -64,7 +64,7 @@ rule split_support:
 
 rule fetch_archive:
     output:
-        "resources/datasets/{archive}",
+        local("resources/datasets/{archive}"),
     log:
         "resources/datasets/{archive}.log",
     wildcard_constraints:
@@ -81,9 +81,9 @@ rule fetch_archive:
 # The data set itself is no output: Snakemake would delete it before running the rule again.
 rule fetch_dataset:
     input:
-        lambda wildcards: fetch.files(fetch.published(STUDY.config)[wildcards.key]),
+        lambda wildcards: outside(fetch.files(fetch.published(STUDY.config)[wildcards.key])),
     output:
-        touch("resources/datasets/{key}.unpacked"),
+        touch(local("resources/datasets/{key}.unpacked")),
     log:
         "resources/datasets/{key}.log",
     wildcard_constraints:
@@ -101,7 +101,7 @@ rule fetch_dataset:
 # The marks go when all is done, so that a data set that is removed later is fetched again.
 rule datasets:
     input:
-        lambda wildcards: [f"resources/datasets/{key}.unpacked" for key in checked(fetch.to_fetch, STUDY.config)],
+        lambda wildcards: outside(f"resources/datasets/{key}.unpacked" for key in checked(fetch.to_fetch, STUDY.config)),
     log:
         "resources/datasets/datasets.log",
     localrule: True
@@ -113,7 +113,7 @@ rule datasets:
 
 rule fetch_weights:
     output:
-        "resources/weights/{model}.pt",
+        local("resources/weights/{model}.pt"),
     log:
         "resources/weights/{model}.log",
     wildcard_constraints:

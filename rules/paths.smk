@@ -1,5 +1,6 @@
 """Paths of results, inputs and logs; all of them are written once, in swsa_core/files/layout.py."""
 
+import os
 import re
 from functools import cache, partial
 
@@ -15,6 +16,17 @@ RESULTS = "<results>"
 at = partial(layout.at, RESULTS)
 stage_log = partial(layout.log, RESULTS)
 stage_benchmark = partial(layout.benchmark, RESULTS)
+
+
+# Whether results lie in object storage: --default-storage-provider
+IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
+
+
+def whereabouts(name):
+    """Where a user finds a result: its path on this machine, or its address in object storage."""
+    path = layout.at(STUDY.results, name)
+    prefix = workflow.storage_settings.default_storage_prefix or ""
+    return f"{prefix.rstrip('/')}/{path}" if IN_STORAGE else os.path.abspath(path)
 
 
 def one_of(names):
@@ -158,10 +170,30 @@ def all_anomaly_files(wildcards):
     return generated + sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
 
 
+def outside(paths):
+    """Inputs that lie outside the results: files of this machine, also where the results lie in object storage.
+
+    Their times then say nothing, as each machine has a copy of its own: they would make all again where a copy is younger.
+    """
+    return [local(ancient(path) if IN_STORAGE else path) for path in nameable_ones(paths)]
+
+
+def sheet_files(wildcards):
+    """The drawn sheets of all that sources made, where a report must fetch them: beside it on a disk, an older study may lack some."""
+    made = {"sheet": STUDY.generated, "reconstruction_sheet": STUDY.reconstructed} if IN_STORAGE else {}
+    return [
+        at(name, dataset=dataset, source=source, task=task)
+        for name, sources in made.items()
+        for source in sources
+        for dataset, tasks in STUDY.tasks.items()
+        for task in tasks
+    ]
+
+
 def network_files(source):
     """The files that the network of a generated source is made of; none where it has no network."""
     network = SOURCES[source].network
-    return checked(network.files, STUDY.config["sources"][source]) if network else []
+    return outside(checked(network.files, STUDY.config["sources"][source])) if network else []
 
 
 def trained_names(source):
@@ -191,7 +223,7 @@ def ways_to_train_on(source):
 def guide_files(source):
     """The weights on disk of the CLIP model that a source follows in training."""
     guide = STUDY.guides[source]
-    return nameable_ones(family_of(guide).files(guide))
+    return outside(family_of(guide).files(guide))
 
 
 def graded_files(wildcards):
@@ -219,7 +251,7 @@ def weights_file(wildcards):
     """What a backbone is made of on disk: weights that the config names, or bundled ones. They are inputs, never outputs."""
     slug = getattr(wildcards, "backbone", None) or wildcards.candidate
     backbone = STUDY.backbones[STUDY.shared.get(slug, slug)]
-    return nameable_ones(family_of(backbone).files(backbone))
+    return outside(family_of(backbone).files(backbone))
 
 
 @cache  # asked for twice, as input and for its times, and each time the data set would be listed
@@ -237,7 +269,7 @@ def support_paths(wildcards):
 
 def inputs_of(paths):
     """Input function of those files that `paths` names which can be inputs."""
-    return lambda wildcards: nameable_ones(paths(wildcards))
+    return lambda wildcards: outside(paths(wildcards))
 
 
 def pool_paths(wildcards):

@@ -59,6 +59,7 @@ rule report:
         costs=cost_files,
         before_after=[at("before_after")] if STUDY.exposed else [],
         anomalies=all_anomaly_files,
+        sheets=sheet_files,
     output:
         at("report"),
     log:

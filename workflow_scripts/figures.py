@@ -7,7 +7,8 @@ from swsa_core.report.read import read_costs, read_losses, read_sheets, read_sup
 from workflow_scripts.job import job
 
 with job(snakemake) as mine:
-    given, settings = snakemake.input, mine.settings
+    given, settings, folder = snakemake.input, mine.settings, Path(snakemake.output[0])
+    settings["results"] = str(folder.parent)  # where this machine has them, also while they lie in object storage
     picks, table1 = tables.PICKS.read(given.picks), tables.TABLE1.read(given.table1)
     supports = read_supports(given.supports)
     drawn = figures.study(
@@ -33,7 +34,6 @@ with job(snakemake) as mine:
     trained = read_losses(given.losses, settings["texts"]).groupby("dataset", sort=False) if given.losses else ()
     for dataset, rows in trained:
         drawn[dataset, "training"] = severity.training_figure(rows)
-    folder = Path(snakemake.output[0])
     for (dataset, name), figure in drawn.items():
         (folder / dataset).mkdir(parents=True, exist_ok=True)
         figure_style.save(figure, folder / dataset / name)

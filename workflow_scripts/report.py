@@ -47,6 +47,8 @@ def read_versions() -> dict[str, str]:
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings
     config = settings["config"]
+    # with the results where this machine has them, also while they lie in object storage
+    here = config | {"results": str(Path(snakemake.output[0]).parent)}
     picks = tables.PICKS.read(given.picks)
     supports = read_supports(given.supports)
     images, auroc = read_tables("images", given.images), read_tables("auroc", given.auroc)
@@ -64,11 +66,11 @@ with job(snakemake) as mine:
         table1=tables.TABLE1.read(given.table1),
         pick_counts=tables.PICK_COUNTS.read(given.pick_counts),
         candidates=candidates,
-        sheets=read_sheets(picks, supports, given.scores, config),
+        sheets=read_sheets(picks, supports, given.scores, here),
         auroc=auroc[auroc["selection"] == "prompt"] if config["clip"] else None,
         class_names=settings["class_names"],
-        crosses=read_crosses(picks, supports, config),
-        reconstructions=read_reconstructions(picks, supports, config),
+        crosses=read_crosses(picks, supports, here),
+        reconstructions=read_reconstructions(picks, supports, here),
         unlicensed=dict(settings).get("left_out", {}),
         paper_tables={name: FORMS[name].title for name in dict(settings).get("paper_tables", ())},
         svgs={
@@ -89,7 +91,7 @@ with job(snakemake) as mine:
         },
         leaks=read_tables("leaks", given.leaks),
         before_after=BEFORE_AFTER.read(given.before_after[0]) if given.before_after else None,
-        costs=tables.stage_costs(read_benchmarks(Path(layout.at(config["results"], "benchmarks")), config, supports)),
+        costs=tables.stage_costs(read_benchmarks(Path(layout.at(here["results"], "benchmarks")), config, supports)),
         versions=read_versions(),
     )
     write_text(snakemake.output[0], page)
