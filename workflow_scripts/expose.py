@@ -1,3 +1,5 @@
+from workflow_scripts.job import job, progress
+
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -18,7 +20,6 @@ from swsa_core.files.text import read_json
 from swsa_core.mini.training import reproducible
 from workflow_scripts._expose import read_anomalies
 from workflow_scripts._score import SAME
-from workflow_scripts.job import job, progress
 
 
 def transformed(read, rows, transform):

@@ -1,3 +1,5 @@
+from workflow_scripts.job import job, progress
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,6 @@ from swsa_core.files.images import fit_of, prepared, squared
 from swsa_core.files.machine import writing
 from swsa_core.files.text import read_json
 from swsa_core.report.contact_sheets import sheet_by_text, sheet_of_all, sheet_of_pairs
-from workflow_scripts.job import job, progress
 
 
 def write_sheet(
