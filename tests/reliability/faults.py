@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -131,22 +131,14 @@ class Workflow:
         self.faults.mkdir(exist_ok=True)
         if armed:
             (self.faults / "armed.json").write_text(json.dumps(armed))
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            str(ROOT / "Snakefile"),
-            "--cores",
-            "2",
-            "--nocolor",
-        ]
-        command += ["--directory", str(self.directory), *arguments, "--configfile", str(self.directory / "config.yaml")]
-        environment = os.environ | {"PYTHONPATH": str(HOOK), "SWSA_FAULTS": str(self.faults)}
         told = self.directory / "output.txt"
         with told.open("w") as output:
             running = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+                self._command(arguments),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONPATH": str(HOOK), "SWSA_FAULTS": str(self.faults)},
+                start_new_session=True,
             )
         try:
             yield running, told
@@ -161,23 +153,42 @@ class Workflow:
             status = running.wait(3600)
             return status, told.read_text(errors="replace")
 
+    def run_beside(self) -> tuple[int, str]:
+        """(exit status, output) of the same command while one `started` is running."""
+        done = subprocess.run(
+            self._command(()), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
+        )
+        return done.returncode, done.stdout
+
+    def _command(self, arguments):
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(ROOT / "Snakefile"),
+            "--cores",
+            "2",
+            "--nocolor",
+        ]
+        command += ["--directory", str(self.directory), *arguments]
+        return [*command, "--configfile", str(self.directory / "config.yaml")]
+
     def jobs(self) -> dict[str, dict]:
         """{log: what the hook counted} of the jobs that have ended, in that order."""
         lines = (self.faults / "jobs.jsonl").read_text().splitlines()
         return {job["log"]: job for job in map(json.loads, lines)}
 
-    def finished(self, output: str) -> dict[Path, tuple[int, int]]:
-        """{file: (inode, time)} of the outputs of jobs that Snakemake says are finished."""
-        outputs = dict(re.findall(r"^    output: (.*)\n(?:    .*\n)*?    jobid: (\d+)$", output, re.M))
+    def finished(self, output: str) -> dict[str, dict[Path, tuple[int, int]]]:
+        """{log: {output file: (inode, time)}} of the jobs that Snakemake says are finished."""
         done = set(re.findall(r"^Finished jobid: (\d+) ", output, re.M))
-        files = {}
-        for names, number in outputs.items():
-            for name in names.split(", ") if number in done else ():
-                path = self.directory / name
-                for each in path.rglob("[!.]*") if path.is_dir() else [path]:
-                    if each.is_file():
-                        files[each] = (each.stat().st_ino, each.stat().st_mtime_ns)
-        return files
+        jobs = re.findall(r"^    output: (.*)\n    log: (.*)\n(?:    .*\n)*?    jobid: (\d+)$", output, re.M)
+        return {log: self._files(outputs.split(", ")) for outputs, log, number in jobs if number in done}
+
+    def _files(self, outputs):
+        paths = [self.directory / name for name in outputs]
+        files = [each for path in paths for each in (path.rglob("[!.]*") if path.is_dir() else [path])]
+        return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files if path.is_file()}
 
 
 def members(group: int) -> dict[int, str]:
@@ -236,38 +247,47 @@ def unlocked(workflow: Workflow) -> list[str]:
 
 
 def disturbed(
-    workflow: Workflow, reference: Workflow, faults: Sequence[Fault], draws: np.random.Generator
+    workflow: Workflow, reference: Workflow, waiting: list[Fault], draws: np.random.Generator
 ) -> list[Outcome]:
-    """Run a study with one fault after another, each in another stage, as many as there are stages; then to its end."""
-    jobs, waiting, outcomes, finished = reference.jobs(), list(faults), [], {}
+    """Run a study with one fault in each stage, as long as any wait, then to its end. Those that were tried are taken away."""
+    jobs, outcomes, finished = reference.jobs(), [], {}
     for stage in dict.fromkeys(map(stage_of, jobs)):
-        job = jobs[str(draws.choice([log for log in jobs if stage_of(log) == stage]))]
-        fault = next((one for one in waiting if job[one.moment]), None)
+        left = [job for log, job in jobs.items() if stage_of(log) == stage and log not in finished]
+        job = left[draws.integers(len(left))] if left else {}
+        fault = next((one for one in waiting if job.get(one.moment)), None)
         if fault is None:
             continue
         waiting.remove(fault)
-        most = job[fault.moment]
-        n = draws.uniform(0, most) if fault.moment == "work" else int(draws.integers(1, most, endpoint=True))
-        outcome, output = inject(workflow, fault, {"log": job["log"], "moment": fault.moment, "n": n})
+        outcome, output = inject(workflow, fault, armed_at(job, fault.moment, draws))
         outcome.problems += changed(finished) + unlocked(workflow)
         finished |= workflow.finished(output)
         outcomes.append(outcome)
         print(f"{fault}, {job['log']}: {'; '.join(outcome.problems) or 'done'}", flush=True)
     status, output = workflow.run()
-    changes = changed(finished)
+    changes = changed(finished) + ([] if status == 0 else [f"the study did not go on: {output[-1000:]}"])
     differing = differences(reference.results, workflow.results)
     for outcome in outcomes:
-        outcome.problems += changes + ([] if status == 0 else [f"the study did not go on: {output[-1000:]}"])
-        outcome.survived, outcome.identical = outcome.injected and not outcome.problems, not differing
+        outcome.problems += changes
+        outcome.survived, outcome.identical = not outcome.problems, not differing
         outcome.problems += differing
     return outcomes
 
 
-def changed(finished: dict[Path, tuple[int, int]]) -> list[str]:
+def armed_at(job: dict, moment: str, draws: np.random.Generator) -> dict:
+    """A random moment of a job, not among the last where another run may have fewer. job: of `Workflow.jobs`."""
+    if moment == "work":
+        n = draws.uniform(0, 0.8 * job["work"])
+    else:
+        n = 1 + int(draws.integers(0.9 * job[moment]) if moment == "import" else draws.integers(job[moment]))
+    return {"log": job["log"], "moment": moment, "n": n}
+
+
+def changed(finished: dict[str, dict[Path, tuple[int, int]]]) -> list[str]:
     """What was finished and was made again since."""
     return [
         f"{path} was made again" if path.exists() else f"{path} is gone"
-        for path, state in finished.items()
+        for files in finished.values()
+        for path, state in files.items()
         if not path.exists() or (path.stat().st_ino, path.stat().st_mtime_ns) != state
     ]
 
