@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = map(str, [ROOT, ROOT / "tests", ROOT / "tests" / "reliability"])
+sys.path[:0] = map(str, [ROOT, ROOT / "tests"])
 
-from faults import CONFIG, FAULTS, Fault, Outcome, Workflow, disturbed  # noqa: E402
+from reliability.faults import CONFIG, FAULTS, Fault, Outcome, Workflow, disturbed  # noqa: E402
 
 COLUMNS = ("fault", "stages", "injected", "survived", "identical")
 

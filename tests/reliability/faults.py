@@ -74,11 +74,11 @@ class Fault:
 
 
 MOMENTS = {
-    "import": "while the script imports",
-    "work": "while it computes",
-    "write": "while it writes",
-    "rename": "before a file is put in its place",
-    "remove": "after it, before the partial file is gone",
+    "import": "while a script imports",
+    "work": "while a job computes",
+    "write": "while a job writes",
+    "rename": "right before a file is put in its place",
+    "remove": "right after a file was put in its place",
 }
 SENT = (
     *(("job", sent) for sent in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)),

@@ -6,7 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import CONFIG, FAULTS, SENTENCE, SMALL, Fault, Workflow, changed, differences, disturbed, inject, wait_for
+from reliability.faults import (
+    CONFIG,
+    FAULTS,
+    SENTENCE,
+    SMALL,
+    Fault,
+    Workflow,
+    changed,
+    differences,
+    disturbed,
+    inject,
+    wait_for,
+)
 
 pytestmark = [
     pytest.mark.slow,
