@@ -1,5 +1,7 @@
 """What the four embedding scripts share: the backbone, and the call that streams images through it."""
 
+from workflow_scripts.job import Job, progress
+
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,6 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.embedding.embed import embed
 from swsa_core.files import layout
-from workflow_scripts.job import Job, progress
 
 
 def embed_rows(

@@ -1,9 +1,10 @@
+from workflow_scripts.job import job
+
 from pathlib import Path
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.wording import plural
 from swsa_core.files.partials import is_written, leftovers
-from workflow_scripts.job import job
 
 LOCKS = Path(".snakemake", "locks")
 

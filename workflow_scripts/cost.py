@@ -1,3 +1,5 @@
+from workflow_scripts.job import job
+
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.detectors import HEADS
 from swsa_core.detectors.cost import COSTS, N_IMAGES, measured
@@ -5,7 +7,6 @@ from swsa_core.detectors.scores import banks_of
 from swsa_core.embedding.image_stream import FileReader
 from swsa_core.files import layout
 from swsa_core.files.support import read_task_supports
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     settings = mine.settings

@@ -1,9 +1,10 @@
+from workflow_scripts.job import job
+
 import numpy as np
 
 from swsa_core.anomalies.made import check_one_precision, read_origins
 from swsa_core.embedding.image_stream import RowReader
 from workflow_scripts._embed import embed_rows
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     ids, tasks, parents, precisions = [], [], [], {}

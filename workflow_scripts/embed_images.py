@@ -1,9 +1,10 @@
+from workflow_scripts.job import job
+
 from swsa_core.basics.errors import NeedsKey
 from swsa_core.datasets import INDEX
 from swsa_core.datasets.depth import check_splits
 from swsa_core.embedding.image_stream import FileReader
 from workflow_scripts._embed import embed_rows, told
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     dataset, images = snakemake.wildcards.dataset, INDEX.read(snakemake.input.images)

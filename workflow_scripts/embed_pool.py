@@ -1,7 +1,8 @@
+from workflow_scripts.job import job
+
 from swsa_core.anomalies.pool import POOL_IMAGES
 from swsa_core.embedding.image_stream import FileReader
 from workflow_scripts._embed import embed_rows, told
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     images = POOL_IMAGES.read(snakemake.input.images)

@@ -1,7 +1,8 @@
+from workflow_scripts.job import job
+
 from swsa_core.embedding.image_stream import FileReader
 from swsa_core.files.support import read_task_supports
 from workflow_scripts._embed import embed_rows
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     paths = {}

@@ -1,3 +1,5 @@
+from workflow_scripts.job import dataset_spec, job
+
 from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.wording import plural
@@ -10,7 +12,6 @@ from swsa_core.evaluation import confidence, consensus, evaluate, leaks
 from swsa_core.report.tables import stack
 from swsa_core.strategies import combinations, find
 from workflow_scripts._budget import budget_of
-from workflow_scripts.job import dataset_spec, job
 
 # Arrays are small here, and no digit depends on how a BLAS splits a sum.
 with job(snakemake) as mine, threadpool_limits(1):

@@ -1,3 +1,5 @@
+from workflow_scripts.job import job, progress
+
 import math
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,7 +22,6 @@ from swsa_core.files.support import read_task_supports
 from swsa_core.mini.training import reproducible
 from workflow_scripts._expose import read_anomalies
 from workflow_scripts._score import SAME
-from workflow_scripts.job import job, progress
 
 
 def transformed(read, rows, transform):

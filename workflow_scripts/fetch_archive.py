@@ -1,7 +1,8 @@
+from workflow_scripts.job import job, progress
+
 from pathlib import Path
 
 from swsa_core.datasets.fetch import fetch_archive
-from workflow_scripts.job import job, progress
 
 with job(snakemake):
     name = snakemake.wildcards.archive

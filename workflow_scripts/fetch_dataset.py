@@ -1,5 +1,6 @@
-from swsa_core.datasets.fetch import fetch_dataset, license_line, published
 from workflow_scripts.job import job, progress
+
+from swsa_core.datasets.fetch import fetch_dataset, license_line, published
 
 with job(snakemake):
     key = snakemake.wildcards.key

@@ -1,7 +1,8 @@
+from workflow_scripts.job import job, progress
+
 from pathlib import Path
 
 from swsa_core.files.downloads import PUBLISHED, download
-from workflow_scripts.job import job, progress
 
 with job(snakemake):
     published = PUBLISHED[snakemake.wildcards.model]

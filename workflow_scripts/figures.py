@@ -1,10 +1,11 @@
+from workflow_scripts.job import job
+
 from pathlib import Path
 
 from swsa_core.detectors.cost import of_candidates
 from swsa_core.report import figures, severity, tables
 from swsa_core.report import style as figure_style
 from swsa_core.report.read import read_costs, read_losses, read_sheets, read_supports, read_tables
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     given, settings, folder = snakemake.input, mine.settings, Path(snakemake.output[0])

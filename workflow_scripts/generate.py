@@ -1,3 +1,5 @@
+from workflow_scripts.job import job, progress
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -16,7 +18,6 @@ from swsa_core.files.images import fit_of, prepared, squared
 from swsa_core.files.support import read_support
 from swsa_core.files.text import write_bytes
 from swsa_core.report.contact_sheets import sheet_by_text, sheet_of_all, sheet_of_pairs
-from workflow_scripts.job import job, progress
 
 
 def write_sheet(

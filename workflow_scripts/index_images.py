@@ -1,5 +1,6 @@
-from swsa_core import datasets
 from workflow_scripts.job import dataset_spec, job
+
+from swsa_core import datasets
 
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings

@@ -1,6 +1,7 @@
+from workflow_scripts.job import job
+
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.pool import POOL_IMAGES
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     pool, settings = snakemake.wildcards.pool, mine.settings

@@ -1,3 +1,5 @@
+from workflow_scripts.job import job, progress
+
 from pathlib import Path
 
 from swsa_core import datasets
@@ -10,7 +12,6 @@ from swsa_core.files.text import write_text
 from swsa_core.report.inspect import lines, look
 from swsa_core.report.inspect_page import Part, render
 from swsa_core.report.visible import remarks as remarks_on_what_is_seen
-from workflow_scripts.job import job, progress
 
 with job(snakemake):
     planned = study(snakemake.params.config)

@@ -1,3 +1,5 @@
+from workflow_scripts.job import job, progress, source_section
+
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,6 @@ from swsa_core.anomalies.text_guided import ways
 from swsa_core.files import store
 from swsa_core.files.images import fit_of, prepared, squared
 from swsa_core.files.support import read_support
-from workflow_scripts.job import job, progress, source_section
 
 with job(snakemake) as mine:
     settings, section = mine.settings, source_section(mine.settings)

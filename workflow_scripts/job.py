@@ -1,7 +1,11 @@
-"""What every script shares: the rule's log, threads, progress, and how a mistake in the input is told."""
+"""What every script shares: the rule's log, threads, progress, and how a mistake in the input is told.
+
+Scripts import it first, so that Ctrl-C is told in a sentence while they import the rest.
+"""
 
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,6 +16,20 @@ from typing import Any
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.status import over
 from swsa_core.files.gpu_memory import as_line, peak_gpu_mb
+
+INTERRUPTED = "interrupted; the same command goes on from here"
+STARTED_BY = os.getppid()  # Snakemake; a bash before 5.1 stays between, and is not seen to lose it
+
+
+def _tell(kind, error, frames):
+    """`sys.excepthook` of a script."""
+    if issubclass(kind, KeyboardInterrupt):
+        print(INTERRUPTED, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, frames)
+
+
+sys.excepthook = _tell
 
 
 class Settings(dict):
@@ -69,7 +87,8 @@ def job(snakemake: Any) -> Iterator[Job]:
 
     The body reads the yielded `Job`, nothing else of the config (but for `plan` and `fetch_dataset`, which make no results):
     what the rule does not track would not make it run again. An InputError ends the job with its sentence alone; any other
-    error shows its frames.
+    error shows its frames. A Snakemake that is killed takes the job with it: nobody would wait for what it goes on to write,
+    and its files and GPU would not be free for the next run.
     """
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(snakemake.threads)
@@ -78,6 +97,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     mine = job_of(snakemake)
     with (
         _copied_to(snakemake.log[0]) as tee,
+        _ending_with_snakemake(tee),
         redirect_stdout(tee),
         redirect_stderr(tee),
         threadpool_limits(snakemake.threads),
@@ -90,11 +110,29 @@ def job(snakemake: Any) -> Iterator[Job]:
             print(f"{mine.stage}: {error}")
             sys.exit(1)
         except KeyboardInterrupt:
-            print(f"{mine.stage}: interrupted; the same command goes on from here")
+            print(f"{mine.stage}: {INTERRUPTED}")
             sys.exit(1)
         except Exception:
             traceback.print_exc()
             sys.exit(1)
+
+
+@contextmanager
+def _ending_with_snakemake(tee):
+    """End this process, with a line in the log, when the one that started it is gone while the block runs."""
+    done = threading.Event()
+
+    def watch():
+        while not done.wait(1):
+            if os.getppid() != STARTED_BY:
+                print("Snakemake was killed, and this job ends with it", file=tee, flush=True)
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def progress(what: str, unit: str = "images", every: float = 10) -> Callable[[float, float], None]:

@@ -1,3 +1,5 @@
+from workflow_scripts.job import dataset_spec, job
+
 from functools import lru_cache
 
 from swsa_core.datasets import INDEX
@@ -7,7 +9,6 @@ from swsa_core.files import store
 from swsa_core.files.copies import likeness
 from swsa_core.files.images import read_image
 from swsa_core.files.support import read_task_supports
-from workflow_scripts.job import dataset_spec, job
 
 with job(snakemake) as mine:
     index = INDEX.read(snakemake.input.images)

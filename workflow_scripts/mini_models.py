@@ -1,7 +1,8 @@
+from workflow_scripts.job import job
+
 from pathlib import Path
 
 from swsa_core.mini import CLIP_MODELS, DIFFUSION_MODELS, classifiers, clip, unet
-from workflow_scripts.job import job
 
 with job(snakemake):
     model = snakemake.wildcards.model

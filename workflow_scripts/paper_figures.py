@@ -1,3 +1,5 @@
+from workflow_scripts.job import job
+
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,6 @@ from swsa_core.files.support import read_support
 from swsa_core.paper import figures as paper_figures
 from swsa_core.report import style as figure_style
 from swsa_core.report import tables
-from workflow_scripts.job import job
 
 
 def read_pairs(support_file: str, pairs_file: str, settings: dict[str, Any]) -> paper_figures.Pairs:

@@ -1,3 +1,5 @@
+from workflow_scripts.job import job
+
 from pathlib import Path
 
 from swsa_core.files import layout
@@ -6,7 +8,6 @@ from swsa_core.paper import tables as paper_tables
 from swsa_core.paper import typeset
 from swsa_core.report import tables
 from swsa_core.report.read import read_tables
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings

@@ -1,3 +1,5 @@
+from workflow_scripts.job import job
+
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -21,7 +23,6 @@ from swsa_core.plan.jobs import (
     trained_on,
 )
 from swsa_core.plan.table import table, totals
-from workflow_scripts.job import job
 
 NOTES = """
 jobs: those to do. done: those whose output is there; `snakemake -n` says which of them are out of date.

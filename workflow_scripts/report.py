@@ -1,3 +1,5 @@
+from workflow_scripts.job import job
+
 import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +29,6 @@ from swsa_core.report.read import (
     read_supports,
     read_tables,
 )
-from workflow_scripts.job import job
 
 OF_FAMILIES = [
     package for name, one in FAMILIES.items() for package in one.packages({"name": name, "model": f"{name}:"})

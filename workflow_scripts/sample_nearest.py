@@ -1,3 +1,5 @@
+from workflow_scripts.job import job
+
 import pandas as pd
 
 from swsa_core.anomalies import SOURCES
@@ -6,7 +8,6 @@ from swsa_core.anomalies.source import mixtures
 from swsa_core.detectors.scores import Features, banks_of, features_of
 from swsa_core.files import store
 from swsa_core.files.support import read_task_supports
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     settings, source, given = mine.settings, SOURCES[snakemake.params.source["name"]].of_pool, snakemake.input

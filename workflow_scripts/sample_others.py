@@ -1,8 +1,9 @@
+from workflow_scripts.job import job
+
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.pool import OTHER_IMAGES
 from swsa_core.anomalies.source import mixtures
 from swsa_core.files.support import read_task_supports
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     settings, source = mine.settings, snakemake.params.source["name"]

@@ -1,5 +1,6 @@
-from swsa_core.anomalies.pool import POOL_IMAGES, POOL_ROWS, sample_pool
 from workflow_scripts.job import job
+
+from swsa_core.anomalies.pool import POOL_IMAGES, POOL_ROWS, sample_pool
 
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings

@@ -1,7 +1,8 @@
+from workflow_scripts.job import job
+
 from swsa_core.detectors import HEADS, score_knn
 from swsa_core.detectors.scores import apart
 from workflow_scripts._score import describe, read_embeddings
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     name = mine.stage.removeprefix("score_")

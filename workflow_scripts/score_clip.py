@@ -1,3 +1,5 @@
+from workflow_scripts.job import job
+
 import torch
 
 from swsa_core.basics.errors import InputError
@@ -6,7 +8,6 @@ from swsa_core.candidates.prompts import prompts
 from swsa_core.detectors import score_clip
 from swsa_core.detectors.scores import apart
 from workflow_scripts._score import describe, read_embeddings
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     settings, given = mine.settings, snakemake.input

@@ -1,3 +1,5 @@
+from workflow_scripts.job import job
+
 from functools import lru_cache
 
 import pandas as pd
@@ -10,7 +12,6 @@ from swsa_core.files import store
 from swsa_core.files.support import read_task_supports
 from workflow_scripts._expose import read_anomalies
 from workflow_scripts._score import SAME, describe
-from workflow_scripts.job import job
 
 
 @lru_cache(maxsize=1)  # the tasks of a file follow one another

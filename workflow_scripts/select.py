@@ -1,10 +1,11 @@
+from workflow_scripts.job import job
+
 from swsa_core.evaluation.confidence import CONFIDENCE
 from swsa_core.evaluation.consensus import QUALITY
 from swsa_core.evaluation.evaluate import AUROC, CANDIDATES
 from swsa_core.report.tables import stack
 from swsa_core.strategies import of_selection, select
 from workflow_scripts._budget import budget_of
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     settings = mine.settings

@@ -1,8 +1,9 @@
+from workflow_scripts.job import job
+
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.made import read_origins
 from swsa_core.detectors import score_knn
 from swsa_core.evaluation.severity import SEVERITY, severity
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     scores = {one.attributes["candidate"]: one for one in map(score_knn.read, snakemake.input.scores)}

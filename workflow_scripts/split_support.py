@@ -1,3 +1,5 @@
+from workflow_scripts.job import dataset_spec, job
+
 from swsa_core import datasets
 from swsa_core.basics.errors import InputError, NeedsKey
 from swsa_core.datasets.depth import check_depth
@@ -12,7 +14,6 @@ from swsa_core.files.copies import drawings_among, picture
 from swsa_core.files.images import read_image, significant_bits
 from swsa_core.files.reading import file_of
 from swsa_core.files.text import write_json
-from workflow_scripts.job import dataset_spec, job
 
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings

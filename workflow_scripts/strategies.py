@@ -1,7 +1,8 @@
+from workflow_scripts.job import job
+
 from swsa_core.files.text import write_text
 from swsa_core.report.read import read_tables
 from swsa_core.strategies import compare as strategies
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     settings, written = mine.settings, snakemake.output

@@ -1,10 +1,11 @@
+from workflow_scripts.job import dataset_spec, job, progress
+
 import time
 
 from swsa_core.datasets import INDEX
 from swsa_core.evaluation import evaluate, total_variation
 from swsa_core.evaluation.closest import closest_in_table
 from workflow_scripts._score import read_embeddings
-from workflow_scripts.job import dataset_spec, job, progress
 
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings

@@ -1,3 +1,5 @@
+from workflow_scripts.job import job, progress, source_section
+
 import json
 import time
 from pathlib import Path
@@ -14,7 +16,6 @@ from swsa_core.candidates.clip import embed_texts, image_encoder, load_clip
 from swsa_core.diffusion.delta_h import delta_h_for, keep, resume, write_delta_h
 from swsa_core.diffusion.text_direction import Target, fit
 from swsa_core.files.text import beside
-from workflow_scripts.job import job, progress, source_section
 
 EVERY = 30  # seconds at most between two states on disk that a killed job goes on from
 

@@ -1,3 +1,5 @@
+from workflow_scripts.job import dataset_spec, job
+
 from swsa_core.basics.seeding import rng
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_knn
@@ -5,7 +7,6 @@ from swsa_core.detectors.scores import check_listed
 from swsa_core.evaluation import tsne
 from swsa_core.evaluation.closest import closest_of_scores
 from workflow_scripts._score import read_embeddings
-from workflow_scripts.job import dataset_spec, job
 
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings

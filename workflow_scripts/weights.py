@@ -1,7 +1,8 @@
+from workflow_scripts.job import job
+
 from swsa_core.candidates import family_of
 from swsa_core.candidates.prefetch import fetch, of_libraries
 from swsa_core.files.downloads import check_file, published_at
-from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     for path in snakemake.input:

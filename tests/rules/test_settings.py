@@ -1,5 +1,7 @@
 """What the scripts read of the config is what their rules track, but for what is named here."""
 
+from workflow_scripts.job import Settings, dataset_spec
+
 import ast
 import json
 import os
@@ -16,7 +18,6 @@ from workflow import ROOT, dry_run, pretend_finished, snakemake
 from swsa_core.basics.errors import InputError
 from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.evaluate import check_complete
-from workflow_scripts.job import Settings, dataset_spec
 
 SCRIPTS = sorted(path for path in (ROOT / "workflow_scripts").glob("*.py") if path.stem != "job")
 # These read the whole config, and what they make is no result: `plan` writes no file, `inspect` a page that is written anew
