@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from swsa_core.anomalies.source import Images, Made, Source, Task, number
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
-from swsa_core.basics.section import LeftOutIfNull, PositiveInt, Range, Section, inconsistent
+from swsa_core.basics.section import Anomalies, LeftOutIfNull, Range, Section, inconsistent
 from swsa_core.files.images import colours_of, fit_of
 
 Pasted = tuple[np.ndarray, tuple[int, ...]]
@@ -38,7 +38,7 @@ class CutPaste(Section):
     """Range of the degrees by which a scar is rotated."""
     jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Strength of the colour jitter of what is pasted. Li et al. use 0.1."""
-    n: Annotated[PositiveInt | None, LeftOutIfNull] = None
+    n: Annotated[Anomalies | None, LeftOutIfNull] = None
     """Anomalies per task. If left out, (seeds / 2)², as many as the other sources have."""
 
     @field_validator("area", "aspect", "scar_width", "scar_length")

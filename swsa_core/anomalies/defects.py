@@ -11,7 +11,7 @@ from swsa_core.anomalies.source import Made, Source, Task, in_turn
 from swsa_core.anomalies.visible import LEAST, first_visible, to_uint8, turns
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
-from swsa_core.basics.section import LeftOutIfNull, PositiveInt, Range, Section, Several
+from swsa_core.basics.section import Anomalies, LeftOutIfNull, Range, Section, Several
 
 FINER = 4  # masks are drawn at so many times the size, so that their edges are smooth
 LEAST_OF_LINE = 0.002  # of the pixels: what is thin is seen, too
@@ -36,7 +36,7 @@ class Defects(Section):
     """Range of the strength of a defect, drawn uniformly: near 0 it is hardly seen, at 1 it covers what lies below it."""
     size: Range = [0.15, 0.5]
     """Range of the extent of a defect as a share of the shorter side of the image, drawn uniformly."""
-    n: Annotated[PositiveInt | None, LeftOutIfNull] = None
+    n: Annotated[Anomalies | None, LeftOutIfNull] = None
     """Anomalies per task. If left out, (seeds / 2)², as many as the other sources have."""
 
     @field_validator("strength", "size")

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import numpy as np
 from PIL import Image
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from swsa_core.anomalies.source import Made, Source, Task, another, in_turn
 from swsa_core.anomalies.visible import first_visible, to_uint8
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
-from swsa_core.basics.section import LeftOutIfNull, PositiveInt, Range, Section
+from swsa_core.basics.section import Anomalies, LeftOutIfNull, Range, Section
 
 SCALE = 0.7, 1.3  # of a region on its way from one image to the other
 SMALLEST = 4  # pixels of a region's side
@@ -21,9 +21,9 @@ class Mix(Section):
     """Range of the area of one region as a share of the image, drawn uniformly."""
     aspect: Range = [0.5, 2.0]
     """Range of the width over the height of a region, drawn log-uniformly."""
-    regions: PositiveInt = 2
+    regions: Annotated[int, Field(ge=1, le=100)] = 2
     """Most regions of one anomaly; their number is drawn uniformly."""
-    n: Annotated[PositiveInt | None, LeftOutIfNull] = None
+    n: Annotated[Anomalies | None, LeftOutIfNull] = None
     """Anomalies per task. If left out, (seeds / 2)², as many as the other sources have."""
 
     @field_validator("area", "aspect")

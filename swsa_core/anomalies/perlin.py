@@ -10,7 +10,7 @@ from swsa_core.anomalies.source import Made, Source, Task, another, in_turn
 from swsa_core.anomalies.visible import first_visible, to_uint8
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
-from swsa_core.basics.section import LeftOutIfNull, PositiveInt, Range, Section
+from swsa_core.basics.section import Anomalies, LeftOutIfNull, Range, Section
 
 
 class Perlin(Section):
@@ -20,7 +20,7 @@ class Perlin(Section):
     """Range of the opacity of the texture in the mask, drawn uniformly."""
     cells: Range = [2, 16]
     """Range of the noise's cells along the shorter side of the image, drawn log-uniformly for each of its axes."""
-    n: Annotated[PositiveInt | None, LeftOutIfNull] = None
+    n: Annotated[Anomalies | None, LeftOutIfNull] = None
     """Anomalies per task. If left out, (seeds / 2)², as many as the other sources have."""
 
     @field_validator("area", "opacity", "cells")

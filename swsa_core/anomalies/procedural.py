@@ -1,17 +1,19 @@
 """A pool of drawn letters over dead leaves (`swsa_core.files.drawings`): the demo's stand-in for natural images."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from swsa_core.anomalies.source import Pool, Source
 from swsa_core.basics.look import Look
-from swsa_core.basics.section import PositiveInt, Section
+from swsa_core.basics.section import Section
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class Procedural(Section):
-    pool: PositiveInt = 500
+    pool: Annotated[int, Field(ge=1, le=1_000_000)] = 500
     """Number of drawn letters, which stand in for Tiny-ImageNet if you do not have it."""
 
 

@@ -76,7 +76,7 @@ class TextGuided(Section):
     """Whether a text's direction is trained once for all tasks of a data set, or for each task on its own seed images."""
     images: PositiveInt = 100
     """Most seed images that a direction is trained on, drawn at random."""
-    epochs: Annotated[int, Field(ge=2)] = 5
+    epochs: Annotated[int, Field(ge=2, le=10_000)] = 5
     """How often training sees each of its images."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.5
     """Step of the gradient descent (SGD)."""

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher, get_close_matches
 from hashlib import sha256
 
 SLUG = r"[A-Za-z0-9._-]+"
-LONGEST = 80  # letters of a text that a path holds
+LONGEST = 80  # letters of a text that a path holds, or that is compared with known names
 MOST_NAMES = 10  # that a message lists of those that are known
 
 
@@ -63,7 +63,7 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     >>> did_you_mean("x", range(1300))[-16:]
     '… and 1,290 more'
     """
-    name, known = str(name), sorted(map(str, known))
+    name, known = (name[:LONGEST] if isinstance(name, str) else ""), sorted(map(str, known))
     if near := get_close_matches(name, known, n=3, cutoff=0.6):
         return f"did you mean {' or '.join(map(repr, near))}?"
     if len(known) <= MOST_NAMES:

@@ -12,7 +12,11 @@ class Section(BaseModel):
 
 
 PathOrText = TypeVar("PathOrText", Path, str)
-PositiveInt = Annotated[int, Field(ge=1)]
+PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
+# Numbers of which each costs time or memory have bounds of their own, far beyond what makes sense: a slip of a digit is
+# told before it fills a machine.
+Anomalies = Annotated[int, Field(ge=1, le=100_000)]
+Side = Annotated[int, Field(ge=1, le=8192)]
 
 
 def inconsistent(sentence: str) -> PydanticCustomError:

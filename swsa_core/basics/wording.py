@@ -4,7 +4,11 @@ Names of strategies and sources have titles of their own: `swsa_core.strategies.
 """
 
 import math
+from reprlib import Repr
 
+SHORT = Repr()  # of values of a config
+SHORT.maxlevel, SHORT.maxdict, SHORT.maxlist, SHORT.maxstring, SHORT.maxother = 3, 6, 6, 200, 200
+LONGEST = 500  # letters of such a value
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
@@ -21,6 +25,16 @@ def shortened(name: str, length: int) -> str:
     """`name` without its middle where it is longer: names of models and tasks differ at both ends."""
     half = length // 2
     return name if len(name) <= length else name[: length - half - 1] + "…" + name[-half:]
+
+
+def shown(value: object) -> str:
+    """A value of a config as a sentence shows it, however long and deep it is; aliases of YAML can make it endless.
+
+    >>> shown("a"), shown([[[["deep"]]]]), len(shown(["x" * 300] * 6))
+    ("'a'", '[[[[...]]]]', 501)
+    """
+    text = SHORT.repr(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def plural(n: int, noun: str, several: str = "") -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
+from swsa_core.basics.wording import shown
 
 Templates = Sequence[Sequence[str]]
 """Pairs [normal, anomalous]."""
@@ -71,13 +72,15 @@ def check_templates(value: object) -> None:
     """Raise ValueError, with a sentence, unless `value` is what `resolve` takes."""
     if isinstance(value, str):
         if value not in (PAPER, *SETS):
-            raise ValueError(f"received {value!r}; there is no such bundled set, {did_you_mean(value, (PAPER, *SETS))}")
+            raise ValueError(
+                f"received {shown(value)}; there is no such bundled set, {did_you_mean(value, (PAPER, *SETS))}"
+            )
         for name in SETS if value == PAPER else [value]:
             read_set(name)
         return
     if not isinstance(value, list | tuple):
         raise ValueError(
-            f"received {value!r}; expected {PAPER!r}, a bundled set ({', '.join(SETS)}) or a list of pairs "
+            f"received {shown(value)}; expected {PAPER!r}, a bundled set ({', '.join(SETS)}) or a list of pairs "
             "[normal, anomalous]"
         )
     if not value:
@@ -120,10 +123,10 @@ def check_texts(templates: Templates, class_names: Iterable[str], most_words: in
 
 def _check_pair(number, pair):
     if not isinstance(pair, list | tuple) or len(pair) != 2:
-        raise ValueError(f"pair {number} is {pair!r}; expected two templates, [normal, anomalous]")
+        raise ValueError(f"pair {number} is {shown(pair)}; expected two templates, [normal, anomalous]")
     for side, template in zip(("normal", "anomalous"), pair, strict=True):
         if not isinstance(template, str) or not template.strip():
-            raise ValueError(f"pair {number} has the {side} template {template!r}; expected a text")
+            raise ValueError(f"pair {number} has the {side} template {shown(template)}; expected a text")
         if "{" in template.replace("{}", "") or "}" in template.replace("{}", ""):
             raise ValueError(
                 f"pair {number} has the {side} template {template!r}; the only braces that it may hold are {{}}"

@@ -12,6 +12,7 @@ from swsa_core.basics.section import (
     PositiveInt,
     Section,
     Several,
+    Side,
     inconsistent,
     not_blank,
     plain,
@@ -52,16 +53,16 @@ class Exposure(Section):
     task: Literal["classification", "regression"] = "classification"
     """What is learnt: whether an image is an anomaly (`classification`), or how strong it is as one (`regression`), which needs
     a source that says so (docs/outlier_exposure.md)."""
-    epochs: PositiveInt = 30
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
     """Times at most that the network sees its training images. Training ends earlier where held-out anomalies are no longer
     told better."""
     patience: PositiveInt = 5
     """Epochs in which held-out anomalies may be told no better before training ends."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Step size of the optimizer, AdamW, for the whole network."""
-    batch_size: Annotated[int, Field(ge=2)] = 32
+    batch_size: Annotated[int, Field(ge=2, le=10_000)] = 32
     """Images of one training step. It changes results, other than that of `runtime`."""
-    folds: Annotated[int, Field(ge=2)] = 2
+    folds: Annotated[int, Field(ge=2, le=1000)] = 2
     """Parts of the support set. For each a network is trained without it, which scores it and the anomalies made from it when
     candidates are compared."""
 
@@ -86,9 +87,9 @@ class Candidate(Section):
     out, the value of the library is used."""
     std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)] | None = None
     """Standard deviation of red, green and blue, by which pixels are divided."""
-    resize: PositiveInt | None = None
+    resize: Side | None = None
     """Length of the short side in pixels before the crop."""
-    crop: PositiveInt | None = None
+    crop: Side | None = None
     """Side of the central crop that the network sees, in pixels."""
     interpolation: Literal["bilinear", "bicubic"] | None = None
     """Interpolation used when resizing."""

@@ -21,7 +21,7 @@ from swsa_core.basics.section import LeftOutIfNull, PlainPath, Removable, Sectio
 from swsa_core.candidates import prompts
 from swsa_core.candidates.section import Candidate, Clip, Exposure, usable_templates
 from swsa_core.config.candidates import OF_HEADS, with_heads
-from swsa_core.config.errors import sentences, strange_keys
+from swsa_core.config.errors import sentences, strange_entries
 from swsa_core.config.reference import markdown
 from swsa_core.config.sections import (
     KNN,
@@ -62,7 +62,7 @@ def _about_strategies() -> str:
 
 
 class Config(Section):
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of every random draw; each draw also depends on the names it is made for."""
     results: PlainPath = Path("results")
     """Directory for everything that is computed. Several studies can live side by side in directories of their own."""
@@ -331,7 +331,7 @@ def validate(config: dict[str, Any]) -> dict[str, Any]:
             f"The config lacks {', '.join(missing)}; config/my_images.yaml shows a complete one. A file that changes a few "
             "keys comes after a complete one: --configfile <complete>.yaml <changes>.yaml"
         )
-    if wrong := strange_keys(config):
+    if wrong := strange_entries(config):
         raise InputError(wrong)
     try:
         model = Config.model_validate(config, context={"templates": usable_templates})

@@ -1,35 +1,54 @@
 """pydantic's validation errors as sentences about the user's config file."""
 
 from collections.abc import Iterable, Mapping
-from reprlib import Repr
 from typing import Any
 
 from pydantic import BaseModel
 
+from swsa_core.basics.errors import CONTROLS
 from swsa_core.basics.names import did_you_mean
+from swsa_core.basics.wording import shown
 
 # Errors whose message says all, without the value received.
 _ABSOLUTE = ("extra_forbidden", "missing", "union_tag_not_found", "consistency")
 _YAML = {None: "null", True: "true", False: "false"}  # how a file writes them
-_SHORT = Repr()  # of values received, however long and deep they are
-_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring, _SHORT.maxother = 4, 10, 20, 200, 200
+_BITS = 64  # of whole numbers; Python writes out none of more than 4,300 digits
+_MOST_ENTRIES, _DEEPEST = 100_000, 500
 
 
-def strange_keys(config: dict[str, Any]) -> str:
-    """Lines about the keys of a config that are no texts, at any depth."""
+def strange_entries(config: dict[str, Any]) -> str:
+    """Lines about the keys of a config that are no texts, and about numbers and texts beyond all sense, at any depth.
+
+    Aliases of YAML make a config endless, or as large as they like, in a few lines; such a one is told before it is unfolded.
+    """
     lines: list[str] = []
     waiting: list[tuple[tuple, Any]] = [((), config)]
-    seen: set[int] = set()
+    entries = 0
     while waiting:
         path, value = waiting.pop()
-        if id(value) in seen or not isinstance(value, dict | list):
-            continue
-        seen.add(id(value))
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        entries += 1
+        if entries > _MOST_ENTRIES or len(path) > _DEEPEST:
+            return (
+                f"{_dotted(path[:3])}: with all aliases the config has more than {_MOST_ENTRIES:,} entries, or some more than "
+                f"{_DEEPEST} keys deep: write it without aliases"
+            )
+        lines += _strange(path, value)
+        for key, inner in (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        ):
             waiting.append(((*path, key), inner))
             if isinstance(value, dict) and not isinstance(key, str):
                 lines.append(f"{_dotted((*path, key))}: the key {_plain(key)} is not a text: write it in quotes")
     return "\n".join(lines)
+
+
+def _strange(path, value):
+    """What is wrong with a number or text whatever its key is, as a list of one line or none."""
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return [f"{_dotted(path)}: received a number of {value.bit_length():,} bits; expected at most {_BITS}"]
+    if isinstance(value, str) and (found := CONTROLS.search(value.replace("\t", " "))):
+        return [f"{_dotted(path)}: received {shown(value)}, with the control character {found[0]!r}: remove it"]
+    return []
 
 
 def _dotted(path: tuple) -> str:
@@ -39,6 +58,8 @@ def _dotted(path: tuple) -> str:
 
 def _plain(key: Any) -> str:
     """One key as the file writes it; in quotes where it would break the line."""
+    if isinstance(key, int) and key.bit_length() > _BITS:
+        return f"(a number of {key.bit_length():,} bits)"
     text = _YAML[key] if key is None or isinstance(key, bool) else str(key)
     text = text if len(text) <= 100 else text[:100] + "…"
     return text if text.isprintable() else repr(text)
@@ -62,7 +83,7 @@ def sentences(
             continue  # what another member of a union says of a section, whose mistake is in one of its keys
         key, message = _dotted(path), _message(mistake, received, kinds, sections)
         absolute = mistake["type"] in _ABSOLUTE
-        subject = f"{key}: " if absolute and key else "" if absolute else f"{key}: received {_SHORT.repr(received)}; "
+        subject = f"{key}: " if absolute and key else "" if absolute else f"{key}: received {shown(received)}; "
         lines.setdefault(subject, []).append(message[0].lower() + message[1:] if subject else message)
     return "\n".join(subject + ", or ".join(messages) for subject, messages in lines.items())
 

@@ -50,7 +50,7 @@ class Selection(Section):
 
 
 class Preparation(Section):
-    size: Annotated[int, Field(ge=16)] = 256
+    size: Annotated[int, Field(ge=16, le=8192)] = 256
     """Side of the images that synthetic anomalies are made from and compared with, in pixels."""
     crop: Literal["center"] = "center"
     """Which part of an image is kept by `fit: crop`: the central square, as large as the short side allows."""
@@ -68,9 +68,9 @@ class Runtime(Section):
     """Where networks run: auto (a GPU if there is one), cpu, cuda or cuda:<index>."""
     batch_size: Literal["auto"] | PositiveInt = "auto"
     """Number of images that go through a network at a time."""
-    threads: PositiveInt = 4
+    threads: Annotated[int, Field(ge=1, le=1024)] = 4
     """Number of CPU cores of one embedding job, for reading images and for the network together."""
-    workers: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
+    workers: Literal["auto"] | Annotated[int, Field(ge=0, le=1024)] = "auto"
     """Number of processes that read images; they are part of `threads`."""
     tasks_per_job: PositiveInt = 10
     """Tasks for which one job fine-tunes a network (`exposure`), so that they share one load of its weights and of the test
@@ -112,7 +112,7 @@ class Evaluation(Section):
     """Whose scores say which anomalies are hard: those of each candidate itself, or the mean rank over all candidates."""
     closest: Literal["candidate", "shared"] = "candidate"
     """The closest class: the worst one of each candidate itself, or the one that is worst on average over all candidates."""
-    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 1000
     """Number of bootstrap resamples behind each probability and interval."""
     severity: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     """Whether the synthetic AUROC is told by the strength of the anomalies too, of the sources that grade theirs. It always is
@@ -137,7 +137,7 @@ class Figures(Section):
     contact_sheets: Annotated[dict[str, Annotated[list[str], *Several]], Removable] = {}
     """The tasks that Figure 2 shows with their style and content images and what diffusion made of them, as
     {data set: [task, ...]}. If left out, the first task of each data set."""
-    rows: PositiveInt = 5
+    rows: Annotated[int, Field(ge=1, le=100)] = 5
     """The largest number of content images in a contact sheet of Figure 2."""
-    columns: PositiveInt = 3
+    columns: Annotated[int, Field(ge=1, le=100)] = 3
     """The largest number of style images in a contact sheet of Figure 2."""

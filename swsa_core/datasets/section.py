@@ -1,16 +1,17 @@
 """The config section that all kinds of data sets share, and the support set that a task takes of one."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from swsa_core.basics.section import AnyPath, PlainPath, PositiveInt, Range, Section, Several, inconsistent
+from swsa_core.basics.section import AnyPath, PlainPath, Range, Section, Several, inconsistent
 from swsa_core.files.listing import is_pattern
 from swsa_core.files.reading import MAX_PIXELS
 
 
 class Support(Section):
-    seeds: Annotated[int, Field(ge=2, multiple_of=2)] = 20
+    seeds: Annotated[int, Field(ge=2, le=2000, multiple_of=2)] = 20
     """Number of support images that synthetic anomalies are made from. Each source makes (seeds / 2)² anomalies per task."""
 
 
@@ -25,6 +26,8 @@ def _checked(value: Any, info: ValidationInfo) -> Any:
 def _ascending(pair: list[float]) -> list[float]:
     if pair[0] >= pair[1]:
         raise ValueError("expected the lower value first, then the higher one")
+    if not math.isfinite(pair[1] - pair[0]):
+        raise ValueError("expected values that lie less far apart")
     return pair
 
 
@@ -56,7 +59,7 @@ class Dataset(Section):
     """Bits that the camera stored in samples of 16 bits. If left out, all 16 count, and nearly black images are an error."""
     value_range: Annotated[Range, AfterValidator(_ascending)] | None = None
     """The values that become black and white in images of more than 8 bits per sample. Those of 32 bits need it."""
-    max_pixels: PositiveInt = MAX_PIXELS
+    max_pixels: Annotated[int, Field(ge=1, le=10**11)] = MAX_PIXELS
     """Images of more pixels cannot be read. The limit protects from small files that claim to be huge."""
     include: list[Pattern] = []
     """Glob patterns, relative to `root`, of the files that are used. If left out, all image files are used."""

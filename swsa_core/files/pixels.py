@@ -49,8 +49,10 @@ LARGE = 178_956_970
 LINES = 256
 USED = 0.999  # of the values of an image: those above are hot pixels or glints, which say nothing of its depth
 BITS_PER_SAMPLE = 258  # TIFF tag
+SIZE = (256, 257)  # TIFF tags: width, height
 ORIENTATION = 0x0112  # EXIF tag
-EXIF_FIRST = ("JPEG", "MPO", "TIFF", "WEBP")  # formats whose EXIF data can be read without decoding the image
+# Formats whose EXIF data can be read without decoding the image; of others, such as PNG, where they stand before the pixels.
+EXIF_FIRST = ("JPEG", "MPO", "TIFF", "WEBP")
 # Pillow's names of 16-bit colour in a file, by byte order. Unpacked in the other order, it gives the low bytes.
 OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if struct.pack("=H", 1) == b"\1\0" else "L"}
 
@@ -93,8 +95,8 @@ def header_of(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> tuple[int, int,
     "16-bit RGB" and "32-bit", which say more. Errors: as of `decode`.
     """
     with _opened(stream, max_pixels) as image:
-        width, height = image.size
-        if image.format in EXIF_FIRST and _orientation(image) >= 5:
+        width, height = _size_in_file(image)
+        if (image.format in EXIF_FIRST or "exif" in image.info) and 5 <= _orientation(image) <= 8:
             width, height = height, width
         if image.mode.startswith("P"):
             return width, height, "palette"
@@ -152,6 +154,11 @@ def _upright(image):
         return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
     except Exception:  # again errors of many kinds
         return image
+
+
+def _size_in_file(image):
+    """(width, height) of an image before it is turned; Pillow gives that of a TIFF as its EXIF data turn it."""
+    return tuple(image.tag_v2[tag] for tag in SIZE) if image.format == "TIFF" else image.size
 
 
 def _orientation(image):
