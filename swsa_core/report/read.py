@@ -274,8 +274,9 @@ def _is_current(parts, config, supports):
     clip = [clip_backbone(config["clip"])] if config["clip"] else []
     candidates = set(unique_slugs(model["name"] for model in config["candidates"] + clip))
     tasks = {support["slug"] for (dataset, _), support in supports.items() if dataset == first}
+    chunks = set(map(str, range(len(tasks))))  # of jobs of several tasks
     if first in config["datasets"]:
-        return set(rest) <= tasks | candidates | sources
+        return set(rest) <= tasks | chunks | candidates | sources
     return first in sources | {stage} and set(rest) <= candidates
 
 
