@@ -1,6 +1,7 @@
 """What rules track, the version of their stage and the config values that they use. Edit one, and its jobs run again."""
 
 import os
+from functools import cache
 
 from swsa_core.basics.devices import requested_gpus, threads_of
 from swsa_core.candidates import family_of
@@ -69,7 +70,12 @@ DEVICE = STUDY.config["runtime"]["device"]
 
 def network_gpus(wildcards):
     """GPUs of a job that computes with a network. It is a function because the executor is known only after parsing."""
-    return requested_gpus(DEVICE, elsewhere=workflow.remote_exec or workflow.non_local_exec)
+    return gpus_of_a_job(elsewhere=workflow.remote_exec or workflow.non_local_exec)
+
+
+@cache  # asked for by each job, and each time the devices would be looked for
+def gpus_of_a_job(elsewhere):
+    return requested_gpus(DEVICE, elsewhere=elsewhere)
 
 
 def network_threads(wildcards):

@@ -299,7 +299,8 @@ def test_time_and_memory_are_those_of_the_jobs_that_the_config_has(tmp_path):
     }
     supports = {("d", "t 1"): {"slug": "t-1"}}
     current = ["split_support/d/t-1", "index_pool/procedural", "sample_procedural/d", "embed_images/d/mini-clip"]
-    current += ["embed_anomalies/d/mini-b/procedural", "embed_pool/procedural/mini-a", "score_clip/d/mini-clip"]
+    current += ["embed_anomalies/d/mini-b/procedural", "embed_pool/procedural/mini-a", "expose/d/mini-a/0"]
+    current += ["score_clip/d/mini-clip"]
     current += ["tables/tables"]
     former = ["split_support/d/t-2", "split_support/e/t-1", "cutpaste/d/t-1", "sample_tiny_imagenet/d"]
     former += ["embed_images/d/mini-c", "embed_anomalies/d/mini-a/cutpaste", "embed_pool/tiny_imagenet/mini-a"]
