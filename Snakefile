@@ -46,6 +46,16 @@ rule all:
     localrule: True
 
 
+# Snakemake removes the outputs of a job before it runs again: of one with several tasks, the finished files stay.
+onstart:
+    kept.keep(made_by_tasks() if STUDY.tasks_per_job > 1 else [])
+
+
+onerror:
+    kept.forget(made_by_tasks())
+
+
 onsuccess:
+    kept.forget(made_by_tasks())
     if set(workflow.dag_settings.targets) <= {"all"}:
         print(f"\nThe report: {whereabouts('report')}")

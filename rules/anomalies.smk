@@ -11,32 +11,34 @@ TRAIN = "../workflow_scripts/train_text_guided.py"
 for source, trained in STUDY.trained.items():
     stage, section = inverting(source), f"sources.{source}"
 
-    rule:
-        name:
-            stage
-        input:
-            support=at("support"),
-            network=network_files(source),
-        output:
-            at("ways", source=source),
-        log:
-            stage_log(stage, "dataset", "task"),
-        benchmark:
-            stage_benchmark(stage, "dataset", "task")
-        conda:
-            "../envs/swsa.yaml"
-        threads: network_threads
-        resources:
-            gpu=network_gpus,
-        params:
-            **settings(
-                stage,
-                preparation="preparation",
-                precision="precision",
-                **{f"source.{key}": f"{section}.{key}" for key in trained.inverted_by},
-            ),
-        script:
-            INVERT
+    for batch in BATCHES:
+
+        rule:
+            name:
+                f"{stage}{batch.ending}"
+            input:
+                support=batch.at("support"),
+                network=network_files(source),
+            output:
+                batch.at("ways", source=source),
+            log:
+                batch.place(stage_log, stage),
+            benchmark:
+                batch.place(stage_benchmark, stage)
+            conda:
+                "../envs/swsa.yaml"
+            threads: network_threads
+            resources:
+                gpu=network_gpus,
+            params:
+                **settings(
+                    stage,
+                    preparation="preparation",
+                    precision="precision",
+                    **{f"source.{key}": f"{section}.{key}" for key in trained.inverted_by},
+                ),
+            script:
+                INVERT
 
     stage, (network, losses) = training(source), trained_names(source)
     of_task = () if trained.shared(STUDY.config["sources"][source]) else ("task",)
@@ -81,35 +83,37 @@ GENERATED |= {
 
 for stage, (source, made, sheet) in GENERATED.items():
 
-    rule:
-        name:
-            stage
-        input:
-            **(trained_files(source) if made == "anomalies" else {}),
-            support=at("support"),
-            network=network_files(source),
-        output:
-            anomalies=at(made, source=source),
-            sheet=at(sheet, source=source),
-        log:
-            stage_log(stage, "dataset", "task"),
-        benchmark:
-            stage_benchmark(stage, "dataset", "task")
-        conda:
-            "../envs/swsa.yaml"
-        threads: network_threads if SOURCES[source].gpu else 1
-        resources:
-            gpu=network_gpus if SOURCES[source].gpu else 0,
-        params:
-            **settings(
-                stage,
-                seed="seed",
-                section=f"sources.{source}",
-                preparation="preparation",
-                **({"precision": "precision"} if SOURCES[source].gpu else {}),
-            ),
-        script:
-            GENERATE
+    for batch in BATCHES:
+
+        rule:
+            name:
+                f"{stage}{batch.ending}"
+            input:
+                **(trained_files(source, batch) if made == "anomalies" else {}),
+                support=batch.at("support"),
+                network=network_files(source),
+            output:
+                anomalies=batch.at(made, source=source),
+                sheet=batch.at(sheet, source=source),
+            log:
+                batch.place(stage_log, stage),
+            benchmark:
+                batch.place(stage_benchmark, stage)
+            conda:
+                "../envs/swsa.yaml"
+            threads: network_threads if SOURCES[source].gpu else 1
+            resources:
+                gpu=network_gpus if SOURCES[source].gpu else 0,
+            params:
+                **settings(
+                    stage,
+                    seed="seed",
+                    section=f"sources.{source}",
+                    preparation="preparation",
+                    **({"precision": "precision"} if SOURCES[source].gpu else {}),
+                ),
+            script:
+                GENERATE
 
 
 rule index_pool:

@@ -29,37 +29,43 @@ rule index_images:
         "../workflow_scripts/index_images.py"
 
 
-rule split_support:
-    input:
-        inputs_of(support_paths),
-    output:
-        at("support"),
-    log:
-        stage_log("split_support", "dataset", "task"),
-    benchmark:
-        stage_benchmark("split_support", "dataset", "task")
-    conda:
-        "../envs/swsa.yaml"
-    params:
-        **settings(
-            "split_support",
-            paths=support_paths,
-            later=READING,
-            seed="seed",
-            task="tasks.{dataset}.{task}",
-            **of_dataset("support"),
-            **LISTING,
-        ),
-        # As in embed_images; the official split of the real test images has no part in the support; and how many images the
-        # banks need is only checked.
-        untracked=untracked(
-            **of_dataset("on_bad_image", "real_split"),
-            k="knn.k",
-            protocols="evaluation.protocols",
-            sources="source_order",
-        ),
-    script:
-        "../workflow_scripts/split_support.py"
+for batch in BATCHES:
+
+    rule:
+        name:
+            f"split_support{batch.ending}"
+        input:
+            inputs_of(batch.support_paths),
+        output:
+            batch.at("support"),
+        log:
+            batch.place(stage_log, "split_support"),
+        benchmark:
+            batch.place(stage_benchmark, "split_support")
+        conda:
+            "../envs/swsa.yaml"
+        params:
+            **settings(
+                "split_support",
+                paths=batch.support_paths,
+                later=READING,
+                of=batch.of,
+                seed="seed",
+                **({"tasks": "batches.{dataset}.{chunk}"} if batch.of else {"task": "tasks.{dataset}.{task}"}),
+                **of_dataset("support"),
+                **LISTING,
+            ),
+            # As in embed_images; the official split of the real test images has no part in the support; and how many images the
+            # banks need is only checked.
+            untracked=untracked(
+                batch.of,
+                **of_dataset("on_bad_image", "real_split"),
+                k="knn.k",
+                protocols="evaluation.protocols",
+                sources="source_order",
+            ),
+        script:
+            "../workflow_scripts/split_support.py"
 
 
 rule fetch_archive:

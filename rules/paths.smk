@@ -3,6 +3,7 @@
 import os
 import re
 from functools import cache, partial
+from typing import NamedTuple
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.names import SLUG
@@ -10,7 +11,7 @@ from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable_ones
 from swsa_core.datasets.section import LATER
 from swsa_core.detectors import HEADS
-from swsa_core.files import layout
+from swsa_core.files import kept, layout
 
 RESULTS = "<results>"
 at = partial(layout.at, RESULTS)
@@ -43,6 +44,53 @@ wildcard_constraints:
     source=SLUG,
     text=SLUG,
     pool=one_of(STUDY.pools),
+
+
+class Batch(NamedTuple):
+    """The tasks that one job of a rule makes something of.
+
+    ending: of the rule's name. of: the fields of its log that are no wildcards, {} where all are. tasks: for each task, the
+    fields of its results that are no wildcards.
+    """
+
+    ending: str
+    of: dict[str, str]
+    tasks: list[dict[str, str]]
+
+    def at(self, name, **known):
+        """The results `name` of all tasks; fields that a result does not have, as of what tasks share, are passed over."""
+        fields = layout.PATHS[name]
+        return [
+            at(name, **known, **{field: one for field, one in task.items() if f"{{{field}}}" in fields})
+            for task in self.tasks
+        ]
+
+    def place(self, path, stage):
+        """The log or benchmark, by `path`, of the rule's jobs."""
+        place = path(stage, "dataset", "chunk" if self.of else "task")
+        for field, value in self.of.items():
+            place = place.replace(f"{{{field}}}", value)
+        return place
+
+    def support_paths(self, wildcards):
+        """What the support sets of the tasks depend on."""
+        tasks = [(one["dataset"], one["task"]) for one in self.tasks if one]
+        tasks = tasks or [(wildcards.dataset, wildcards.task)]
+        return list(dict.fromkeys(path for one in tasks for path in checked(STUDY.support_inputs, *one)))
+
+
+# One rule for all jobs of a task; a rule for each job of several tasks, whose outputs no wildcards could tell.
+BATCHES = (
+    [Batch("", {}, [{}])]
+    if STUDY.tasks_per_job == 1
+    else [
+        Batch(
+            f"_{name}_{chunk}", {"dataset": name, "chunk": chunk}, [{"dataset": name, "task": task} for task in tasks]
+        )
+        for name, chunks in STUDY.batches.items()
+        for chunk, tasks in chunks.items()
+    ]
+)
 
 
 def per_dataset(name):
@@ -202,12 +250,15 @@ def trained_names(source):
     return one, f"{one}_losses"
 
 
-def trained_files(source):
-    """Named inputs of generating: the unedited ways of the seed images and the networks; none where a source trains nothing."""
+def trained_files(source, batch):
+    """Named inputs of generating: the unedited ways of the seed images, and for each task the networks of all texts.
+
+    None where a source trains nothing.
+    """
     if source not in STUDY.trained:
         return {}
-    networks = [at(trained_names(source)[0], source=source, text=slug) for slug in STUDY.texts[source]]
-    return {"ways": at("ways", source=source), "trained": networks}
+    of_texts = [batch.at(trained_names(source)[0], source=source, text=slug) for slug in STUDY.texts[source]]
+    return {"ways": batch.at("ways", source=source), "trained": [path for one in zip(*of_texts) for path in one]}
 
 
 def ways_to_train_on(source):
@@ -263,10 +314,6 @@ def index_paths(wildcards):
     return index_inputs(wildcards.dataset)
 
 
-def support_paths(wildcards):
-    return checked(STUDY.support_inputs, wildcards.dataset, wildcards.task)
-
-
 def inputs_of(paths):
     """Input function of those files that `paths` names which can be inputs."""
     return lambda wildcards: outside(paths(wildcards))
@@ -302,3 +349,13 @@ def exposing_threads(wildcards):
 
 def exposing_gpus(wildcards):
     return network_gpus(wildcards) if family_of(STUDY.candidates[wildcards.candidate]).gpu else 0
+
+
+def made_by_tasks():
+    """The files that jobs of several tasks do not make again where they are finished."""
+    names = [("ways", source) for source in STUDY.trained] + [("anomalies", source) for source in STUDY.generated]
+    names += [("reconstructions", source) for source in STUDY.reconstructed]
+    for dataset, tasks in STUDY.tasks.items():
+        for name, source in names:
+            for task in tasks:
+                yield layout.at(STUDY.results, name, dataset=dataset, source=source, task=task)

@@ -1,6 +1,7 @@
 """What rules track, the version of their stage and the config values that they use. Edit one, and its jobs run again."""
 
 import os
+from functools import cache
 
 from swsa_core.basics.devices import requested_gpus, threads_of
 from swsa_core.candidates import family_of
@@ -8,21 +9,23 @@ from swsa_core.config.study import nameable, stage_version
 from swsa_core.datasets.section import LATER, READING_KEYS
 
 
-def settings(stage, paths=None, later=None, **leaves):
+def settings(stage, paths=None, later=None, of=None, **leaves):
     """The params of a rule: `tracked`, which Snakemake records, and `job`, which only tells the script what it needs.
 
     leaves: {name that the script reads: dotted path of the config value, whose steps may hold wildcards}.
     Snakemake compares the set of params without their names, so all that is tracked goes into one dict. paths: function of
     the wildcards to the files that the rule depends on; of those that cannot be inputs the times are tracked here.
     later: {name: (dotted path, default)} of keys that are tracked only where they are not at their default, so that what was
-    made before there were such keys does not run again.
+    made before there were such keys does not run again. of: values of wildcards that the paths of leaves hold and the rule does
+    not.
     """
     later = later or {}
 
     def tracked(wildcards):
+        known = of or wildcards
         values = {"version": stage_version(stage)}
-        values |= {leaf: STUDY.leaf(leaf, wildcards, stage) for leaf in leaves.values()}
-        found = {leaf: STUDY.leaf(leaf, wildcards, stage) for leaf, _ in later.values()}
+        values |= {leaf: STUDY.leaf(leaf, known, stage) for leaf in leaves.values()}
+        found = {leaf: STUDY.leaf(leaf, known, stage) for leaf, _ in later.values()}
         values |= {leaf: value for leaf, value in found.items() if value is not None}
         hidden = [path for path in paths(wildcards) if not nameable(path)] if paths else []
         return values | {path: os.stat(path).st_mtime_ns for path in hidden}
@@ -33,9 +36,9 @@ def settings(stage, paths=None, later=None, **leaves):
     }
 
 
-def untracked(**leaves):
-    """A further param of a rule: config values that its script reads and that shall not make it run again."""
-    return lambda wildcards, input: {name: STUDY.leaf(leaf, wildcards) for name, leaf in leaves.items()}
+def untracked(of=None, **leaves):
+    """A further param of a rule: config values that its script reads and that shall not make it run again; of: as above."""
+    return lambda wildcards, input: {name: STUDY.leaf(leaf, of or wildcards) for name, leaf in leaves.items()}
 
 
 def not_tracked(**values):
@@ -67,7 +70,12 @@ DEVICE = STUDY.config["runtime"]["device"]
 
 def network_gpus(wildcards):
     """GPUs of a job that computes with a network. It is a function because the executor is known only after parsing."""
-    return requested_gpus(DEVICE, elsewhere=workflow.remote_exec or workflow.non_local_exec)
+    return gpus_of_a_job(elsewhere=workflow.remote_exec or workflow.non_local_exec)
+
+
+@cache  # asked for by each job, and each time the devices would be looked for
+def gpus_of_a_job(elsewhere):
+    return requested_gpus(DEVICE, elsewhere=elsewhere)
 
 
 def network_threads(wildcards):

@@ -15,13 +15,14 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.files import store
 from swsa_core.files.images import fit_of, prepared, squared
+from swsa_core.files.kept import digest, digest_of_file, take
 from swsa_core.files.support import read_support
 from swsa_core.files.text import write_bytes
 from swsa_core.report.contact_sheets import sheet_by_text, sheet_of_all, sheet_of_pairs
 
 
 def write_sheet(
-    seeds: Images, images: Sequence[np.ndarray], parents: np.ndarray, columns: Mapping[str, np.ndarray]
+    path: str, seeds: Images, images: Sequence[np.ndarray], parents: np.ndarray, columns: Mapping[str, np.ndarray]
 ) -> None:
     if reconstruct:
         sheet = sheet_of_pairs(seeds, images, parents)
@@ -31,21 +32,21 @@ def write_sheet(
         sheet = sheet_of_all(seeds, images, parents)
     png = BytesIO()
     Image.fromarray(sheet).save(png, "PNG")
-    write_bytes(snakemake.output.sheet, png.getvalue())
+    write_bytes(path, png.getvalue())
 
 
-def write_made() -> None:
+def write_made(task: Task, path: str, sheet: str) -> None:
     """Anomalies that are made at once."""
     generator = rng(task.seed, task.dataset, task.name, mine.stage)
     try:
         made = source.make(task, section, generator)
     except InputError as error:
         raise InputError(f"data set {task.dataset!r}, task {task.name!r}: {error}") from None
-    write_sheet(task.seeds, made.images, made.parents, made.columns)
-    write_anomalies(snakemake.output.anomalies, made.images, made.parents, known, **made.columns)
+    write_sheet(sheet, task.seeds, made.images, made.parents, made.columns)
+    write_anomalies(path, made.images, made.parents, known_of(task), **made.columns)
 
 
-def write_stream(of: Callable[[Task, dict], Stream]) -> None:
+def write_stream(of: Callable[[Task, dict], Stream], task: Task, path: str, sheet: str) -> None:
     """Anomalies that are made one after the other; a job that was killed goes on after those that it had written."""
     side, seeds, sizes = settings["preparation"]["size"], task.seeds, {}
     padded = fit_of(task.preparation) == "pad"
@@ -57,37 +58,44 @@ def write_stream(of: Callable[[Task, dict], Stream]) -> None:
         sizes = {"sizes": np.array([task.seeds[ids[-1]].shape[:2] for ids in stream.parents])}
     header = {
         "settings": mine.recorded,
-        "inputs": {path: Path(path).stat().st_mtime_ns for path in snakemake.input},
+        "seeds": {image_id: digest(image) for image_id, image in task.seeds.items()},
+        "network": {file: Path(file).stat().st_mtime_ns for file in snakemake.input.network},
+        "trained": [digest_of_file(file) for file in (task.ways, *task.trained) if file],
         "made": made,
         "device": stream.device,
     }
     with store.writer(
-        snakemake.output.anomalies,
+        path,
         len(stream.parents),
         {"images": ((side, side, 3), "uint8")},
         header,
         {"parents": stream.parents} | sizes | stream.columns,
-        known | made,
+        known_of(task) | made,
         compress=["images"],
+        keep=True,
     ) as rows:
         unit, size = stream.unit
         n = len(stream.parents) // size
-        if 0 < rows.done < len(stream.parents):
+        if rows.done:
             print(f"the first {rows.done // size} of {n} {unit} are not computed again")
         for images in stream.images(rows.done) if rows.done < len(stream.parents) else ():
             rows.append(images=images)
             print(f"{rows.done // size} of {n} {unit} are done")
         # Before the anomalies are whole: a job killed from here on finds them in its partial file, not removed by Snakemake.
-        write_sheet(seeds, rows.read("images"), stream.parents, stream.columns)
+        write_sheet(sheet, seeds, rows.read("images"), stream.parents, stream.columns)
 
 
-with job(snakemake) as mine:
-    settings, section = mine.settings, mine.settings["section"]
-    name = {reconstructing(name): name for name in SOURCES}.get(mine.stage, mine.stage)
-    source, reconstruct = SOURCES[name], name != mine.stage
-    support = read_support(snakemake.input.support)
-    known = {"dataset": support["dataset"], "task": support["task"], "source": name}
-    task = Task(
+def known_of(task: Task) -> dict[str, str]:
+    """Attributes of a file of anomalies that say what it is."""
+    return {"dataset": task.dataset, "task": task.name, "source": name}
+
+
+def task_of(number: int) -> Task:
+    """The task of the job with a number, with its seed images."""
+    support, given, n_tasks = read_support(snakemake.input.support[number]), snakemake.input, len(snakemake.input.support)
+    trained = given.get("trained", ())
+    n_texts = len(trained) // n_tasks
+    return Task(
         support["dataset"],
         support["task"],
         {image_id: prepared(support["paths"][image_id], settings["preparation"]) for image_id in support["seed_ids"]},
@@ -97,8 +105,24 @@ with job(snakemake) as mine:
         mine.runtime,
         snakemake.threads,
         progress,
-        snakemake.input.get("ways", ""),
-        snakemake.input.get("trained", ()),
+        given.ways[number] if trained else "",
+        trained[number * n_texts : (number + 1) * n_texts],
+        networks,
     )
-    stream = source.reconstruct.stream if reconstruct else source.stream
-    write_stream(stream) if stream else write_made()
+
+
+with job(snakemake) as mine:
+    settings, section, networks = mine.settings, mine.settings["section"], {}
+    name = {reconstructing(name): name for name in SOURCES}.get(mine.stage, mine.stage)
+    source, reconstruct = SOURCES[name], name != mine.stage
+    stream, outputs = source.reconstruct.stream if reconstruct else source.stream, snakemake.output
+    for number, (path, sheet) in enumerate(zip(outputs.anomalies, outputs.sheet, strict=True)):
+        task = task_of(number)
+        if len(outputs.anomalies) > 1:
+            print(f"{task.name}:")
+        if stream:
+            write_stream(stream, task, path, sheet)
+        else:
+            write_made(task, path, sheet)
+    for path in outputs.anomalies if stream else ():
+        take(path)

@@ -10,27 +10,28 @@ from swsa_core.datasets.support import (
     told_copies,
     without_copies,
 )
+from swsa_core.files import layout
 from swsa_core.files.copies import drawings_among, picture
 from swsa_core.files.images import read_image, significant_bits
 from swsa_core.files.reading import file_of
 from swsa_core.files.text import write_json
 
-with job(snakemake) as mine:
-    dataset, settings = snakemake.wildcards.dataset, mine.settings
-    task, spec = settings["task"], dataset_spec(settings)
+
+def split(task: str, path: str) -> None:
+    """Write the support set of one task."""
     paths, pictures, skipped, bits, unread = {}, {}, [], [], []
     scaled = spec["bit_depth"] is not None or spec["value_range"] is not None
     image_ids = datasets.support_images(spec, task, settings["seed"], dataset)
-    for image_id, path in datasets.paths(spec, image_ids).items():
+    for image_id, place in datasets.paths(spec, image_ids).items():
         try:
-            seen = picture(read_image(path))
-            bits.append(0 if scaled else significant_bits(path))
-            paths[image_id], pictures[image_id] = path, seen
+            seen = picture(read_image(place))
+            bits.append(0 if scaled else significant_bits(place))
+            paths[image_id], pictures[image_id] = place, seen
         except NeedsKey as error:  # a good image, which is not left out
             unread.append(str(error))
         except InputError as error:
             print(f"{task}: {error}")
-            skipped.append({"image_id": image_id, "path": file_of(path), "reason": str(error)})
+            skipped.append({"image_id": image_id, "path": file_of(place), "reason": str(error)})
     if unread:
         more = (
             f"; {len(unread)} of its {len(image_ids)} images need a key of datasets.{dataset}"
@@ -60,7 +61,7 @@ with job(snakemake) as mine:
         len(kept), settings["k"], most_left_out(settings["sources"], settings["protocols"]), dataset, task, copies
     )
     write_json(
-        snakemake.output[0],
+        path,
         {
             "dataset": dataset,
             "task": task,
@@ -72,3 +73,12 @@ with job(snakemake) as mine:
         | ({"copies": copies} if copies else {})
         | ({"drawings": drawings} if drawings else {}),
     )
+
+
+with job(snakemake) as mine:
+    settings, dataset = mine.settings, layout.dataset_of("support", snakemake.output[0])
+    spec = dataset_spec(settings)
+    # a job of several tasks tracks their names by their slugs
+    names = settings["tasks"].values() if "tasks" in settings else [settings["task"]]
+    for task, path in zip(names, snakemake.output, strict=True):
+        split(task, path)

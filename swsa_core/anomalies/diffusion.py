@@ -242,7 +242,7 @@ def streamed(
 
 
 def load_network(task: Task, model: DiffusionModel, device: str, dtype: Any) -> tuple[Any, Any]:
-    """(Network, its `BatchSize`) of a job."""
+    """(Network, its `BatchSize`) of a job; the network is loaded for the first of the job's tasks."""
     import torch
 
     from swsa_core.diffusion import load_adm
@@ -251,10 +251,12 @@ def load_network(task: Task, model: DiffusionModel, device: str, dtype: Any) -> 
 
     torch.set_num_threads(task.threads)
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path("resources/torchinductor").resolve()))
-    unet = load_adm(model.path, model.flags, device, dtype)
-    unet = compile_network(unet) if task.runtime["compile"] else unet
+    known = model.path, device, dtype
+    if known not in task.networks:
+        unet = load_adm(model.path, model.flags, device, dtype)
+        task.networks[known] = compile_network(unet) if task.runtime["compile"] else unet
     batch_size = task.runtime["batch_size"]
-    return unet, BatchSize(0 if batch_size == "auto" else batch_size)
+    return task.networks[known], BatchSize(0 if batch_size == "auto" else batch_size)
 
 
 def tensor(task: Task, ids: Sequence[str]) -> Any:

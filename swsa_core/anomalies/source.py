@@ -28,6 +28,7 @@ class Task:
 
     seeds: the seed images as prepared. seed: the config's. threads, runtime: of the job. progress: function of a text to a
     callable (done, total) that shows it. ways, trained: paths of what the stages of a `Training` made for the task.
+    networks: {what was asked for: network} of the job, so that its tasks load each once.
     """
 
     dataset: str
@@ -41,6 +42,7 @@ class Task:
     progress: Callable[[str], Callable[[float, float], None]] | None = None
     ways: str = ""
     trained: Sequence[str] = ()
+    networks: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def n_anomalies(self) -> int:

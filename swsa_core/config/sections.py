@@ -72,9 +72,11 @@ class Runtime(Section):
     """Number of CPU cores of one embedding job, for reading images and for the network together."""
     workers: Literal["auto"] | Annotated[int, Field(ge=0, le=1024)] = "auto"
     """Number of processes that read images; they are part of `threads`."""
-    tasks_per_job: PositiveInt = 10
-    """Tasks for which one job fine-tunes a network (`exposure`), so that they share one load of its weights and of the test
-    images. An edit fine-tunes the networks anew."""
+    tasks_per_job: Literal["auto"] | PositiveInt = "auto"
+    """Tasks of one job that draws support sets, makes synthetic anomalies or fine-tunes a network (`exposure`), so that they
+    share one start and one load of the network (docs/scale.md). auto is 1, and 10 where a network is fine-tuned. After an edit
+    finished anomalies are looked at and taken as they are, what depends on them is computed again, and networks are fine-tuned
+    anew."""
     compile: bool = False
     """Whether the diffusion network is compiled with torch.compile. This takes minutes at first; whether it pays was not
     measured."""

@@ -187,14 +187,25 @@ class Study:
             for slug, one in self.exposed.items()
         }
 
+    @property
+    def tasks_per_job(self) -> int:
+        """Tasks of one job that draws support sets or makes anomalies."""
+        return _per_job(self.config, auto=1)
+
+    @property
+    def exposed_per_job(self) -> int:
+        """Tasks of one job that fine-tunes a network."""
+        return _per_job(self.config, auto=10)
+
+    @cached_property
+    def batches(self) -> dict[str, dict[str, list[str]]]:
+        """{data set: {number: slugs of the tasks}} of the jobs that draw support sets or make anomalies."""
+        return {name: chunks_of(list(tasks), self.tasks_per_job) for name, tasks in self.tasks.items()}
+
     @cached_property
     def chunks(self) -> dict[str, dict[str, list[str]]]:
         """{data set: {number: slugs of the tasks}} that one job fine-tunes a network for."""
-        size = self.config["runtime"]["tasks_per_job"]
-        return {
-            name: {str(i // size): list(tasks)[i : i + size] for i in range(0, len(tasks), size)}
-            for name, tasks in self.tasks.items()
-        }
+        return {name: chunks_of(list(tasks), self.exposed_per_job) for name, tasks in self.tasks.items()}
 
     @cached_property
     def heads_of(self) -> dict[str, list[str]]:
@@ -304,6 +315,10 @@ class Study:
             "before_after": self.pairs,
             "candidate_order": [model["name"] for model in self.candidates.values()],
             "tasks": self.tasks,
+            "batches": {
+                name: {number: {slug: self.tasks[name][slug] for slug in slugs} for number, slugs in batches.items()}
+                for name, batches in self.batches.items()
+            },
             "texts": self.texts,
             "guides": self.guides,
             "evaluation": _without(self.config["evaluation"], severity=self.config["evaluation"].get("severity")),
@@ -347,6 +362,15 @@ class Study:
         images = SOURCES[pool].pool
         assert images is not None  # as it is one of `pools`
         return or_fetch(images.inputs, self.config["sources"][pool] | {"kind": pool})
+
+
+def chunks_of(tasks: list[Any], size: int) -> dict[str, list[Any]]:
+    """{number: tasks} of jobs of at most `size` tasks.
+
+    >>> chunks_of(["a", "b", "c"], 2)
+    {'0': ['a', 'b'], '1': ['c']}
+    """
+    return {str(start // size): tasks[start : start + size] for start in range(0, len(tasks), size)}
 
 
 def study(config: dict[str, Any]) -> Study:
@@ -483,6 +507,11 @@ def _check_exposures(given: Study) -> None:
 def _is_untracked(key: str, value: Any) -> bool:
     """Whether a key of a data set or source changes no result, or did not exist when studies were made that had its default."""
     return key in FETCHING or (key in LATER and value == LATER[key])
+
+
+def _per_job(config, auto):
+    per_job = config["runtime"]["tasks_per_job"]
+    return auto if per_job == "auto" else per_job
 
 
 def _without(entry: dict[str, Any], **defaults: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from swsa_core.files.provenance import file_sha256
 # Where Snakemake keeps its copies of an object storage. It deletes and fetches them without what lies beside them, so that a
 # checksum would be found beside a newer file; the storage has checksums of its own.
 COPIES_OF_STORAGE = (".snakemake", "storage")
+KEPT = ".kept"  # ending of the second name of a file, see `swsa_core.files.kept`: both names have one checksum
 
 
 def sidecar(path: Path | str) -> Path:
@@ -26,7 +27,7 @@ def sidecar(path: Path | str) -> Path:
     'results/birds/.images.csv.sha256'
     """
     path = Path(path)
-    return path.with_name(f".{path.name}.sha256")
+    return path.with_name(f".{_name(path)}.sha256")
 
 
 def is_recorded(path: Path | str) -> bool:
@@ -37,7 +38,7 @@ def is_recorded(path: Path | str) -> bool:
 
 def record_of(contents: Path, path: Path) -> str:
     """What the checksum file of `path` holds when the contents of the file `contents` stand there."""
-    return f"{file_sha256(contents)}  {path.name}\n"
+    return f"{file_sha256(contents)}  {_name(path)}\n"
 
 
 def verify(path: Path | str) -> None:
@@ -50,7 +51,7 @@ def verify(path: Path | str) -> None:
         if not kept.exists():
             return
         found = re.fullmatch(rb"([0-9a-f]{64})  ([^\n]+)\n", kept.read_bytes())
-    if not found or os.fsdecode(found[2]) != Path(path).name:
+    if not found or os.fsdecode(found[2]) != _name(Path(path)):
         raise InputError(
             f"{path} cannot be checked, its checksum {kept} is damaged or of another file: delete both and run again"
         )
@@ -61,6 +62,10 @@ def verify(path: Path | str) -> None:
         raise InputError(
             f"{path} is damaged or was edited, its contents are not what was written (by {kept}): delete it and run again"
         )
+
+
+def _name(path):
+    return path.name.removesuffix(KEPT)
 
 
 @cache

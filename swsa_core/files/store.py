@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files import checksums
+from swsa_core.files.kept import kept
 from swsa_core.files.machine import check_room, fault, reading, sync, writing
 from swsa_core.files.text import beside, replacing
 
@@ -30,14 +32,15 @@ COPIED = 2**24  # bytes at a time
 MOST_DEFLATED = 1032  # bytes that zlib makes of one, as its documentation has it
 READ_AT_ONCE = 2**26  # bytes of text, should every one be as long as there is room for
 FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
+MADE_OF = "made_of"  # attribute of finished files: SHA-256 of the header and the constants that `writer` was given
 
 
 class _Rows:
     """The columns of an open partial file; `done` is the number of rows written so far."""
 
-    def __init__(self, file, path, columns, total):
+    def __init__(self, file, path, columns, total, done):
         self._file, self._path, self._columns, self._total = file, path, columns, total
-        self.done = int(file.attrs["done"])
+        self.done = done
         self.kept, self.attributes = np.ones(total, bool), {}
 
     def append(self, **arrays: np.ndarray | Sequence[Any]) -> None:
@@ -87,6 +90,7 @@ def writer(
     attributes: Mapping[str, Any] | None = None,
     compress: Collection[str] = (),
     scratch: Collection[str] = (),
+    keep: bool = False,
     log: Callable[[str], None] = print,
 ) -> Iterator[_Rows]:
     """Resumable writer of an HDF5 file with `total` rows, complete at `path` when the block ends without an error.
@@ -98,6 +102,8 @@ def writer(
     attributes: {name: str or number} of the file.
     compress: names of the columns that the finished file holds in gzip, a row a chunk.
     scratch: names of the columns that the finished file does not hold.
+    keep: complete at `kept(path)` instead, from where `files.kept.take` brings it to `path`; a file that is there already is
+        taken as it is where it was made of the same header and constants.
     Raises ValueError when the block ends with fewer than `total` rows.
     """
     path = Path(path)
@@ -107,6 +113,11 @@ def writer(
     identity = json.dumps(
         [header, total, {name: values.tolist() for name, values in known.items()}], sort_keys=True, default=str
     )
+    place, made_of = kept(path) if keep else path, sha256(identity.encode()).hexdigest()
+    if keep and place.exists() and _made_of(place) == made_of:
+        with _reading(place) as file:
+            yield _Rows(file, place, columns, total, done=total)
+        return
     if partial.exists() and _identity(partial) != identity:
         log(f"{partial}: discarded, it is damaged or was begun with other inputs or settings")
         partial.unlink()
@@ -114,7 +125,7 @@ def writer(
         with writing(partial):
             if "identity" not in file:
                 _lay_out(file, total, columns, known, attributes, identity)
-            rows = _Rows(file, partial, columns, total)
+            rows = _Rows(file, partial, columns, total, done=int(file.attrs["done"]))
         check_room(partial, rows.needed)
         if rows.done:
             log(f"{path}: going on after {rows.done} of {total} rows of an interrupted run")
@@ -123,11 +134,11 @@ def writer(
             raise ValueError(f"{path}: {rows.done} rows were written, expected {total}")
         plain = {name: column for name, column in columns.items() if name not in {*scratch, *compress}}
         check_room(path, needed := int(rows.kept.sum()) * _row_bytes(plain))
-        with replacing(path, needed) as finished, _open_to_write(finished, "w") as target:
+        with replacing(place, needed) as finished, _open_to_write(finished, "w") as target:
             for name in (name for name in columns if name not in scratch):
                 _copy(file[name], target, name, rows.kept, compressed=name in compress)
-            kept = {name: values[rows.kept] for name, values in known.items()}
-            _put(target, kept, dict(attributes or {}) | rows.attributes)
+            of_kept = {name: values[rows.kept] for name, values in known.items()}
+            _put(target, of_kept, dict(attributes or {}) | rows.attributes | {MADE_OF: made_of})
     partial.unlink()
 
 
@@ -335,6 +346,17 @@ def _identity(partial):
             return file["identity"][()].decode()
     except (OSError, RuntimeError, KeyError) as error:
         if sentence := fault(error, partial, "read"):
+            raise InputError(sentence) from error
+        return None
+
+
+def _made_of(path):
+    """What a finished file says that it was made of, None where it is damaged or says nothing."""
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get(MADE_OF)
+    except (OSError, RuntimeError) as error:
+        if sentence := fault(error, path, "read"):
             raise InputError(sentence) from error
         return None
 

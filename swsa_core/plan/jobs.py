@@ -10,7 +10,7 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.source import Work, inverting, reconstructing, training
 from swsa_core.basics.names import unique_slugs
 from swsa_core.config.candidates import head_of
-from swsa_core.config.study import Study
+from swsa_core.config.study import Study, chunks_of
 from swsa_core.datasets.fetch import is_absent, publications, published
 from swsa_core.datasets.kind import Spec
 from swsa_core.detectors import HEADS
@@ -43,6 +43,7 @@ class Size(NamedTuple):
 class Job(NamedTuple):
     """One job: the path of its output (None: cannot be there yet), images that go through a network, and costs.
 
+    more: the paths of the same output for the job's other tasks.
     passes: of whole networks; flops: of all of them; start: seconds of one core without a network running; reading: those
     for reading the images that go through it; disk, memory: bytes of the arrays written, and of those held at once with
     the network's weights.
@@ -56,6 +57,7 @@ class Job(NamedTuple):
     reading: float = 0
     disk: int = 0
     memory: int = 0
+    more: tuple[str, ...] = ()
 
 
 def size_on_disk(spec: Spec, seed: int = 0, dataset: str = "") -> Size:
@@ -110,11 +112,11 @@ def jobs(
 def _supports(study, sizes, place):
     for dataset in sizes:
         yield Job("index_images", place("images", dataset=dataset))
-    for dataset, task in _tasks(sizes):
+    for dataset, tasks in _batches(study, sizes):
         size = sizes[dataset]
-        output = task and place("support", dataset=dataset, task=task)
-        seconds = _reading(study, dataset) * size.support / len(size.tasks)
-        yield Job("split_support", output, start=START + seconds)
+        output, more = _outputs(place, "support", dataset, tasks)
+        seconds = len(tasks) * _reading(study, dataset) * size.support / len(size.tasks)
+        yield Job("split_support", output, start=START + seconds, more=more)
 
 
 def _anomalies(study, sizes, work, place):
@@ -128,22 +130,24 @@ def _anomalies(study, sizes, work, place):
     yield from _trainings(study, sizes, work, place)
     for name in study.generated:
         source = SOURCES[name]
-        for dataset, task in _tasks(sizes):
+        for dataset, tasks in _batches(study, sizes):
             spec = study.datasets[dataset]
             seeds, pixels = spec["support"]["seeds"], n_anomalies(study, dataset, name) * side**2
-            output = task and place("anomalies", dataset=dataset, source=name, task=task)
+            output, more = _outputs(place, "anomalies", dataset, tasks, source=name)
             seconds = seeds * _reading(study, dataset) + pixels * (COMPRESSING + source.seconds_per_pixel)
             disk = 3 * pixels
             if source.network:
-                yield _network_job(name, output, work[name, seeds], seconds, disk)
+                job = _network_job(name, output, work[name, seeds], seconds, disk)
             else:
-                yield Job(name, output, start=START + seconds, disk=disk, memory=disk)
+                job = Job(name, output, start=START + seconds, disk=disk, memory=disk)
+            yield _of_tasks(job, len(tasks), more)
     for name in study.reconstructed:
-        for dataset, task in _tasks(sizes):
+        for dataset, tasks in _batches(study, sizes):
             seeds, stage = study.datasets[dataset]["support"]["seeds"], reconstructing(name)
-            output = task and place("reconstructions", dataset=dataset, source=name, task=task)
+            output, more = _outputs(place, "reconstructions", dataset, tasks, source=name)
             seconds = seeds * (_reading(study, dataset) + side**2 * COMPRESSING)
-            yield _network_job(stage, output, work[stage, seeds], seconds, disk=3 * seeds * side**2)
+            job = _network_job(stage, output, work[stage, seeds], seconds, disk=3 * seeds * side**2)
+            yield _of_tasks(job, len(tasks), more)
     for pool in study.pools:
         yield Job("index_pool", place("pool_images", pool=pool))
         for dataset in sizes:
@@ -159,13 +163,14 @@ def _trainings(study, sizes, work, place):
     side = study.config["preparation"]["size"] if study.trained else 0
     for name, one in study.trained.items():
         section, steps = study.config["sources"][name], len(one.edited(study.config["sources"][name]))
-        for dataset, task in _tasks(sizes):
+        for dataset, tasks in _batches(study, sizes):
             seeds = study.datasets[dataset]["support"]["seeds"]
-            output = task and place("ways", dataset=dataset, source=name, task=task)
+            output, more = _outputs(place, "ways", dataset, tasks, source=name)
             # x_T in float32, P_t in float16, and the image
             disk = seeds * 3 * side**2 * (FLOAT32 + steps * FLOAT16 + 1)
             seconds = seeds * _reading(study, dataset)
-            yield _network_job(inverting(name), output, work[inverting(name), seeds], seconds, disk)
+            job = _network_job(inverting(name), output, work[inverting(name), seeds], seconds, disk)
+            yield _of_tasks(job, len(tasks), more)
         for dataset, size in sizes.items():
             needed = work[training(name), trained_on(study, dataset, len(size.tasks), name)]
             for text in study.texts[name]:
@@ -180,6 +185,14 @@ def _trainings(study, sizes, work, place):
 def _network_job(stage, output, work, seconds, disk):
     """The `Job` of a source's network; seconds: of one core, beside it."""
     return Job(stage, output, work.passes, work.flops, START_NETWORK + seconds, disk=disk, memory=work.memory)
+
+
+def _of_tasks(job, n, more):
+    """The `Job` of n tasks, by that of one of them: they share the start and what is held at once."""
+    start = START_NETWORK if job.flops else START
+    return job._replace(
+        passes=n * job.passes, flops=n * job.flops, start=start + n * (job.start - start), disk=n * job.disk, more=more
+    )
 
 
 def _embeddings(study, sizes, costs, place):
@@ -220,10 +233,10 @@ def _exposures(study, sizes, costs, place):
     """Passes are at most so many: a training may end before its last epoch. One with a gradient counts as three."""
     for slug, candidate in study.exposed.items():
         cost, exposure, known = costs[study.shared[slug]], candidate["exposure"], study.exposures[slug]
-        folds, per_job = exposure["folds"], study.config["runtime"]["tasks_per_job"]
+        folds = exposure["folds"]
         judging = [source for source in study.sources if source not in known["not_judged_by"]]
         for dataset, size in sizes.items():
-            bank, n_tasks = size.support / max(1, len(size.tasks)), len(size.tasks)
+            bank = size.support / max(1, len(size.tasks))
             anomalies = sum(_scored(study, dataset, source, folds) for source in judging if _has(study, size, source))
             outliers = n_anomalies(study, dataset, exposure["source"])
             rows = bank * (1 + folds) + size.test + anomalies  # of a task
@@ -231,12 +244,12 @@ def _exposures(study, sizes, costs, place):
                 bank + outliers
             ) * folds  # 1 by the network of all images, (folds - 1) / folds by each of the others
             seconds = _reading(study, dataset)
-            for chunk, first in enumerate(range(0, n_tasks, per_job)):
-                n = min(per_job, n_tasks - first)
+            for chunk, tasks in chunks_of(size.tasks, study.exposed_per_job).items():
+                n = len(tasks)
                 passes = n * (rows + 3 * exposure["epochs"] * learnt)
                 yield Job(
                     "expose",
-                    place("exposed", dataset=dataset, candidate=slug, chunk=str(chunk)),
+                    place("exposed", dataset=dataset, candidate=slug, chunk=chunk),
                     passes=round(passes),
                     flops=round(passes * cost.flops),
                     start=START_NETWORK,
@@ -317,8 +330,19 @@ def _others(study, size):
     return study.others if len(size.tasks) > 1 else []
 
 
-def _tasks(sizes):
-    return [(dataset, task) for dataset, size in sizes.items() for task in size.tasks]
+def _batches(study, sizes):
+    """(data set, tasks) of each job that makes something of several tasks, or of one."""
+    return [
+        (dataset, tasks)
+        for dataset, size in sizes.items()
+        for tasks in chunks_of(size.tasks, study.tasks_per_job).values()
+    ]
+
+
+def _outputs(place, name, dataset, tasks, **known):
+    """(path of the first task's result, None where it cannot be there yet; paths of the others')."""
+    paths = [task and place(name, dataset=dataset, task=task, **known) for task in tasks]
+    return paths[0], tuple(path for path in paths[1:] if path)
 
 
 def _reading(study, dataset):
@@ -327,7 +351,7 @@ def _reading(study, dataset):
 
 def to_do(planned: Iterable[Job], is_done: Callable[[str], bool]) -> list[Job]:
     """The jobs that are left to do; is_done: function of an output's path. The target rule comes with any other."""
-    left = [job for job in planned if job.output is None or not is_done(job.output)]
+    left = [job for job in planned if job.output is None or not all(map(is_done, (job.output, *job.more)))]
     return left if any(job.stage != ALL for job in left) else []
 
 

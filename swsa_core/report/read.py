@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,6 @@ from swsa_core.report.contact_sheets import Recommended, Sheet, grid, in_rows, t
 from swsa_core.report.tables import shown, stack
 from swsa_core.strategies.select import SELECTION
 
-IN_PARTS = ("expose",)  # stages whose jobs are numbered parts of the tasks of a data set
 N_SAMPLED = 30  # images of a pool or of other tasks on a task's sheet
 # Tables of one data set each, by the names of their paths.
 OF_DATASETS = {
@@ -272,6 +272,8 @@ def read_benchmarks(folder: Path, config: Mapping[str, Any], supports: Supports)
     Files of jobs that another config had are passed over.
     """
     known, tasks = _names(config), {(dataset, support["slug"]) for (dataset, _), support in supports.items()}
+    counts = Counter(dataset for dataset, _ in tasks)
+    tasks |= {(dataset, str(chunk)) for dataset, count in counts.items() for chunk in range(count)}
     jobs = [
         _read_benchmark(path).assign(
             stage=path.relative_to(folder).parts[0], gpu_mb=gpu_memory.of_log(Path(layout.log_of(path)))
@@ -302,17 +304,13 @@ def _names(config):
 def _is_current(parts, known, sources, tasks):
     """Whether a benchmark's path, (stage, wildcards...) or (stage, stage), is of a job of this config.
 
-    known: `_names` of the config. tasks: {(data set, slug of a task)}.
+    known: `_names` of the config. tasks: {(data set, slug of a task, or number of a job of several)}.
     """
     stage, first, *_ = parts
     of_source = re.sub("^(sample|reconstruct|invert|train)_", "", stage)
     if _place(stage) is None or (of_source in SOURCES and of_source not in sources):
         return False
-    numbered = stage in IN_PARTS
-    return all(
-        name in known or name == stage or (first, name) in tasks or (numbered and name.isdecimal())
-        for name in parts[1:]
-    )
+    return all(name in known or name == stage or (first, name) in tasks for name in parts[1:])
 
 
 def _place(stage):

@@ -39,6 +39,7 @@ def test_the_network_before_is_shared_and_scores_are_a_stage_of_their_own():
     assert made.before == {"mini-vit_s-cutpaste-classification": "mini-vit_s"}
     assert made.leaves["before_after"] == {"mini:vit_s+cutpaste classification": [PLAIN, "cutpaste", "classification"]}
     assert [len(tasks) for tasks in made.chunks["digits"].values()] == [10]
+    assert [len(tasks) for tasks in made.batches["digits"].values()] == [1] * 10
     turned = study(config(exposed(), PLAIN))
     assert turned.config["figures"]["space"] == PLAIN  # whose features a figure shows
     assert list(turned.backbones) == ["mini-vit_s"], "named after the network before, so that no order embeds it again"
@@ -47,6 +48,7 @@ def test_the_network_before_is_shared_and_scores_are_a_stage_of_their_own():
 def test_tasks_are_divided_among_jobs():
     made = study(config(PLAIN, exposed(), runtime={"tasks_per_job": 4}))
     assert {chunk: len(tasks) for chunk, tasks in made.chunks["digits"].items()} == {"0": 4, "1": 4, "2": 2}
+    assert made.batches == made.chunks
 
 
 def test_without_exposure_what_is_tracked_is_as_before():

@@ -127,6 +127,12 @@ STUDIES = {
         "knn": {"k": 2, "distance": "l2"},
         "runtime": {"device": "cpu", "threads": 1, "tflops": 1, "tasks_per_job": 2},
     },
+    "two tasks in a job": {
+        "datasets": {"digits": {"kind": "digits", "tasks": ["3", "5", "8"]}},
+        "sources": {"text_guided": TEXT_GUIDED, "cutpaste": {}},
+        "evaluation": {"bootstrap": 100, "protocols": ["reconstructed"]},
+        "runtime": {"device": "cpu", "threads": 1, "tflops": 1, "tasks_per_job": 2},
+    },
     "with reconstructions": {"evaluation": {"bootstrap": 100, "protocols": ["reconstructed"]}},
     "trained for all tasks": {"datasets": DIGITS, "sources": {"text_guided": TEXT_GUIDED, "cutpaste": {}}},
     "trained for each task": {"datasets": DIGITS, "sources": {"text_guided": TEXT_GUIDED | {"share": "task"}}},
@@ -146,8 +152,11 @@ def test_jobs_are_those_of_a_dry_run(name, tmp_path):
     }
     jobs = planned(study(**STUDIES[name]), {name: plan.size_on_disk(spec) for name, spec in specs.items()})
     printed = snakemake(tmp_path, study(**STUDIES[name]), "--dry-run")
-    found = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", printed, re.M)}
-    assert found.pop("total") == len(jobs)
+    printed = re.sub(r"_digits_\d+\b", "", printed)  # the ending of rules for one job of several tasks
+    found = Counter()
+    for rule, count in re.findall(r"^(\w+) +(\d+)$", printed.partition("\ntotal ")[0], re.M):
+        found[rule] += int(count)
+    assert re.search(r"^total +(\d+)$", printed, re.M)[1] == str(len(jobs))
     assert Counter(job.stage for job in jobs) == found
     outputs = re.findall(r"^(?:local)?rule (\w+):$(?:\n    .*)*?\n    output: (.*)$", printed, re.M)
     outputs = {(rule, output) for rule, several in outputs for output in several.split(", ")}
@@ -176,6 +185,22 @@ def test_what_is_done_is_not_counted():
 
 
 @pytest.mark.parametrize("missing", ["", "figures", "report.html", "tables/strategies.csv", "tables/paper/table1.csv"])
+def test_tasks_of_one_job_share_its_start_and_are_done_together():
+    sizes = {"cub": plan.Size(["a", "b", "c"], 12, 8), "mvtec": plan.Size([None, None], 12, 10)}
+    runtime = {"device": "cpu", "threads": 1, "tflops": 1}
+    single, several = (planned(study(runtime=runtime | {"tasks_per_job": n}), sizes) for n in (1, 2))
+    of_stage = {n: [job for job in jobs if job.stage == "diffusion"] for n, jobs in ((1, single), (2, several))}
+    assert (len(of_stage[1]), len(of_stage[2])) == (5, 3)
+    for key in ("passes", "flops", "disk"):
+        assert sum(getattr(job, key) for job in of_stage[1]) == sum(getattr(job, key) for job in of_stage[2])
+    starts = [sum(job.start for job in of_stage[n]) for n in (1, 2)]
+    assert starts[0] - starts[1] == pytest.approx(2 * plan.START_NETWORK)
+    first = of_stage[2][0]
+    assert (first.output, *first.more) == tuple(f"results/cub/anomalies/diffusion/{task}.h5" for task in "ab")
+    assert first in plan.to_do(several, {first.output}.__contains__)
+    assert first not in plan.to_do(several, {first.output, *first.more}.__contains__)
+
+
 def test_the_target_comes_with_any_other_job(missing):
     jobs = planned(study(), {"cub": plan.Size(["a"], 12, 8), "mvtec": plan.Size(["b"], 12, 10)})
     left = plan.to_do(jobs, lambda output: output != f"results/{missing}")
