@@ -15,7 +15,8 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.files import store
 from swsa_core.files.images import fit_of, prepared, squared
-from swsa_core.files.kept import digest, digest_of_file, take
+from swsa_core.files.kept import digest, take
+from swsa_core.files.provenance import file_sha256
 from swsa_core.files.support import read_support
 from swsa_core.files.text import write_bytes
 from swsa_core.report.contact_sheets import sheet_by_text, sheet_of_all, sheet_of_pairs
@@ -60,7 +61,7 @@ def write_stream(of: Callable[[Task, dict], Stream], task: Task, path: str, shee
         "settings": mine.recorded,
         "seeds": {image_id: digest(image) for image_id, image in task.seeds.items()},
         "network": {file: Path(file).stat().st_mtime_ns for file in snakemake.input.network},
-        "trained": [digest_of_file(file) for file in (task.ways, *task.trained) if file],
+        "trained": [file_sha256(file) for file in (task.ways, *task.trained) if file],
         "made": made,
         "device": stream.device,
     }

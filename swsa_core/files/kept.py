@@ -8,7 +8,7 @@ was made of the same things is then not computed again.
 
 import os
 from collections.abc import Iterable
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +53,3 @@ def forget(paths: Iterable[Path | str]) -> None:
 def digest(image: np.ndarray) -> str:
     """SHA-256 of an image (H, W, 3) uint8, of its shape and pixels."""
     return sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
-
-
-def digest_of_file(path: Path | str) -> str:
-    """SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return file_digest(file, "sha256").hexdigest()
