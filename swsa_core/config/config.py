@@ -370,8 +370,8 @@ def _with_images(config: dict[str, Any]) -> dict[str, Any]:
     if len(folders) != 1:
         have = f"has {len(folders)} of them ({', '.join(map(str, folders))})" if folders else "has none"
         raise InputError(
-            f"images: received {config['images']!r}, the folder of the one data set of `kind: folder`, but the config {have}: take "
-            "config/my_images.yaml, or write `root` of the data set that you mean"
+            f"images: received {config['images']!r}, the folder of the one data set of `kind: folder`, but the config {have}: "
+            "take config/my_images.yaml, or write `root` of the data set that you mean"
         )
     root = {"root": config["images"]}
     return config | {"datasets": {name: one | root if name == folders[0] else one for name, one in datasets.items()}}

@@ -36,7 +36,7 @@ def test_a_folder_that_is_not_there_is_told_by_the_study_not_here():
 
 def test_images_are_those_of_one_folder():
     demo = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    with pytest.raises(InputError, match="images: received 'here'.* has none"):
+    with pytest.raises(InputError, match=r"images: received 'here'.* has none"):
         validate(demo | {"images": "here"})
     two = {name: {"kind": "folder", "root": name} for name in ("a", "b")}
     with pytest.raises(InputError, match=r"has 2 of them \(a, b\)"):
