@@ -2,10 +2,11 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN = .venv/bin
 
-.PHONY: help setup demo test test-all test-gpu bench-gpu lint lock bench install-mini schema
+.PHONY: help setup demo select test test-all test-gpu bench-gpu lint lock bench install-mini schema
 
 help:
 	@echo "make demo          install, run the demo, and print the path of its report"
+	@echo "make select        pick a detector for the normal images in a folder: make select IMAGES=path/to/folder"
 	@echo "make test          install, lint, and run all tests except whole studies of real images"
 	@echo "make test-all      the same with whole studies of real images"
 	@echo "make test-gpu      run the tests that need a GPU, for a machine with one (two, for all of them)"
@@ -29,6 +30,12 @@ setup:
 demo: setup
 	$(BIN)/snakemake --cores $(CORES)
 	@echo "The report: $$PWD/results/report.html"
+
+select: setup
+	@test -n "$(IMAGES)" || { echo "Which images? make select IMAGES=path/to/folder" >&2; exit 2; }
+	$(BIN)/snakemake --cores $(CORES) --configfile config/my_images.yaml --config images="$(IMAGES)" -- all detectors
+	@echo "The detector: $$PWD/results_my_images/mine/detector"
+	@echo "Ask it: $(BIN)/python -m swsa_core.detect results_my_images/mine/detector path/to/new/images -o scores.csv"
 
 test: setup lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not study and not gpu"

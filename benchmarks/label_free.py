@@ -74,8 +74,8 @@ def npd(against: Against, bank: np.ndarray, generator: np.random.Generator) -> f
         rest = np.delete(bank, out, axis=0)
         axes = tuple(range(bank.ndim - 1))
         noise = rest.mean(axes) + rest.std(axes) * generator.standard_normal(bank[out].shape)
-        of_normals.append(against(bank[out], rest))
-        of_noise.append(against(noise.astype(bank.dtype), rest))
+        of_normals.append(against(bank[out], rest).scores)
+        of_noise.append(against(noise.astype(bank.dtype), rest).scores)
     normals, noises = np.concatenate(of_normals), np.concatenate(of_noise)
     spread = np.sqrt(normals.var() + noises.var())
     return float((noises.mean() - normals.mean()) / max(spread, np.finfo(float).tiny))
@@ -96,7 +96,7 @@ def leave_cluster_out(against: Against, bank: np.ndarray, clusters: list[np.ndar
     found = []
     for out in clusters:
         rest = np.delete(bank, out, axis=0)
-        normals = [against(rest[i : i + 1], np.delete(rest, i, axis=0))[0] for i in range(len(rest))]
-        scores = np.concatenate([normals, against(bank[out], rest)])
+        normals = against(rest, rest, np.arange(len(rest))).scores
+        scores = np.concatenate([normals, against(bank[out], rest).scores])
         found.append(auroc(scores, np.arange(len(scores)) >= len(normals)))
     return float(np.mean(found)) if found else 0.5

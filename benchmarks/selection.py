@@ -32,6 +32,7 @@ from swsa_core.config.config import validate  # noqa: E402
 from swsa_core.config.study import study  # noqa: E402
 from swsa_core.datasets import INDEX  # noqa: E402
 from swsa_core.detectors import score_knn  # noqa: E402
+from swsa_core.detectors.together import scale_of, together  # noqa: E402
 from swsa_core.evaluation.evaluate import AUROC, CANDIDATES, real_wins  # noqa: E402
 from swsa_core.evaluation.known import Budget  # noqa: E402
 from swsa_core.evaluation.protocols import compare, normal_scores  # noqa: E402
@@ -39,7 +40,7 @@ from swsa_core.files import layout  # noqa: E402
 from swsa_core.strategies.compare import bootstrap_over_tasks  # noqa: E402
 from swsa_core.strategies.leading import leading_source  # noqa: E402
 from swsa_core.strategies.select import SELECTION  # noqa: E402
-from swsa_core.strategies.swsa_ensemble import highest, standardised  # noqa: E402
+from swsa_core.strategies.swsa_ensemble import highest  # noqa: E402
 
 CONFIG = Path(__file__).with_name("selection.yaml")
 KEPT = ("images", "auroc", "candidates", "selection")
@@ -164,9 +165,9 @@ def read(place: Path, spec, config) -> Found:
     def combined(members):
         """AUROC of the detectors of these members of each task."""
         known = [(normals[task], columns) for task, columns in zip(first.tasks, members, strict=True)]
-        together = {"together": lambda found, of_task: standardised(found[:, of_task[1]], of_task[0][:, of_task[1]])}
+        one = {"together": lambda found, of_task: together(found[:, of_task[1]], scale_of(of_task[0][:, of_task[1]]))}
         found = {setting: np.full(len(first.tasks), np.nan) for setting in SETTINGS}
-        for t, wins in enumerate(real_wins(scores, index, spec, together, known=known)):
+        for t, wins in enumerate(real_wins(scores, index, spec, one, known=known)):
             if wins is not None:
                 aurocs = wins.aurocs[:, -1]
                 found["one_vs_rest"][t] = aurocs[0]

@@ -30,6 +30,7 @@ ORDER = (
     "exposure",
     "evaluation",
     "strategies",
+    "detect",
     "config",
     "plan",
     "report",

@@ -93,7 +93,11 @@ def known_of(task: Task) -> dict[str, str]:
 
 def task_of(number: int) -> Task:
     """The task of the job with a number, with its seed images."""
-    support, given, n_tasks = read_support(snakemake.input.support[number]), snakemake.input, len(snakemake.input.support)
+    support, given, n_tasks = (
+        read_support(snakemake.input.support[number]),
+        snakemake.input,
+        len(snakemake.input.support),
+    )
     trained = given.get("trained", ())
     n_texts = len(trained) // n_tasks
     return Task(

@@ -29,6 +29,7 @@ STAGE_VERSIONS = {
     "severity": 1,
     "evaluate": 7,
     "select": 3,
+    "detector": 1,
     "strategies": 1,
     "tables": 3,
     "before_after": 1,

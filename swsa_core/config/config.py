@@ -33,10 +33,12 @@ from swsa_core.config.sections import (
     Selection,
     Sources,
 )
-from swsa_core.datasets import KINDS, kind_of
-from swsa_core.datasets.section import Dataset, Support
+from swsa_core.datasets import KINDS, kind_of, support_sizes
+from swsa_core.datasets.section import MOST_SEEDS, Dataset, Support
+from swsa_core.datasets.support import fitting_seeds
 from swsa_core.detectors import DEFAULT, HEADS
 from swsa_core.files import layout
+from swsa_core.files.listing import is_directory
 
 SCHEMA = Path(__file__).parents[2] / "config" / "config.schema.json"
 REFERENCE = SCHEMA.with_name("README.md")
@@ -68,6 +70,9 @@ class Config(Section):
     """Directory for everything that is computed. Several studies can live side by side in directories of their own."""
     datasets: Annotated[dict[str, AnyDataset], Field(min_length=1), Removable]
     """The data sets, each under a name of your own and with its `kind`."""
+    images: PlainPath | None = None
+    """Folder of your own images, in place of the `root` of the one data set of `kind: folder`; for the command line, as
+    --config images=<folder>."""
     support: Support = Support()
     """How many normal images of each task serve as seeds."""
     sources: Sources
@@ -143,7 +148,7 @@ class Config(Section):
         self._check_pools(sources)
         self._check_exposures(sources)
         for name, dataset in self.datasets.items():
-            seeds = (dataset.support or self.support).seeds
+            seeds = (dataset.support or self.support).most
             anomalies = (seeds // 2) ** 2
             for pool in (source for source in sources if SOURCES[source].pool):
                 entry = getattr(self.sources, pool)
@@ -333,11 +338,12 @@ def validate(config: dict[str, Any]) -> dict[str, Any]:
         )
     if wrong := strange_entries(config):
         raise InputError(wrong)
+    config = _with_images(config)
     try:
         model = Config.model_validate(config, context={"templates": usable_templates})
     except ValidationError as error:
         raise InputError(sentences(config, error.errors(), KIND_SECTIONS, SECTIONS)) from None
-    plain = model.model_dump(mode="json")
+    plain = model.model_dump(mode="json", exclude={"images"})
     # in the order of the file: the first source makes the recommendation
     plain["sources"] = {
         name: plain["sources"][name] for name in config["sources"] if plain["sources"][name] is not None
@@ -347,10 +353,35 @@ def validate(config: dict[str, Any]) -> dict[str, Any]:
         plain["patch"] = plain.get("patch") or Patch().model_dump(mode="json")
     plain["strategies"] = plain["strategies"] or strategies.defaults(plain["sources"], clip is not None)
     for dataset in plain["datasets"].values():
-        dataset["support"] = dataset["support"] or plain["support"]
+        dataset["support"] = dict(dataset["support"] or plain["support"])
+        if dataset["support"]["seeds"] == "auto":
+            dataset["support"]["seeds"] = _seeds_of(dataset)
         if clip:
             dataset["templates"] = prompts.resolve(dataset["templates"] or clip["templates"], kind_of(dataset).prompts)
     return plain
+
+
+def _with_images(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with `images` as the root of its folder. Raises InputError where it has no folder, or several."""
+    if config.get("images") is None or not isinstance(config["datasets"], dict):
+        return config
+    datasets = config["datasets"]
+    folders = [name for name, one in datasets.items() if isinstance(one, dict) and one.get("kind") == "folder"]
+    if len(folders) != 1:
+        have = f"has {len(folders)} of them ({', '.join(map(str, folders))})" if folders else "has none"
+        raise InputError(
+            f"images: received {config['images']!r}, the folder of the one data set of `kind: folder`, but the config {have}: "
+            "take config/my_images.yaml, or write `root` of the data set that you mean"
+        )
+    root = {"root": config["images"]}
+    return config | {"datasets": {name: one | root if name == folders[0] else one for name, one in datasets.items()}}
+
+
+def _seeds_of(dataset: dict[str, Any]) -> int:
+    """The seeds of a data set that leaves their number to its images; a root that is not there is told later."""
+    root = dataset.get("root")
+    sizes = support_sizes(dataset).values() if root is None or is_directory(root) else ()
+    return fitting_seeds(min(sizes, default=MOST_SEEDS * 2))
 
 
 def schema() -> str:

@@ -9,10 +9,18 @@ from swsa_core.basics.section import AnyPath, PlainPath, Range, Section, Several
 from swsa_core.files.listing import is_pattern
 from swsa_core.files.reading import MAX_PIXELS
 
+MOST_SEEDS = 20
+
 
 class Support(Section):
-    seeds: Annotated[int, Field(ge=2, le=2000, multiple_of=2)] = 20
-    """Number of support images that synthetic anomalies are made from. Each source makes (seeds / 2)² anomalies per task."""
+    seeds: Literal["auto"] | Annotated[int, Field(ge=2, le=2000, multiple_of=2)] = MOST_SEEDS
+    """Number of support images that synthetic anomalies are made from. Each source makes (seeds / 2)² anomalies per task. `auto`
+    is 20, or fewer where a task has fewer images, of which a tenth may be copies or damaged."""
+
+    @property
+    def most(self) -> int:
+        """Seeds at most, whatever the images."""
+        return MOST_SEEDS if self.seeds == "auto" else self.seeds
 
 
 def _checked(value: Any, info: ValidationInfo) -> Any:

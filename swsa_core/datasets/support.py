@@ -10,6 +10,7 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
 from swsa_core.basics.wording import plural
+from swsa_core.datasets.section import MOST_SEEDS
 from swsa_core.files.support import Copies
 
 
@@ -74,6 +75,16 @@ def check_bank(n_support: int, k: int, left_out: int, dataset: str, task: str, c
                 "are left out"
             )
         raise InputError(f"knn.k is {k}, but {held}{_without(copies)}: lower knn.k or add images")
+
+
+def fitting_seeds(n_support: int) -> int:
+    """The number of seeds of a task with so many images, of which a tenth, and one at least, may be copies or damaged.
+
+    >>> [fitting_seeds(n) for n in (3, 10, 12, 22, 60)]
+    [2, 8, 10, 18, 20]
+    """
+    usable = n_support - max(1, -(-n_support // 10))
+    return max(2, min(MOST_SEEDS, usable // 2 * 2))
 
 
 def most_left_out(sources: Iterable[str], protocols: Sequence[str]) -> int:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from swsa_core.detectors.scores import Scores
+import numpy as np
+
+from swsa_core.detectors.scores import Answer, Scores
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,16 @@ class Head:
     score: Callable[..., Scores]
     """Function of the embeddings, as keyword arguments (those of `score_knn.score_dataset` up to `anomalies`), of `dataset`, of
     `threads`, and of its settings, to `Scores`."""
-    against: Callable[..., Any]
-    """Function of queries (n, …) and a bank (m, …), and of its settings as keyword arguments, to the scores (n,): what one
-    image costs, without the protocols."""
+    against: Callable[..., Answer]
+    """Function of queries (n, …), a bank (m, …), the bank rows (n,) that are left out for each query (-1, or None, for none),
+    and of its settings as keyword arguments, to the scores, maps and nearest bank rows of the queries."""
     settings: dict[str, str] = field(default_factory=dict)
     """{argument of `score`: dotted path of the config value}; an edit of one scores again."""
     version: int = 1
     """Raised when its code changes what it computes."""
     patches: bool = False
     """Whether it compares patches of images, (n, patches, d), not one feature vector of each."""
+    keep: Callable[..., np.ndarray] = lambda bank, dataset, task, **settings: bank
+    """Function of a bank (m, …), the names of its data set and task, and of its settings, to what a detector keeps of it."""
     numbers: Callable[[dict[str, Any]], int] = lambda config: 3
     """Numbers that its file keeps of an image or anomaly, for the estimate of `snakemake plan`."""

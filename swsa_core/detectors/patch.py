@@ -26,7 +26,7 @@ def patch_scores(
     rows: np.ndarray | None = None,
     left_out: np.ndarray | None = None,
 ) -> Answer:
-    """The largest L2 distance of a patch of an image to its nearest patch in the bank.
+    """The largest L2 distance of a patch of an image to its nearest patch in the bank, and the bank image which that is in.
 
     queries: (n, p, d) patches of n images; bank: (m, b, d), b patches of each of m images. rows: (r,) the image that each
     result is about, all of them when left out; left_out: (r, l) bank images whose patches it does without, -1 for none.
@@ -43,7 +43,7 @@ def patch_scores(
     of_query: dict[int, list[int]] = {}
     for request, row in enumerate(rows.tolist()):
         of_query.setdefault(row, []).append(request)
-    scores, maps = np.empty(len(rows)), None
+    scores, maps, closest = np.empty(len(rows)), None, np.empty(len(rows), int)
     wanted = np.array(list(of_query))
     step = max(1, IMAGES // (max(m, d) * max(1, np.asarray(queries[:1]).shape[1])))
     for start in range(0, len(wanted), step):
@@ -62,7 +62,8 @@ def patch_scores(
                 mine = slice(None) if len(kept) == m else kept  # a slice copies nothing
                 scores[request] = _exact(image[deciding], of_images[mine].reshape(-1, d), norms[mine].reshape(-1))
                 maps[request] = of_patches
-    return Answer(scores, np.empty((0, 0), np.float16) if maps is None else maps)
+                closest[request] = kept[distances[of_patches.argmax(), kept].argmin()]
+    return Answer(scores, np.empty((0, 0), np.float16) if maps is None else maps, closest)
 
 
 def _nearest(patches: np.ndarray, bank: np.ndarray, norms: np.ndarray) -> np.ndarray:

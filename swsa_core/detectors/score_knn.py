@@ -34,11 +34,12 @@ from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.errors import InputError
 from swsa_core.detectors.head import Head
-from swsa_core.detectors.knn import knn_score, l2_normalized, nearest, of_squares, squared_distances
+from swsa_core.detectors.knn import l2_normalized, nearest, of_squares, squared_distances, sum_of_nearest
 from swsa_core.detectors.scores import (
     COLUMNS,
     MOST_PARENTS,
     Anomalies,
+    Answer,
     Features,
     Scores,
     anomaly_rows,
@@ -233,10 +234,16 @@ def by_knn(*, dataset: str, knn: dict[str, Any], k: int | None = None, **embeddi
     return replace(score_dataset(**embeddings, **options), attributes={"k": options["k"]})
 
 
-def against(queries: np.ndarray, bank: np.ndarray, knn: dict[str, Any], k: int | None = None) -> np.ndarray:
-    """Scores (n,) of features (n, d) against a bank (m, d); knn, k: as of `by_knn`."""
+def against(
+    queries: np.ndarray, bank: np.ndarray, own: np.ndarray | None = None, *, knn: dict[str, Any], k: int | None = None
+) -> Answer:
+    """Scores of features (n, d) against a bank (m, d), and the nearest rows; own: as of `Head.against`; knn, k: of `by_knn`."""
     prepare = l2_normalized if knn["l2_normalize"] else np.asarray
-    return knn_score(prepare(queries), prepare(bank), knn["k"] if k is None else k, distance=knn["distance"])
+    own = np.full(len(queries), -1) if own is None else np.asarray(own)
+    k = knn["k"] if k is None else k
+    rows, distances = nearest(prepare(queries), prepare(bank), k + 1, knn["distance"])
+    first = np.where(rows[:, 0] == own, rows[:, 1], rows[:, 0])
+    return Answer(sum_of_nearest(rows, distances, k, own[:, None]), nearest=first)
 
 
 HEAD = Head(

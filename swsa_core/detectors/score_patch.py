@@ -26,12 +26,21 @@ def score(*, dataset: str, bank: int, seed: int, threads: int = 1, **embeddings:
 def _answer(
     dataset: str, task: str, most: int, seed: int, queries: Any, bank: Any, rows: np.ndarray, left_out: np.ndarray
 ) -> Answer:
-    return patch_scores(queries, _kept(bank, most, rng(seed, dataset, task, "patch bank")), rows, left_out)
+    return patch_scores(queries, keep(bank, dataset, task, bank=most, seed=seed), rows, left_out)
 
 
-def against(queries: Any, images: Any, bank: int, seed: int) -> np.ndarray:
-    """Scores (n,) of patches (n, p, d) against those of a bank (m, p, d); bank, seed: as of `score`."""
-    return patch_scores(queries, _kept(images, bank, rng(seed, "patch bank"))).scores
+def keep(images: Any, dataset: str, task: str, *, bank: int, seed: int) -> np.ndarray:
+    """What the bank of a task keeps of its images' patches (m, p, d): the draw of `score`."""
+    return _kept(images, bank, rng(seed, dataset, task, "patch bank"))
+
+
+def against(queries: Any, images: Any, own: np.ndarray | None = None, *, bank: int, seed: int) -> Answer:
+    """Scores, maps and nearest images of patches (n, p, d) against those of a bank (m, p, d).
+
+    own: as of `Head.against`; bank, seed: as of `score`. What `keep` has kept is kept whole.
+    """
+    left_out = None if own is None else np.asarray(own)[:, None]
+    return patch_scores(queries, _kept(images, bank, rng(seed, "patch bank")), None, left_out)
 
 
 def _kept(bank: Any, most: int, generator: np.random.Generator) -> np.ndarray:
@@ -47,6 +56,7 @@ HEAD = Head(
     reference="Roth et al. 2022",
     score=score,
     against=against,
+    keep=keep,
     settings={"bank": "patch.bank", "seed": "seed"},
     patches=True,
     numbers=lambda config: 3 + config["patch"]["grid"] ** 2 // 4,  # the map is in float16

@@ -29,10 +29,14 @@ class Features(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Scores (r,) float64 of r requests, and of images that have parts (r, parts) float16 how anomalous each part is."""
+    """Scores (r,) float64 of r requests, and of images that have parts (r, parts) float16 how anomalous each part is.
+
+    nearest: (r,) the bank row that is most like each image, where it was asked for.
+    """
 
     scores: np.ndarray
     maps: np.ndarray | None = None
+    nearest: np.ndarray | None = None
 
 
 class Anomalies(NamedTuple):

@@ -50,6 +50,10 @@ PATHS = {
     "selection": "{dataset}/selection.csv",
     "tsne": "{dataset}/tsne.csv",
     "total_variation": "{dataset}/total_variation.csv",
+    # the detector that is recommended, a folder
+    "detector": "{dataset}/detector/detector.json",
+    "detector_banks": "{dataset}/detector/banks.safetensors",
+    "detector_card": "{dataset}/detector/README.md",
     # the study
     "table1": "tables/table1.csv",
     "picks": "tables/picks.csv",

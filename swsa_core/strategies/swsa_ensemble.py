@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from swsa_core.detectors.together import scale_of, together
 from swsa_core.evaluation.known import Budget, Known
 from swsa_core.strategies.evidence import Case, Evidence, Pick, as_detector, means, of_all_tasks
 from swsa_core.strategies.leading import leading_source
@@ -16,7 +17,6 @@ from swsa_core.strategies.strategy import MODEL, SUPPORT, Strategy
 OF_BACKBONE = 1  # members that share a backbone: its heads err alike
 RULED_OUT = 0.5  # of the best candidate's distance to guessing: one that is less far above it is no member
 GUESSING = 0.5
-SMALLEST = 1e-12  # of the largest score of the normal images: a score of 0 has no logarithm
 
 
 def members(synthetic: Mapping[str, np.ndarray], backbones: Sequence[str], budget: Budget) -> list[int]:
@@ -55,18 +55,7 @@ def combine(scores: np.ndarray, known: Known) -> np.ndarray:
     scores: (n, c) of test images; the normal images' own are their leave-one-out scores, so that the members' units agree.
     """
     columns = members(known.synthetic, known.backbones, known.budget)
-    return standardised(scores[:, columns], known.normals[:, columns])
-
-
-def standardised(scores: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """Mean over m members of the log score in standard deviations of the normal images, (n,).
-
-    scores: (n, m), of images; normals: (s, m), of the support images, each left out of the bank.
-    """
-    floor = np.maximum(normals.max(axis=0), np.finfo(float).tiny) * SMALLEST
-    of_normals, of_images = (np.log(np.maximum(part, floor)) for part in (normals, scores))
-    spread = of_normals.std(axis=0)
-    return ((of_images - of_normals.mean(axis=0)) / np.where(spread > 0, spread, 1)).mean(axis=1)
+    return together(scores[:, columns], scale_of(known.normals[:, columns]))
 
 
 def pick(evidence: Evidence, case: Case) -> Pick:

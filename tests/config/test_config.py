@@ -135,7 +135,11 @@ def test_null_removes_an_entry():
             {"kind": "folder", "root": "x", "normal_names": []},
             r"^datasets\.d\.normal_names: received \[\]; expected at least one entry",
         ),
-        ("datasets.d.support", {"seeds": 7}, r"datasets\.d\.support\.seeds: received 7; expected a multiple of 2"),
+        (
+            "datasets.d.support",
+            {"seeds": 7},
+            r"datasets\.d\.support\.seeds: received 7; expected 'auto', or expected a multiple of 2",
+        ),
         ("datasets.Tables", {"kind": "digits"}, r"datasets: .*'Tables' cannot name a data set: use lower-case letters"),
         ("datasets.pools", {"kind": "digits"}, r"datasets: .*'pools' cannot name a data set"),
         ("candidates", ["descriptor:hog", "descriptor:hog"], r"duplicate candidate names \['descriptor:hog'\]"),

@@ -55,10 +55,10 @@ def test_the_first_images_do_not_count(monkeypatch):
 def test_a_copy_of_the_bank_is_normal_and_a_distant_image_is_not(head):
     shape = (9, 4) if HEADS[head].patches else (4,)
     bank = np.random.default_rng(1).normal(1, 0.1, (8, *shape)).astype(np.float32)
-    near, far = HEADS[head].against(
-        np.stack([bank[0], -bank[0]]), bank, **SETTINGS[head] | ({"bank": 80} if head == "patch" else {})
-    )
-    assert near < far
+    settings = SETTINGS[head] | ({"bank": 80} if head == "patch" else {})
+    answer = HEADS[head].against(np.stack([bank[0], -bank[0]]), bank, **settings)
+    assert answer.scores[0] < answer.scores[1]
+    assert answer.nearest[0] == 0
 
 
 def test_bank_bytes_keep_one_patch_of_each_image_at_least():

@@ -6,13 +6,14 @@ import pytest
 import scored
 
 from swsa_core.detectors.cost import of_candidates, together_ms
+from swsa_core.detectors.together import scale_of, together
 from swsa_core.evaluation.evaluate import evaluate
 from swsa_core.evaluation.known import Budget, Known
 from swsa_core.evaluation.protocols import compare, normal_scores
 from swsa_core.metrics import auroc
 from swsa_core.strategies import STRATEGIES, find, select
 from swsa_core.strategies.leading import leading_source
-from swsa_core.strategies.swsa_ensemble import combine, highest, members, standardised
+from swsa_core.strategies.swsa_ensemble import combine, highest, members
 
 CLEAR = np.array([[0.9, 0.8, 0.7, 0.6, 0.5]])
 SATURATED = np.ones((1, 5))
@@ -51,9 +52,11 @@ def test_scores_are_the_mean_of_standardised_logarithms():
     by_hand = np.mean(
         [(np.log(scores[:, m]) - np.log(normals[:, m]).mean()) / np.log(normals[:, m]).std() for m in range(2)], axis=0
     )
-    np.testing.assert_allclose(standardised(scores, normals), by_hand, rtol=1e-12)
-    np.testing.assert_allclose(standardised(1000 * scores, 1000 * normals), by_hand, rtol=1e-9)
-    assert np.isfinite(standardised(np.array([[0.0], [1.0]]), np.zeros((3, 1)))).all(), "a perfect copy has score 0"
+    np.testing.assert_allclose(together(scores, scale_of(normals)), by_hand, rtol=1e-12)
+    np.testing.assert_allclose(together(1000 * scores, scale_of(1000 * normals)), by_hand, rtol=1e-9)
+    assert np.isfinite(together(np.array([[0.0], [1.0]]), scale_of(np.zeros((3, 1))))).all(), (
+        "a perfect copy has score 0"
+    )
 
 
 def test_the_detector_in_the_tables_is_that_of_its_members():
@@ -74,7 +77,7 @@ def test_the_detector_in_the_tables_is_that_of_its_members():
     for t, task in enumerate("ab"):
         of_task = [list(scores.values())[c] for c in chosen]
         normals = np.stack([normal_scores(one, task) for one in of_task], axis=1)
-        images = standardised(np.stack([one.test["scores"][:, t] for one in of_task], axis=1), normals)
+        images = together(np.stack([one.test["scores"][:, t] for one in of_task], axis=1), scale_of(normals))
         labels = [not str(image_id).startswith(task) for image_id in of_task[0].test["image_id"]]
         rows = table[(table.candidate == "swsa_ensemble") & (table.task == task)]
         assert rows.auroc.tolist() == [pytest.approx(auroc(images, labels), abs=1e-12)]
@@ -138,7 +141,7 @@ def test_combine_of_known_is_that_of_its_members():
     generator = np.random.default_rng(1)
     scores, normals = generator.random((6, 3)), generator.random((4, 3))
     known = Known(["a", "b", "c"], {"cutpaste": np.array([[0.5, 0.9, 0.8]])}, normals, budget=Budget(max_members=2))
-    np.testing.assert_array_equal(combine(scores, known), standardised(scores[:, [1, 2]], normals[:, [1, 2]]))
+    np.testing.assert_array_equal(combine(scores, known), together(scores[:, [1, 2]], scale_of(normals[:, [1, 2]])))
 
 
 COSTS = pd.DataFrame({"network": list("abcd"), "median_ms": [30.0, 8.0, 20.0, 5.0], "head_ms": 1.0})

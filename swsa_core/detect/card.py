@@ -1,0 +1,77 @@
+"""The card of a detector: what it is, what it was made of, what it promises, in Markdown."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from swsa_core.basics.wording import decimals, plural
+from swsa_core.detect.detector import Detector, Part
+from swsa_core.detect.level import WANTED, least_rate, level_of, realised, told
+from swsa_core.detectors import HEADS
+
+
+def card(detector: Detector) -> str:
+    """The card of a detector, Markdown."""
+    return "\n".join(_lines(detector)) + "\n"
+
+
+def _lines(detector: Detector) -> Iterator[str]:
+    about = detector.about
+    yield f"# Anomaly detector of {_plain(about['dataset'])}"
+    yield ""
+    yield f"Chosen by the strategy `{about['strategy']}` of SWSA from normal images alone. It scores images by:"
+    yield ""
+    yield "| member | network | head | licence of the weights | SHA-256 of the weights |"
+    yield "|---|---|---|---|---|"
+    for one in detector.members.values():
+        facts = one.facts
+        head = HEADS[one.head].title
+        yield f"| {_plain(one.name)} | {facts['model']} | {head} | {facts['licence']} | {facts['weights_sha256'][:16] or '-'} |"
+    yield ""
+    yield "Ask it about images, where SWSA is installed:"
+    yield ""
+    task = " --task NAME" if len(detector.parts) > 1 else ""
+    yield f"    python -m swsa_core.detect DETECTOR IMAGES{task} -o scores.csv"
+    yield ""
+    yield (
+        "A score is higher the more anomalous an image is. `p` is the share of normal images that are expected to look as "
+        "anomalous: p = (1 + number of leave-one-out scores of the normal images that are at least as high) / (n + 1). An "
+        "alarm is a p of at most the wanted share of false alarms."
+    )
+    for part in detector.parts.values():
+        yield ""
+        yield from _of_part(part)
+    yield ""
+    yield f"Versions it was made with: {about['versions']}."
+
+
+def _of_part(part: Part) -> Iterator[str]:
+    n = len(part.normals)
+    rate = max(WANTED, least_rate(n))
+    low, high = realised(n, rate)
+    yield f"## {_plain(part.name)}"
+    yield ""
+    yield f"Made of {plural(n, 'normal image')}, scored by {', '.join(map(_plain, part.members))}. {told(n)}"
+    yield ""
+    yield (
+        f"Level at {rate:.1%} false alarms: {level_of(part.normals, rate):.6g}; the share that comes true lies between "
+        f"{low:.1%} and {high:.1%} in 95 of 100 sets of so many normal images."
+    )
+    facts: dict[str, Any] = part.facts
+    if facts.get("verdict"):
+        yield ""
+        yield (
+            f"The pick is a {facts['verdict']}: {_plain(facts['reason'])}."
+            if facts["verdict"] != "no basis"
+            else (f"There is no basis for a pick: {_plain(facts['reason'])}.")
+        )
+    if facts.get("sources"):
+        yield ""
+        yield "| synthetic anomalies | AUROC | found at this level |"
+        yield "|---|---|---|"
+        for source, found in facts["sources"].items():
+            yield f"| {source} | {decimals(found['auroc'], 3, '-')} | {decimals(found['found'], 2, '-')} |"
+
+
+def _plain(text: str) -> str:
+    """A name without what Markdown or HTML would take for markup."""
+    return "".join(f"&#{ord(sign)};" if sign in "<>&|`*_[]\\#" or not sign.isprintable() else sign for sign in text)

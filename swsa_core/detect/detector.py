@@ -1,0 +1,309 @@
+"""A detector in service: the networks of its members, the banks of its tasks, and the scores of their normal images.
+
+Several tasks, such as the parts of a product, share the networks. An anomaly score of a task with one member is that of the
+member's head; of a task with several it is `swsa_core.detectors.together` of theirs.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.names import did_you_mean
+from swsa_core.candidates.backbone import Backbone, load_backbone
+from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.licences import licence_of
+from swsa_core.detect.level import p_values
+from swsa_core.detectors import HEADS
+from swsa_core.detectors.scores import Answer
+from swsa_core.detectors.together import scale_of, together
+from swsa_core.embedding.embed import BATCH_SIZE, in_batches, share_threads
+from swsa_core.embedding.image_stream import image_stream
+from swsa_core.files.reading import file_of
+
+BATCH = 64  # images at a time; each is in memory as what each network sees of it
+
+
+@dataclass(frozen=True)
+class Member:
+    """A candidate of the detector.
+
+    backbone: its network, as the config has it; head, settings: what compares, and the arguments of `Head.against`.
+    grid: side of the grid of patches that it compares, 0 for none. facts: of `Backbone.attributes`, and its licence.
+    """
+
+    name: str
+    backbone: CandidateSpec
+    head: str
+    settings: dict[str, Any]
+    grid: int
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A task of the detector.
+
+    members: names; banks: {member: what its head compares with, (n, …)}; scale: (3, m) of `together`, None of one member.
+    paths: (n,) where the normal images were read; normals: (n,) their scores, each left out of the bank.
+    maps: {member whose head compares patches: (n, patches) float16 of the normal images, each left out of the bank}.
+    facts: what is told of it: its verdict and how it does on synthetic anomalies.
+    """
+
+    name: str
+    members: list[str]
+    banks: dict[str, np.ndarray]
+    scale: np.ndarray | None
+    paths: list[str]
+    normals: np.ndarray
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Scored(NamedTuple):
+    """What a detector says of n images, in order.
+
+    scores, p: (n,) float64, NaN of images that cannot be read; nearest: (n,) path of the normal image that is most like each
+    in the eyes of the first member, "" of those; reasons: (n,) why an image cannot be read, "" of the others. maps: of the
+    members that compare patches, {member: (n, patches) float16}.
+    """
+
+    scores: np.ndarray
+    p: np.ndarray
+    nearest: list[str]
+    reasons: list[str]
+    maps: dict[str, np.ndarray]
+
+
+class Seen(NamedTuple):
+    """What the networks give of the images of a batch that can be read: {(backbone, whether of patches): (n, …)}."""
+
+    rows: list[int]
+    reasons: list[str]
+    found: dict[tuple[str, bool], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Members and the tasks that they serve; `about`: what is told of the whole, its data set and strategy among it."""
+
+    members: dict[str, Member]
+    parts: dict[str, Part]
+    about: dict[str, Any]
+    device: str = "auto"
+
+    def part(self, task: str | None = None) -> Part:
+        """The task of a name, or the only one. Raises InputError where it is unknown or left out though there are several."""
+        if task is None:
+            if len(self.parts) > 1:
+                raise InputError(f"the detector has the tasks {', '.join(self.parts)}: say which by --task")
+            return next(iter(self.parts.values()))
+        if task not in self.parts:
+            raise InputError(f"the detector has no task {task!r}: {did_you_mean(task, self.parts)}")
+        return self.parts[task]
+
+    @cached_property
+    def backbones(self) -> dict[str, Backbone]:
+        """{name: the network}, loaded once. Raises InputError where its weights are not those of the detector."""
+        found: dict[str, Backbone] = {}
+        grids = {one.backbone["name"]: 0 for one in self.members.values()}
+        for one in self.members.values():
+            grids[one.backbone["name"]] = max(grids[one.backbone["name"]], one.grid)
+        for one in self.members.values():
+            name = one.backbone["name"]
+            if name not in found:
+                backbone = load_backbone(
+                    one.backbone, self.device, one.facts["precision"] or "auto", grids[name] or None
+                )
+                check_same(backbone, one.facts)
+                found[name] = backbone
+        return found
+
+    def score(self, images: Sequence[Any], task: str | None = None) -> np.ndarray:
+        """Anomaly scores (n,) of images, paths or (H, W, 3) uint8 arrays; higher is more anomalous.
+
+        Raises InputError for an image that cannot be read.
+        """
+        scored = self.look(images, task)
+        if reason := next(filter(None, scored.reasons), None):
+            raise InputError(reason)
+        return scored.scores
+
+    def look(self, images: Sequence[Any], task: str | None = None) -> Scored:
+        """All that the detector says of images, paths or (H, W, 3) uint8 arrays; it is held in memory, see `stream`."""
+        batches = list(self.stream(images, task))
+        if not batches:
+            return Scored(np.empty(0), np.empty(0), [], [], {})
+        return Scored(
+            np.concatenate([one.scores for one in batches]),
+            np.concatenate([one.p for one in batches]),
+            [path for one in batches for path in one.nearest],
+            [reason for one in batches for reason in one.reasons],
+            {name: np.concatenate([one.maps[name] for one in batches]) for name in batches[0].maps},
+        )
+
+    def stream(
+        self, images: Sequence[Any], task: str | None = None, threads: int = 1, log: Callable[[str], None] = print
+    ) -> Iterator[Scored]:
+        """`Scored` of some images after the other, in bounded memory; images: as of `look`. threads: for all."""
+        part = self.part(task)
+        for seen in self.see(images, part.members, threads, log):
+            yield self.scored(part, seen)
+
+    def see(
+        self, images: Sequence[Any], members: Sequence[str], threads: int = 1, log: Callable[[str], None] = print
+    ) -> Iterator[Seen]:
+        """What the networks of some members give of images, `BATCH` at a time; arguments as of `stream`."""
+        wanted = {(one.backbone["name"], bool(one.grid)) for one in (self.members[name] for name in members)}
+        backbones = {name: self.backbones[name] for name in dict.fromkeys(name for name, _ in sorted(wanted))}
+        device = next((one.device for one in backbones.values() if one.device), "")
+        processes, _ = share_threads(threads, "auto", device)
+        sizes = {name: BATCH_SIZE[one.device] for name, one in backbones.items()}
+        look = partial(_prepared, images, {name: one.transform for name, one in backbones.items()})
+        with image_stream(look, processes) as stream:
+            prepared = stream(range(len(images)))
+            for start in range(0, len(images), BATCH):
+                batch = [next(prepared) for _ in range(min(BATCH, len(images) - start))]
+                rows = [row for row, (_, reason) in enumerate(batch) if not reason]
+                found: dict[tuple[str, bool], np.ndarray] = {}
+                for name, backbone in backbones.items() if rows else ():
+                    given, sizes[name] = in_batches(backbone, [batch[row][0][name] for row in rows], sizes[name], log)
+                    found |= {(name, kind > 0): values for kind, values in enumerate(given)}
+                yield Seen(rows, [reason for _, reason in batch], found)
+
+    def scored(self, part: Part, seen: Seen) -> Scored:
+        """What a task's detector says of the images of a batch, which the networks of its members have seen."""
+        n = len(seen.reasons)
+        scores, nearest, maps = np.full(n, np.nan), [""] * n, {}
+        if seen.rows:
+            answers = [self._answer(part, name, seen.found) for name in part.members]
+            scores[seen.rows] = combined(np.stack([one.scores for one in answers], axis=1), part.scale)
+            closest = answers[0].nearest
+            assert closest is not None  # as every head tells it
+            for row, image in zip(seen.rows, closest, strict=True):
+                nearest[row] = file_of(part.paths[image])
+            for name, answer in zip(part.members, answers, strict=True):
+                if answer.maps is not None:
+                    maps[name] = np.zeros((n, answer.maps.shape[1]), np.float16)
+                    maps[name][seen.rows] = answer.maps
+        else:
+            maps = {name: np.zeros((n, part.maps[name].shape[1]), np.float16) for name in part.maps}
+        p = np.full(n, np.nan)
+        p[seen.rows] = p_values(scores[seen.rows], part.normals)
+        return Scored(scores, p, nearest, seen.reasons, maps)
+
+    def _answer(self, part: Part, name: str, found: Mapping[tuple[str, bool], np.ndarray]) -> Answer:
+        """Scores by one member, of what its network gives of the images."""
+        one = self.members[name]
+        return HEADS[one.head].against(found[one.backbone["name"], bool(one.grid)], part.banks[name], **one.settings)
+
+
+def combined(scores: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
+    """Scores (n,) of a task whose members have the scores (n, m); scale: of `Part`."""
+    return scores[:, 0] if scale is None else together(scores, scale)
+
+
+def leave_one_out(one: Member, images: np.ndarray, bank: np.ndarray) -> Answer:
+    """What a member says of the normal images (n, …), each without what the bank (n, …) keeps of it.
+
+    Raises InputError where the bank is too small.
+    """
+    try:
+        return HEADS[one.head].against(images, bank, np.arange(len(bank)), **one.settings)
+    except ValueError as error:
+        raise InputError(f"{one.name}: {len(bank)} normal images are too few ({error}): add normal images") from error
+
+
+def make_part(
+    name: str,
+    members: Sequence[Member],
+    found: Mapping[str, np.ndarray],
+    paths: Sequence[str],
+    dataset: str,
+    scale: np.ndarray | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Part:
+    """A task from what the members' networks give of its normal images.
+
+    found: {member: features (n, d), or patches (n, p, d)}. scale: of `Part`; where it is left out and there are several
+    members, that of the normal images.
+    """
+    banks = {
+        one.name: HEADS[one.head].keep(np.asarray(found[one.name]), dataset, name, **one.settings) for one in members
+    }
+    answers = [leave_one_out(one, np.asarray(found[one.name]), banks[one.name]) for one in members]
+    scores = np.stack([answer.scores for answer in answers], axis=1)
+    if scale is None and len(members) > 1:
+        scale = scale_of(scores)
+    maps = {one.name: answer.maps for one, answer in zip(members, answers, strict=True) if answer.maps is not None}
+    names = [one.name for one in members]
+    return Part(name, names, banks, scale, list(paths), combined(scores, scale), maps, dict(facts or {}))
+
+
+def fit(
+    images: Sequence[Any],
+    candidates: Sequence[tuple[CandidateSpec, str, dict[str, Any]]],
+    grid: int = 14,
+    task: str = "normal",
+) -> Detector:
+    """A detector of normal images, without a study: of one candidate, or of several together.
+
+    images: paths or (H, W, 3) uint8 arrays; candidates: (network as the config has it, head, settings of `Head.against`); grid:
+    side of the grid of patches, for heads that compare them. Raises InputError for an image that cannot be read.
+    """
+    members = {}
+    for spec, head, settings in candidates:
+        name, patches = f"{spec['name']} {head}", grid if HEADS[head].patches else 0
+        attributes = load_backbone(spec, grid=patches or None).attributes()
+        members[name] = Member(name, spec, head, settings, patches, attributes | {"licence": licence_of(spec)})
+    versions = "; ".join(dict.fromkeys(one.facts["versions"] for one in members.values()))
+    detector = Detector(members, {}, {"dataset": task, "strategy": "fit", "versions": versions})
+    seen = list(detector.see(images, list(members)))
+    if reason := next((reason for one in seen for reason in one.reasons if reason), None):
+        raise InputError(reason)
+    found = {
+        name: np.concatenate([batch.found[one.backbone["name"], bool(one.grid)] for batch in seen])
+        for name, one in members.items()
+    }
+    paths = [str(image) if is_path(image) else f"image {row}" for row, image in enumerate(images)]
+    return replace(detector, parts={task: make_part(task, list(members.values()), found, paths, task)})
+
+
+def check_same(backbone: Backbone, facts: Mapping[str, Any]) -> None:
+    """Raise InputError where a network is not that of the detector's facts: its weights, or what it does with an image."""
+    now = backbone.attributes()
+    for what, remedy in (("weights_sha256", "put back the weights"), ("transform", "install the versions")):
+        if now[what] != facts[what]:
+            raise InputError(
+                f"the detector was made with {facts['backbone']} of {what} {facts[what]}, and here it has {now[what]}: "
+                f"{remedy} that it was made with, or make the detector anew"
+            )
+
+
+def _prepared(images, transforms, row):
+    """({backbone: the transformed image}, ""), or (None, why it cannot be read)."""
+    from swsa_core.files.images import read_image
+
+    image = images[row]
+    try:
+        pixels = read_image(image) if is_path(image) else checked(image)
+        return {name: transform(pixels) for name, transform in transforms.items()}, ""
+    except InputError as error:
+        return None, str(error)
+
+
+def is_path(image: Any) -> bool:
+    """Whether an image is given by its path."""
+    return isinstance(image, str | os.PathLike)
+
+
+def checked(image: Any) -> np.ndarray:
+    """An image that is given as an array. Raises InputError where it is not (H, W, 3) uint8."""
+    array = np.asarray(image)
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or 0 in array.shape:
+        raise InputError(f"expected an image (H, W, 3) uint8, or a path; received {array.dtype} of shape {array.shape}")
+    return array

@@ -1,0 +1,161 @@
+"""Asking a detector about many images: a CSV that grows as they are scored, pictures of where, and a summary."""
+
+import csv
+import math
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from swsa_core.basics.errors import InputError
+from swsa_core.basics.wording import plural
+from swsa_core.detect.detector import Detector, Part
+from swsa_core.detect.level import WANTED, least_rate, realised, told
+from swsa_core.files import listing
+from swsa_core.files.text import replacing
+
+COLUMNS = ("path", "score", "p", "verdict", "nearest", "reason")
+ALARM, NORMAL, UNREAD = "anomalous", "normal", "not read"
+EVERY = 10  # seconds between two lines of progress
+DRIFTED = 0.01  # p of the test below which the images as a whole are unlike the normal ones
+
+
+class Summary(NamedTuple):
+    """What was found: counts, and p of the two-sample test of the scores against the leave-one-out scores (NaN of none)."""
+
+    n: int
+    n_alarms: int
+    n_unread: int
+    drift: float
+
+
+def found_images(given: Iterable[str]) -> list[str]:
+    """Paths of the images that a command names: files, folders with all below them, and lists. Raises InputError for others."""
+    found: list[str] = []
+    for name in given:
+        if name.startswith("@"):
+            found += _listed(Path(name[1:]))
+        elif listing.is_directory(name):
+            inside = [f"{name.rstrip('/')}/{path}" for path in listing.images_below(name)]
+            if not inside:
+                raise InputError(f"the folder {name!r} holds no images: name another one")
+            found += inside
+        elif listing.exists(name):
+            found.append(name)
+        else:
+            raise InputError(
+                f"{name!r} is not there: expected an image, a folder of images, or @ and a file that lists them"
+            )
+    return found
+
+
+def wanted_rate(part: Part, rate: float | None) -> float:
+    """The share of false alarms that is asked for, or the usual one. Raises InputError where no level can promise it."""
+    n = len(part.normals)
+    if rate is None:
+        return max(WANTED, least_rate(n))
+    if not 0 < rate < 1:
+        raise InputError(f"--false-alarms: received {rate:g}, expected a share between 0 and 1, such as {WANTED}")
+    if rate < least_rate(n) and not math.isclose(rate, least_rate(n)):
+        raise InputError(
+            f"--false-alarms: received {rate:g}. {told(n)} Ask for {math.ceil(1000 * least_rate(n)) / 1000:g} or more, "
+            "or add normal images"
+        )
+    return rate
+
+
+def run(
+    detector: Detector,
+    images: Sequence[str],
+    output: Path | None = None,
+    rate: float | None = None,
+    task: str | None = None,
+    heatmaps: Path | None = None,
+    threads: int = 1,
+) -> Summary:
+    """Score images into a CSV, and tell what was found; arguments as of the command. Memory does not grow with the images."""
+    part = detector.part(task)
+    rate = wanted_rate(part, rate)
+    draw = _drawer(detector, part, rate, heatmaps) if heatmaps else None
+    started = last = time.monotonic()
+    done = n_alarms = n_unread = 0
+    scores = np.full(len(images), np.nan)
+    place = replacing(output, checksum=False) if output else nullcontext(None)
+    with place as finished, _opened(finished) as stream:
+        table = csv.writer(stream)
+        table.writerow(COLUMNS)
+        for one in detector.stream(images, task, threads, log=_log):
+            paths = images[done : done + len(one.reasons)]
+            alarms = one.p <= rate * (1 + 1e-9)
+            for row, path in enumerate(paths):
+                verdict = UNREAD if one.reasons[row] else ALARM if alarms[row] else NORMAL
+                told_p = ("", "") if one.reasons[row] else (repr(float(one.scores[row])), f"{one.p[row]:.6g}")
+                table.writerow([path, *told_p, verdict, one.nearest[row], one.reasons[row]])
+            if draw:
+                draw(paths, one)
+            scores[done : done + len(paths)] = one.scores
+            done += len(paths)
+            n_alarms += int(alarms.sum())
+            n_unread += sum(map(bool, one.reasons))
+            if time.monotonic() - last >= EVERY:
+                last = time.monotonic()
+                left = (last - started) / done * (len(images) - done)
+                _log(f"{done:,} of {len(images):,} images, about {left:.0f} s left")
+    summary = Summary(done, n_alarms, n_unread, drift(scores[np.isfinite(scores)], part.normals))
+    for line in told_of(summary, part, rate, time.monotonic() - started):
+        _log(line)
+    return summary
+
+
+def drift(scores: np.ndarray, normals: np.ndarray) -> float:
+    """p of the Kolmogorov-Smirnov test that scores are of the same law as those of the normal images; NaN of none."""
+    from scipy.stats import ks_2samp
+
+    return float(ks_2samp(scores, normals).pvalue) if len(scores) else math.nan
+
+
+def told_of(summary: Summary, part: Part, rate: float, seconds: float) -> Iterable[str]:
+    """A summary for people, line by line."""
+    n_read = summary.n - summary.n_unread
+    low, high = realised(len(part.normals), rate)
+    yield f"{plural(summary.n, 'image')} in {seconds:.1f} s ({summary.n / max(seconds, 1e-9):.1f} per second)"
+    if summary.n_unread:
+        yield f"{plural(summary.n_unread, 'image')} cannot be read: their rows say why"
+    share = summary.n_alarms / n_read if n_read else 0
+    yield (
+        f"{plural(summary.n_alarms, 'alarm')} ({share:.1%} of those read) at {rate:.2g} false alarms of normal images wanted; "
+        f"with {len(part.normals)} normal images the share that comes true lies between {low:.3f} and {high:.3f}"
+    )
+    if summary.drift < DRIFTED:
+        yield (
+            f"these images, as a whole, do not look like the normal images that the detector was made of "
+            f"(p = {summary.drift:.1g}): many anomalies, or a camera, light or product that has changed"
+        )
+
+
+def _opened(path):
+    return open(path, "w", newline="", encoding="utf-8") if path else nullcontext(sys.stdout)
+
+
+def _listed(path):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the list {str(path)!r} cannot be read ({error}): expected a text file with a path a line"
+        ) from error
+    return [line for line in lines if line.strip()]
+
+
+def _drawer(detector: Detector, part: Part, rate: float, folder: Path) -> Any:
+    from swsa_core.detect.heatmaps import drawer
+
+    return drawer(detector, part, rate, folder)
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
