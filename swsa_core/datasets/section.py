@@ -14,8 +14,8 @@ MOST_SEEDS = 20
 
 class Support(Section):
     seeds: Literal["auto"] | Annotated[int, Field(ge=2, le=2000, multiple_of=2)] = MOST_SEEDS
-    """Number of support images that synthetic anomalies are made from. Each source makes (seeds / 2)² anomalies per task. `auto`
-    is 20, or fewer where a task has fewer images, of which a tenth may be copies or damaged."""
+    """Number of support images that synthetic anomalies are made from. Each source makes (seeds / 2)² anomalies per task.
+    `auto` is 20, or fewer where a task has fewer images, of which a tenth may be copies or damaged."""
 
     @property
     def most(self) -> int:
