@@ -80,18 +80,18 @@ def replacing(path: Path | str, needed: int | None = None, checksum: bool = True
     with writing(path, needed):
         temporary = beside(path, ".tmp")
         kept = checksums.sidecar(path)
-        noted = beside(kept, ".tmp")
+        noted, recorded = beside(kept, ".tmp"), checksum and checksums.is_recorded(path)
         try:
             yield temporary
             _sync(temporary)
-            if checksum and checksums.is_recorded(path):
+            if recorded:
                 noted.write_text(checksums.record_of(temporary, path), encoding="utf-8")
                 _sync(noted)
             # In this order a kill leaves a file without a checksum, which is read, never one beside the checksum of another
             # version of it, which would be refused for ever.
             kept.unlink(missing_ok=True)
             os.replace(temporary, path)
-            if noted.exists():
+            if recorded:
                 os.replace(noted, kept)
             _sync(path.parent)
         finally:

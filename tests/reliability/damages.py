@@ -7,6 +7,7 @@ file and says what to do; a traceback, or other contents in silence, is a fault.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -173,7 +174,8 @@ def _plain(value):
     if isinstance(value, pd.DataFrame):
         return [(name, str(value[name].dtype), value[name].tolist()) for name in value.columns]
     if isinstance(value, np.ndarray):
-        return str(value.dtype), value.shape, value.tolist()
+        held = value.tolist() if value.dtype.hasobject else sha256(value.tobytes()).hexdigest()
+        return str(value.dtype), value.shape, held
     if is_dataclass(value):
         return _plain(vars(value))
     if isinstance(value, dict):
