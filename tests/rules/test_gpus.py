@@ -27,7 +27,6 @@ def find_device(device, log=print):
     cards = {
         "is_available": lambda: True,
         "device_count": lambda: 2,
-        "mem_get_info": lambda index: (80 - index, 80),
         "get_device_properties": lambda index: SimpleNamespace(uuid=f"simulated-{index}"),
     }
     with mock.patch.multiple(torch.cuda, **cards):
