@@ -53,11 +53,28 @@ def _moved(module, function, recurse=True):
     return module
 
 
+def _backward(loss):
+    """`torch.Tensor.backward` by shapes: what the loss depends on and is no result of others gets a gradient like itself.
+
+    torch's own engine asks the card for its streams, also where tensors are fake.
+    """
+    seen, coming = set(), [loss.grad_fn]
+    while coming:
+        node = coming.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            node.variable.grad = torch.empty_like(node.variable)
+        coming += [following for following, _ in node.next_functions]
+
+
 @contextmanager
 def fake_gpu():
     """A block in which the device "cuda" is there, with `FREE` bytes, and tensors are fake; yields the counts of `Leaving`."""
     with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True), Leaving() as leaving:
         patch.setattr(torch.nn.Module, "_apply", _moved)
+        patch.setattr(torch.Tensor, "backward", _backward)
         # What autocast asks before it is on. torch.cuda.is_available itself would have fake tensors look for the card.
         patch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
         patch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)

@@ -5,6 +5,7 @@ ends. The file is named after the physical device, so that jobs which see one ca
 """
 
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 from swsa_core.basics.errors import InputError
 
+ANSWERS_WITHIN = 30  # seconds, of nvidia-smi
 _HELD: dict[int, Any] = {}  # {index: lock} of the GPUs that this process has claimed, held until it ends
 
 
@@ -27,8 +29,9 @@ def free_gpu(log: Callable[[str], None] = print) -> int:
     import torch
 
     count = torch.cuda.device_count()
-    # By memory, as a program outside the workflow, which claims nothing, may fill a card. Asking takes some of it: not of one.
-    order = sorted(range(count), key=_free_memory, reverse=True) if count > 1 else [0]
+    # By memory, as a program outside the workflow, which claims nothing, may fill a card.
+    free = free_memory() if count > 1 else {}
+    order = sorted(range(count), key=lambda index: free.get(physical_id(index), 0), reverse=True)
     for index in order:
         if claim(index):
             return index
@@ -92,11 +95,16 @@ def _for_all_users() -> Iterator[None]:
         os.umask(before)
 
 
-def _free_memory(index):
-    """Free bytes of a GPU; -1 for one that refuses, such as one that its owner keeps to a single process."""
-    import torch
+def free_memory() -> dict[str, int]:
+    """{card, by its `physical_id`: free MiB} as the driver's own tool tells it, {} where it does not.
 
+    torch.cuda.mem_get_info would take memory of every card that it asks about, until the job ends, and would keep other jobs
+    from those that their owner keeps to a single process.
+    """
+    command = ["nvidia-smi", "--query-gpu=uuid,memory.free", "--format=csv,noheader,nounits"]
     try:
-        return torch.cuda.mem_get_info(index)[0]
-    except RuntimeError:
-        return -1
+        told = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERS_WITHIN).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    rows = [line.split(",") for line in told.splitlines()]
+    return {row[0].strip(): int(row[1]) for row in rows if len(row) == 2 and row[1].strip().isdigit()}

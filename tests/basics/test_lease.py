@@ -15,16 +15,15 @@ from swsa_core.basics.devices import find_device
 from swsa_core.basics.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-GIB = 2**30
 FORK = multiprocessing.get_context("fork")
 
 
 def cards(patch, folder, names, free=None):
     """This process sees the cards `names`, in this order, and has claimed none; claims of all are files of `folder`."""
-    free = free or [GIB] * len(names)
+    free = free or [1000] * len(names)
     patch.setattr(torch.cuda, "is_available", lambda: True)
     patch.setattr(torch.cuda, "device_count", lambda: len(names))
-    patch.setattr(torch.cuda, "mem_get_info", lambda index: (free[index], 80 * GIB))
+    patch.setattr(lease, "free_memory", lambda: {f"GPU-{name}": one for name, one in zip(names, free, strict=True)})
     patch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=names[index]))
     patch.setattr(lease.tempfile, "gettempdir", lambda: str(folder))
     patch.setattr(lease, "_HELD", {})
@@ -96,13 +95,13 @@ def test_a_job_shares_the_first_gpu_where_all_are_taken(tmp_path, monkeypatch, c
 
 
 def test_a_job_takes_the_gpu_with_the_most_free_memory(tmp_path, monkeypatch):
-    cards(monkeypatch, tmp_path, "abc", free=(GIB, 70 * GIB, 79 * GIB))
+    cards(monkeypatch, tmp_path, "abc", free=(1000, 70_000, 79_000))
     assert find_device("auto") == "cuda:2"
 
 
 def test_of_the_others_gpus_a_job_takes_the_freest(tmp_path, monkeypatch, capsys):
     """A card that another job has claimed is passed over, however little that job has filled it yet."""
-    free = (GIB, 70 * GIB, 79 * GIB)
+    free = (1000, 70_000, 79_000)
     with (
         Other(tmp_path, "abc", free) as first,
         Other(tmp_path, "abc", free) as second,
@@ -114,23 +113,41 @@ def test_of_the_others_gpus_a_job_takes_the_freest(tmp_path, monkeypatch, capsys
     assert "cuda:2 is shared with another job" in capsys.readouterr().out
 
 
-def test_a_gpu_that_refuses_to_be_asked_is_the_last_choice(tmp_path, monkeypatch):
-    def refuses(index):
-        if index == 0:
-            raise torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable", 46)
-        return 0, 80 * GIB
+ANSWERS = {
+    "two cards": ("echo 'GPU-a, 100'; echo 'GPU-b, 80000'", "cuda:1"),
+    "another card": ("echo 'GPU-z, 80000'; echo 'GPU-b, 1'", "cuda:1"),
+    "no number": ("echo 'GPU-a, [N/A]'; echo 'GPU-b, 5'", "cuda:1"),
+    "an error": ("echo 'NVIDIA-SMI has failed, because it could not communicate with the driver'; exit 9", "cuda:0"),
+    "no answer": ("exec /bin/sleep 60", "cuda:0"),
+}
 
+
+@pytest.mark.parametrize(("answer", "expected"), ANSWERS.values(), ids=ANSWERS)
+def test_memory_is_what_the_drivers_tool_tells(answer, expected, tmp_path, monkeypatch):
+    """torch is not asked: it would take some of each card. Where the tool tells nothing, the first free card is taken."""
+    asked = lease.free_memory
     cards(monkeypatch, tmp_path, "ab")
-    monkeypatch.setattr(torch.cuda, "mem_get_info", refuses)
-    assert find_device("auto") == "cuda:1"
+    monkeypatch.setattr(lease, "free_memory", asked)
+    monkeypatch.setattr(lease, "ANSWERS_WITHIN", 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: pytest.fail("torch was asked"))
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{answer}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_device("auto") == expected
+
+
+def test_without_the_drivers_tool_no_memory_is_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert lease.free_memory() == {}
 
 
 def test_of_one_visible_gpu_nothing_is_asked_and_it_is_claimed(tmp_path, monkeypatch):
-    """As under a scheduler, which chose it; asking for its memory would take some of it."""
+    """As under a scheduler, which chose it."""
     cards(monkeypatch, tmp_path, "b")
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: pytest.fail("asked"))
+    monkeypatch.setattr(lease, "free_memory", lambda: pytest.fail("asked"))
     assert find_device("auto") == "cuda:0"
-    with Other(tmp_path, "ab", free=(GIB, 2 * GIB)) as other:
+    with Other(tmp_path, "ab", free=(1000, 2000)) as other:
         assert other.device == "cuda:0", "a job outside the scheduler takes another card, though this one is freer"
 
 

@@ -37,7 +37,11 @@ def blank_images(network, n=N):
     return torch.zeros(n, side, side, 3, dtype=torch.uint8, device="cuda")
 
 
-@pytest.mark.parametrize(("spec", "parameters", "size"), LARGEST.values(), ids=LARGEST)
+@pytest.mark.parametrize(
+    ("spec", "parameters", "size"),
+    # the two largest are left to `make test-all`
+    [pytest.param(*case, marks=[pytest.mark.study] * ("ViT-H" in name), id=name) for name, case in LARGEST.items()],
+)
 def test_features_and_patches_stay_on_the_gpu(spec, parameters, size):
     with fake_gpu() as left:
         network = family_of(spec).load(spec)
@@ -71,6 +75,7 @@ def test_products_are_computed_in_the_precision_that_is_asked_for():
     assert found == {dtype: dtype for dtype in PRECISIONS}
 
 
+@pytest.mark.study
 def test_both_towers_of_clip(monkeypatch):
     monkeypatch.setattr("swsa_core.candidates.open_clip.load_weights", lambda *given: None)
     monkeypatch.setattr("swsa_core.candidates.open_clip.check_weights", lambda spec: None)
@@ -81,7 +86,7 @@ def test_both_towers_of_clip(monkeypatch):
         left.clear()
         images = torch.zeros(N, 3, 256, 256, device="cuda", requires_grad=True)
         found = encode(images)
-        found.sum().backward()
+        found.sum().backward()  # that is, there is a way back to the images
         texts = encode_texts(clip, ["a photo of a bird", "a photo"])
         for tensor, n in ((found, N), (texts, 2)):
             assert (tensor.dtype, tensor.device.type, tuple(tensor.shape)) == (torch.float32, "cuda", (n, 1024))

@@ -27,7 +27,11 @@ def left():
         yield counts
 
 
-@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16, torch.float16], ids=str)
+# The mixed precision comes first, which is where dtypes meet; the others are left to `make test-all`.
+PRECISIONS = [torch.float16, *(pytest.param(dtype, marks=pytest.mark.study) for dtype in (torch.bfloat16, torch.float32))]
+
+
+@pytest.fixture(scope="module", params=PRECISIONS, ids=str)
 def unet(request, left, tmp_path_factory):
     """The published model as `load_adm` puts it on a GPU; its file, of which only the shapes count, is not read."""
     weights = tmp_path_factory.mktemp("weights") / "adm_imagenet_256.pt"

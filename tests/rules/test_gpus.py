@@ -10,7 +10,7 @@ from layouts import draw
 from workflow import ROOT, snakemake
 
 pytestmark = pytest.mark.slow
-CANDIDATES = ("mini:vit_s", "mini:resnet_s", "mini:vit_m")
+CANDIDATES = ("mini:vit_s", "mini:resnet_s", "mini:vit_m")  # one more than cards
 # Appended to devices.py of a copy of the project: two cards that torch tells of and cannot compute on. What a job takes, from
 # when until when, is written down; then it computes on the CPU.
 TWO_CARDS = """
@@ -27,7 +27,6 @@ def find_device(device, log=print):
     cards = {
         "is_available": lambda: True,
         "device_count": lambda: 2,
-        "mem_get_info": lambda index: (80 - index, 80),
         "get_device_properties": lambda index: SimpleNamespace(uuid=f"simulated-{index}"),
     }
     with mock.patch.multiple(torch.cuda, **cards):
