@@ -185,7 +185,8 @@ class StatusHandler(logging.Handler):
         elif self._run is None:
             return
         elif event == "job_info":
-            gpus = int(record.resources.get("gpu", 0) or 0)
+            gpus = record.resources.get("gpu", 0)
+            gpus = gpus if isinstance(gpus, int) else 0  # a cluster may be asked for them in words
             begin(self._run, record.jobid, Started(record.rule_name, tuple(record.wildcards.values()), gpus, now))
         elif event == "job_error":
             fail(self._run, record.jobid)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -142,8 +143,8 @@ def test_workers_run_only_a_little_ahead(tmp_path):
 
 
 def children(pid):
-    """Ids of the processes that any thread of `pid` started, as text."""
-    return [child for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+    """Ids of the processes that `pid` started."""
+    return [child.pid for child in psutil.Process(pid).children()]
 
 
 def test_no_worker_is_left(tmp_path):
@@ -444,7 +445,7 @@ def test_kill_and_rerun_give_identical_bits(tmp_path, threads):
     assert [(entry["image_id"], entry["reason"]) for entry in skipped] == [("image 4.png", "image 4 cannot be read")]
     assert np.array_equal(arrays["features"], np.delete(EXPECTED, 4, axis=0))
     deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+    while any(psutil.pid_exists(worker) for worker in workers):
         assert time.monotonic() < deadline, "a worker outlived its killed parent"
         time.sleep(0.05)
 
