@@ -170,12 +170,18 @@ def all_anomaly_files(wildcards):
     return generated + sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
 
 
-def outside(paths):
-    """Inputs that lie outside the results: files of this machine, also where the results lie in object storage.
+def own(path):
+    """A file outside the results, which each machine has for itself where those lie in object storage."""
+    return local(path) if IN_STORAGE else path
 
-    Their times then say nothing, as each machine has a copy of its own: they would make all again where a copy is younger.
+
+def outside(paths):
+    """Inputs that lie outside the results.
+
+    In object storage, where each machine has a copy of its own, their times say nothing: those of a younger copy would make all
+    again.
     """
-    return [local(ancient(path) if IN_STORAGE else path) for path in nameable_ones(paths)]
+    return [own(ancient(path)) if IN_STORAGE else path for path in nameable_ones(paths)]
 
 
 def sheet_files(wildcards):
