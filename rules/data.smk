@@ -70,7 +70,7 @@ for batch in BATCHES:
 
 rule fetch_archive:
     output:
-        local("resources/datasets/{archive}"),
+        own("resources/datasets/{archive}"),
     log:
         "resources/datasets/{archive}.log",
     wildcard_constraints:
@@ -89,7 +89,7 @@ rule fetch_dataset:
     input:
         lambda wildcards: outside(fetch.files(fetch.published(STUDY.config)[wildcards.key])),
     output:
-        touch(local("resources/datasets/{key}.unpacked")),
+        touch(own("resources/datasets/{key}.unpacked")),
     log:
         "resources/datasets/{key}.log",
     wildcard_constraints:
@@ -119,7 +119,7 @@ rule datasets:
 
 rule fetch_weights:
     output:
-        local("resources/weights/{model}.pt"),
+        own("resources/weights/{model}.pt"),
     log:
         "resources/weights/{model}.log",
     wildcard_constraints:

@@ -218,16 +218,22 @@ def all_anomaly_files(wildcards):
     return generated + sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
 
 
-def outside(paths):
-    """Inputs that lie outside the results: files of this machine, also where the results lie in object storage.
+def own(path):
+    """A file outside the results, which each machine has for itself where those lie in object storage."""
+    return local(path) if IN_STORAGE else path
 
-    Their times then say nothing, as each machine has a copy of its own: they would make all again where a copy is younger.
+
+def outside(paths):
+    """Inputs that lie outside the results.
+
+    In object storage, where each machine has a copy of its own, their times say nothing: those of a younger copy would make all
+    again.
     """
-    return [local(ancient(path) if IN_STORAGE else path) for path in nameable_ones(paths)]
+    return [own(ancient(path)) if IN_STORAGE else path for path in paths]
 
 
 def sheet_files(wildcards):
-    """The drawn sheets of all that sources made, where a report must fetch them: beside it on a disk, an older study may lack some."""
+    """The drawn sheets of all that sources made, where a report must fetch them; on a disk an older study may lack some."""
     made = {"sheet": STUDY.generated, "reconstruction_sheet": STUDY.reconstructed} if IN_STORAGE else {}
     return [
         at(name, dataset=dataset, source=source, task=task)
@@ -274,7 +280,7 @@ def ways_to_train_on(source):
 def guide_files(source):
     """The weights on disk of the CLIP model that a source follows in training."""
     guide = STUDY.guides[source]
-    return outside(family_of(guide).files(guide))
+    return outside(nameable_ones(family_of(guide).files(guide)))
 
 
 def graded_files(wildcards):
@@ -302,7 +308,7 @@ def weights_file(wildcards):
     """What a backbone is made of on disk: weights that the config names, or bundled ones. They are inputs, never outputs."""
     slug = getattr(wildcards, "backbone", None) or wildcards.candidate
     backbone = STUDY.backbones[STUDY.shared.get(slug, slug)]
-    return outside(family_of(backbone).files(backbone))
+    return outside(nameable_ones(family_of(backbone).files(backbone)))
 
 
 @cache  # asked for twice, as input and for its times, and each time the data set would be listed
@@ -316,7 +322,7 @@ def index_paths(wildcards):
 
 def inputs_of(paths):
     """Input function of those files that `paths` names which can be inputs."""
-    return lambda wildcards: outside(paths(wildcards))
+    return lambda wildcards: outside(nameable_ones(paths(wildcards)))
 
 
 def pool_paths(wildcards):

@@ -30,9 +30,8 @@ def test_every_profile_is_listed():
 
 def test_snakemake_and_the_plugins_know_every_key(profile, monkeypatch):
     monkeypatch.chdir(ROOT)
-    parser, _ = cli.parse_args(["--workflow-profile", str(profile)])
-    known = {option.lstrip("-") for action in parser._actions for option in action.option_strings}
-    assert set(yaml.safe_load((profile / "config.yaml").read_text())) <= known
+    _, known = cli.parse_args(["--workflow-profile", str(profile)])  # which ends in SystemExit at any other key
+    assert known.executor == yaml.safe_load((profile / "config.yaml").read_text()).get("executor")
 
 
 def test_no_profile_loses_what_the_default_sets(profile):
