@@ -6,8 +6,8 @@ injects every fault of tests/reliability/faults.py that often, at random moments
 how often each was injected, how often the same command went on (with --unlock first where Snakemake asks for it) without
 making anything anew that was finished, and how often every result was that of an undisturbed study, byte by byte. The study is
 run with one fault after another, in one stage after another, until each was injected; --at-once studies side by side. Nothing
-is kept. --only takes a part of a fault's name, as "SIGINT"; --small takes a study without a network, in a third of the time. The
-status is 1 where a fault was not survived.
+is kept. --only takes a part of a fault's name, as "SIGINT"; --small takes a study without a network, in a third of the time.
+The status is 1 where a fault was not survived.
 """
 
 import argparse
