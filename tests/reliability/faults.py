@@ -204,6 +204,11 @@ def members(group: int) -> dict[int, str]:
     return found
 
 
+def take_interrupts() -> None:
+    """Let SIGINT reach what this process starts: a shell without job control starts what runs in its background without it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def wait_for(condition, seconds: float) -> bool:
     """Whether `condition` became true in time."""
     deadline = time.monotonic() + seconds

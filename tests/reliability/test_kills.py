@@ -17,6 +17,7 @@ from reliability.faults import (
     differences,
     disturbed,
     inject,
+    take_interrupts,
     wait_for,
 )
 
@@ -34,6 +35,11 @@ def finished_study(directory, config):
     status, output = workflow.run()
     assert status == 0, output
     return workflow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def interruptible():
+    take_interrupts()
 
 
 @pytest.fixture(scope="module")
