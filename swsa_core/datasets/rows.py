@@ -125,9 +125,7 @@ def official_text(path: Path) -> str:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error}): save it as UTF-8, or download it again") from None
-    if found := CONTROLS.search(
-        re.sub(r"[\t\r\f\x1a]", "", text)
-    ):  # as editors leave them; the last one ended files of DOS
+    if found := CONTROLS.search(re.sub(r"[\t\r\f\x1a]", "", text)):  # which editors leave; \x1a ended files of DOS
         raise InputError(f"{path} holds the control character {found[0]!r}, so it is no text: download it again")
     return text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swsa_core.basics.errors import InputError
 
-# What an archive may unpack to: so many times its size and as much again, in so many files. Images hardly compress.
+# What an archive may unpack to: so many times its size and so many bytes more, in so many files. Images hardly compress.
 MOST_GROWTH, SLACK, MOST_MEMBERS = 20, 1_000_000_000, 5_000_000
 DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError)
 
