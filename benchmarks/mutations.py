@@ -167,7 +167,7 @@ SAVED = (
     *(("tif", "1", {"compression": how}) for how in ("group3", "group4")),
     *(("webp", mode, {"lossless": exact}) for mode in ("RGB", "RGBA") for exact in (True, False)),
     *(("bmp", mode, {}) for mode in ("RGB", "P", "1")),
-    *((suffix, "RGB", {}) for suffix in ("ppm", "tga", "sgi", "pcx", "dds", "jp2", "avif", "qoi", "im")),
+    *((suffix, "RGB", {}) for suffix in ("ppm", "tga", "sgi", "pcx", "dds", "jp2", "avif", "qoi")),
     *(("pgm", "L", {}), ("pgm", "I;16", {}), ("pfm", "F", {}), ("xbm", "1", {}), ("msp", "1", {})),
     *((suffix, mode, {"save_all": True}) for suffix, mode in (("gif", "P"), ("webp", "RGB"), ("png", "RGB"))),
 )

@@ -8,7 +8,7 @@ INLINE = {"wbr", "b", "i", "span", "small", "a"}
 
 
 class Page(HTMLParser):
-    """The elements, the text that is seen and the ids of a page; fails on tags that do not close each other."""
+    """The elements, the text that is seen and the ids of a page; fails on tags that do not close each other, and on code."""
 
     def __init__(self, text):
         super().__init__()
@@ -17,6 +17,9 @@ class Page(HTMLParser):
         assert not self.open
 
     def handle_starttag(self, tag, attributes):
+        assert tag not in ("script", "iframe", "object", "embed", "base") and not any(
+            k.startswith("on") for k, _ in attributes
+        )
         self.tags.append(tag)
         self.words.append(" " * (tag not in INLINE))
         self.ids += [value for key, value in attributes if key == "id"]

@@ -1,5 +1,6 @@
 """Tiny-ImageNet: a pool of natural images that are anomalies for every task."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
 from swsa_core.basics.section import AnyPath, PlainPath, PositiveInt, Section
 from swsa_core.basics.seeding import rng
+from swsa_core.basics.wording import shown
 from swsa_core.files import listing
 from swsa_core.files.downloads import Publication, Published
 
@@ -71,10 +73,18 @@ def _listing(spec):
     return found
 
 
+def _wnids(path):
+    """Sorted classes of the official table."""
+    wnids = sorted(set(path.read_text(encoding="utf-8", errors="replace").split()))
+    if wrong := [wnid for wnid in wnids if not re.fullmatch(r"n\d+", wnid)]:
+        raise InputError(f"{path} names {shown(wrong[0])}, expected classes as n01443537: download it again")
+    return wnids
+
+
 def _folders(spec):
     """train/<wnid>/images of each class of wnids.txt. A missing one is an InputError unless allow_missing."""
     root = listing.require(spec["root"], ["wnids.txt", "train"], LAYOUT)
-    folders = [f"train/{wnid}/images" for wnid in sorted((root / "wnids.txt").read_text().split())]
+    folders = [f"train/{wnid}/images" for wnid in _wnids(root / "wnids.txt")]
     missing = [folder for folder in folders if not (root / folder).is_dir()]
     if missing and not spec["allow_missing"]:
         raise InputError(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from swsa_core.basics.errors import InputError
@@ -48,6 +49,7 @@ def tags_of(model: str) -> dict[str, dict]:
 def check(candidate: CandidateSpec) -> None:
     """Raise InputError for a model and weights that cannot work, or that open_clip would misuse in silence."""
     check_weights(candidate)
+    _check_folder(model_name(candidate))
     model, known = model_name(candidate), catalogue("open_clip_torch", listed)
     if ":" in model or known is None:  # with a colon: on the Hugging Face hub, or in a folder
         return
@@ -61,6 +63,16 @@ def check(candidate: CandidateSpec) -> None:
             "model, such as ViT-B-16-plus-240"
         )
     check_tag(model, candidate.get("weights"), args_of(candidate).get("pretrained"), config, tags)
+
+
+def _check_folder(model: str) -> None:
+    """Raise InputError for a folder whose config would have its own code executed, by the tokenizer's library."""
+    source, _, folder = model.partition(":")
+    path = Path(folder) / "open_clip_config.json"
+    if source == "local-dir" and path.is_file() and "trust_remote_code" in path.read_text("utf-8", errors="replace"):
+        raise InputError(
+            f"{path} asks for trust_remote_code, which would execute code out of the folder: remove it there"
+        )
 
 
 def check_tag(model: str, weights: str | None, tag: str | None, config: dict, tags: dict[str, dict]) -> None:

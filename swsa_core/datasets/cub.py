@@ -7,7 +7,7 @@ from typing import Literal
 
 from swsa_core.basics.errors import InputError
 from swsa_core.datasets.kind import Kind, PublishedSize, Spec
-from swsa_core.datasets.rows import Row, choice_of, choose, on_disk, spaced, with_support
+from swsa_core.datasets.rows import Row, check_inside, choice_of, choose, official_text, on_disk, spaced, with_support
 from swsa_core.datasets.section import Official
 from swsa_core.files import listing
 from swsa_core.files.downloads import Publication, Published
@@ -59,12 +59,15 @@ def class_name(name: str) -> str:
 
 def _classes(spec):
     """{class number: class name}."""
-    return _table(listing.require(spec["root"], ["classes.txt"], LAYOUT) / "classes.txt")
+    path = listing.require(spec["root"], ["classes.txt"], LAYOUT) / "classes.txt"
+    classes = _table(path)
+    check_inside(classes.values(), path)
+    return classes
 
 
 def _table(path):
     """{first column: rest of the line} of an official table."""
-    lines = path.read_text(encoding="utf-8-sig").replace("\\", "/").splitlines()  # as editors of Windows leave them
+    lines = official_text(path).replace("\\", "/").splitlines()  # as editors of Windows leave them
     pairs = [line.split(" ", 1) for line in lines if line.strip()]
     for number, pair in enumerate(pairs, 1):
         if len(pair) != 2:

@@ -15,6 +15,7 @@ from swsa_core.files.downloads import Publication, Published
 TABLES = ("setid.mat", "imagelabels.mat")
 LAYOUT = "a folder with jpg/image_00001.jpg to image_08189.jpg, setid.mat and imagelabels.mat"
 REAL_SPLITS = {"test": "tstid", "val": "valid"}
+MOST_BYTES = 1_000_000  # of a table, which may be compressed; the official ones have 14,989 at most
 PUBLISHED_TEST = {"test": 6149, "val": 1020}  # images
 PAGE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
 
@@ -69,11 +70,18 @@ def _tables(spec):
 
     root = listing.require(spec["root"], ["jpg", *TABLES], LAYOUT)
     try:
+        for name in TABLES:
+            if (size := (root / name).stat().st_size) > MOST_BYTES:
+                raise ValueError(f"{name} has {size:,} bytes")
         labels = loadmat(root / "imagelabels.mat")["labels"].ravel().tolist()
         ids = loadmat(root / "setid.mat")
         splits = {"train": ids["trnid"], "test": ids[REAL_SPLITS[spec["real_split"]]]}
         if (last := max(numbers.max() for numbers in splits.values())) > len(labels):
             raise ValueError(f"image {last} has no label")
+        if not set(labels) <= set(range(1, 103)):
+            raise ValueError("there are labels other than 1 to 102")
+        if not all(numbers.dtype.kind in "iu" and numbers.min() > 0 for numbers in splits.values()):
+            raise ValueError("there are image numbers below 1")
     except Exception as error:  # SciPy raises errors of many kinds for damaged files
         raise InputError(
             f"{' or '.join(TABLES)} in {str(root)!r} is not the official file ({error}): download it again"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swsa_core.basics.errors import InputError
+from swsa_core.basics.errors import CONTROLS, InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.files.listing import Choice, directories, directories_below, images, images_below, is_directory
 
@@ -119,9 +119,31 @@ def not_used(spec: dict[str, Any], directory: Path, image_ids: Collection[str]) 
     return found
 
 
+def official_text(path: Path) -> str:
+    """The text of an official table, UTF-8. Raises InputError for other encodings and for bytes that are no text."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error}): save it as UTF-8, or download it again") from None
+    if found := CONTROLS.search(re.sub(r"[\t\r\f\x1a]", "", text)):  # which editors leave; \x1a ended files of DOS
+        raise InputError(f"{path} holds the control character {found[0]!r}, so it is no text: download it again")
+    return text
+
+
+def check_inside(names: Iterable[str], source: object) -> None:
+    """Raise InputError unless each name of a table is that of something below the root of its data set."""
+    for name in names:
+        if not name or name.startswith("/") or not {"", ".", ".."}.isdisjoint(name.split("/")) or "\n" in name:
+            raise InputError(
+                f"{source} names {name!r}, which is no path below the root of the data set: download it again"
+            )
+
+
 def on_disk(spec: dict[str, Any], rows: Iterable[Row], source: str) -> list[Row]:
     """The wanted rows whose image is on disk. Others are an InputError unless allow_missing; `source` names the images."""
     root, choice = Path(spec["root"]), choice_of(spec)
+    rows = list(rows)
+    check_inside((row.image_id for row in rows), root / source)
     rows = [row for row in rows if choice.takes(f"{root}/{row.image_id}")]
     folders = defaultdict(set)
     for row in rows:

@@ -3,12 +3,22 @@
 import csv
 from collections import Counter
 from collections.abc import Collection
+from io import StringIO
 from typing import Literal
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.section import PositiveInt
 from swsa_core.datasets.kind import Kind, PublishedSize, Spec
-from swsa_core.datasets.rows import NORMAL, Row, choose, on_disk, product_name, with_support
+from swsa_core.datasets.rows import (
+    NORMAL,
+    Row,
+    check_inside,
+    choose,
+    official_text,
+    on_disk,
+    product_name,
+    with_support,
+)
 from swsa_core.datasets.section import Licensed
 from swsa_core.files import listing
 from swsa_core.files.downloads import License, Publication, Published
@@ -57,7 +67,9 @@ def class_name(name: str) -> str:
 
 def _split(spec):
     path = listing.require(spec["root"], [SPLIT], LAYOUT) / SPLIT
-    return _read(path, {"object", "split", "label", "image"})
+    lines = _read(path, {"object", "split", "label", "image"})
+    check_inside((line["object"] for line in lines), path)
+    return lines
 
 
 def _labels(spec, names):
@@ -79,8 +91,10 @@ def _label(row, labels):
 
 def _read(path, columns):
     """Lines of an official CSV file as dicts, back slashes of images turned. Raises InputError when a column is missing."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        header, *lines = [*csv.reader(file)] or [[]]
+    try:
+        header, *lines = [*csv.reader(StringIO(official_text(path), newline=""))] or [[]]
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as a CSV table ({error}): download it again") from None
     if missing := columns - set(header):
         raise InputError(f"{path} lacks the columns {sorted(missing)}; its header is {header}")
     found = []

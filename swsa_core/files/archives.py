@@ -9,13 +9,16 @@ from pathlib import Path
 
 from swsa_core.basics.errors import InputError
 
+# What an archive may unpack to: so many times its size and so many bytes more, in so many files. Images hardly compress.
+MOST_GROWTH, SLACK, MOST_MEMBERS = 20, 1_000_000_000, 5_000_000
 DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError)
 
 
 def unpack(archive: Path | str, directory: Path | str, progress: Callable[[int, int], None] | None = None) -> Path:
     """Unpack a tar (plain, gzip or xz) or zip archive into `directory`, which must not exist, and return its Path.
 
-    A member that would land outside, or a link to there, is refused or kept inside by the standard library.
+    An archive that unpacks to far more than its size is refused before the member that is too much. A member that
+    would land outside, or a link to there, is refused or kept inside by the standard library.
     progress: called with (bytes of the archive read, its size).
     Raises InputError that names the archive; what was unpacked so far stays.
     """
@@ -23,7 +26,14 @@ def unpack(archive: Path | str, directory: Path | str, progress: Callable[[int, 
     try:
         directory.mkdir(parents=True)
         with open(archive, "rb") as file:
-            for _ in (_unpack_zip if zipfile.is_zipfile(file) else _unpack_tar)(file, directory):
+            most, unpacked, members = MOST_GROWTH * archive.stat().st_size + SLACK, 0, 0
+            for size in (_unpack_zip if zipfile.is_zipfile(file) else _unpack_tar)(file, directory):
+                unpacked, members = unpacked + size, members + 1
+                if unpacked > most or members > MOST_MEMBERS:
+                    raise InputError(
+                        f"{archive} would unpack to more than {most:,} bytes or {MOST_MEMBERS:,} files, expected is at most "
+                        f"{MOST_GROWTH} times its size: fetch it again"
+                    )
                 if progress:
                     progress(file.tell(), archive.stat().st_size)
     except DAMAGE as error:
@@ -37,13 +47,16 @@ def unpack(archive: Path | str, directory: Path | str, progress: Callable[[int, 
 
 
 def _unpack_tar(file, directory):
+    """Unpack each member after its size was yielded."""
     file.seek(0)
     with tarfile.open(fileobj=file, mode="r|*") as archive:  # in one go: going back in a compressed file takes long
         for member in archive:
-            yield archive.extract(member, directory, filter="data")
+            yield member.size
+            archive.extract(member, directory, filter="data")
 
 
 def _unpack_zip(file, directory):
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
-            yield archive.extract(member, directory)
+            yield member.file_size
+            archive.extract(member, directory)

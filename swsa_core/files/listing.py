@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from swsa_core.basics.errors import InputError
+from swsa_core.basics.errors import CONTROLS, InputError
 
 # The suffixes that Pillow registers for `pixels.FORMATS`, and .mpo, which it opens as JPEG.
 SUFFIXES = (
@@ -191,8 +191,8 @@ def _entries(directory):
             f"directory {str(directory)!r} cannot be listed: {os.strerror(error.errno)}, {str(path)!r}"
         ) from error
     for name, _ in found:
-        if not name.isascii():
-            _check_unicode(name, directory)
+        if not (name.isascii() and name.isprintable()):
+            _check_name(name, directory)
     return found
 
 
@@ -210,12 +210,14 @@ def _is_directory(entry):
         raise
 
 
-def _check_unicode(name, directory):
-    """Tables are UTF-8: a name of other bytes could not be written to them."""
+def _check_name(name, directory):
+    """Tables are UTF-8, with a line for each image, and are printed: a name that is no such text could not be written there."""
     try:
         name.encode()
     except UnicodeEncodeError:
         raise InputError(f"{name!r} in {str(directory)!r} is not a UTF-8 name: rename it") from None
+    if CONTROLS.search(name) or "\n" in name:
+        raise InputError(f"{name!r} in {str(directory)!r} has a control character in its name: rename it")
 
 
 @cache

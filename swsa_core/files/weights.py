@@ -200,7 +200,7 @@ def _kind(path, message):
     remedy = "expected a state dict of tensors; save model.state_dict()"
     if "TorchScript" in message:
         return f"the weights file {str(path)!r} is a TorchScript archive, which is not executed, {remedy}"
-    if not (found := re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", message)):
+    if not (found := re.search(r"[Uu]nsupported (?:global: GLOBAL|GLOBAL|class) (\S+)", message)):
         return ""
     if found[1] == _outermost(path):
         return f"the weights file {str(path)!r} holds a whole pickled module, a {found[1]}, {remedy}"
