@@ -13,12 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from swsa_core.files.text import beside
-
 
 def kept(path: Path | str) -> Path:
     """Where the finished file of `path` lies while Snakemake can remove it from `path`."""
-    return beside(Path(path), ".kept")
+    return Path(f"{path}.kept")
 
 
 def keep(paths: Iterable[Path | str]) -> None:
