@@ -26,7 +26,7 @@ from swsa_core.files.text import beside, replacing
 Columns = Mapping[str, tuple[tuple[int, ...], Any]]
 """{name: (shape of one row, dtype)}."""
 COPIED = 2**24  # bytes at a time
-MADE_OF = "made_of"  # attribute of finished files: SHA-256 of the header and the constants that `writer` was given
+MADE_OF = "made_of"  # attribute of files that `writer` keeps: SHA-256 of the header and the constants
 
 
 class _Rows:
@@ -131,7 +131,7 @@ def writer(
             for name in (name for name in columns if name not in scratch):
                 _copy(file[name], target, name, rows.kept, compressed=name in compress)
             of_kept = {name: values[rows.kept] for name, values in known.items()}
-            _put(target, of_kept, dict(attributes or {}) | rows.attributes | {MADE_OF: made_of})
+            _put(target, of_kept, dict(attributes or {}) | rows.attributes | ({MADE_OF: made_of} if keep else {}))
     partial.unlink()
 
 

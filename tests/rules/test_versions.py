@@ -25,6 +25,7 @@ PLUMBING = {
     "basics.errors",
     "basics.names",
     "basics.versions",
+    "files.kept",
     "files.store",
     "files.text",
     "files.layout",
