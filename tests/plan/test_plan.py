@@ -184,7 +184,6 @@ def test_what_is_done_is_not_counted():
     assert text[1] == text[-2] and set(text[1]) == {"-", " "}
 
 
-@pytest.mark.parametrize("missing", ["", "figures", "report.html", "tables/strategies.csv", "tables/paper/table1.csv"])
 def test_tasks_of_one_job_share_its_start_and_are_done_together():
     sizes = {"cub": plan.Size(["a", "b", "c"], 12, 8), "mvtec": plan.Size([None, None], 12, 10)}
     runtime = {"device": "cpu", "threads": 1, "tflops": 1}
@@ -201,6 +200,7 @@ def test_tasks_of_one_job_share_its_start_and_are_done_together():
     assert first not in plan.to_do(several, {first.output, *first.more}.__contains__)
 
 
+@pytest.mark.parametrize("missing", ["", "figures", "report.html", "tables/strategies.csv", "tables/paper/table1.csv"])
 def test_the_target_comes_with_any_other_job(missing):
     jobs = planned(study(), {"cub": plan.Size(["a"], 12, 8), "mvtec": plan.Size(["b"], 12, 10)})
     left = plan.to_do(jobs, lambda output: output != f"results/{missing}")
