@@ -9,7 +9,7 @@ from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     settings = mine.settings
-    supports = [read_json(path) for path in snakemake.input.supports]
+    supports = [read_json(path) for path in mine.of_every_task(snakemake.input.supports)]
     paths = [path for support in supports for path in support["paths"].values()]
     read = FileReader(paths[:: max(1, len(paths) // N_IMAGES)][:N_IMAGES])
     grid = settings.get("grid") and layout.grid_of(f"/{settings['grid']}.")

@@ -5,7 +5,7 @@ from workflow_scripts.job import job
 
 with job(snakemake) as mine:
     paths = {}
-    for support in map(read_json, snakemake.input.supports):
+    for support in map(read_json, mine.of_every_task(snakemake.input.supports)):
         paths |= support["paths"]
     read = FileReader(paths.values(), mine.settings["preparation"])
     embed_rows(snakemake, mine, read, {"image_id": list(paths)})

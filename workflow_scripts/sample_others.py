@@ -7,7 +7,9 @@ from workflow_scripts.job import job
 with job(snakemake) as mine:
     settings, source = mine.settings, snakemake.params.source["name"]
     n = mixtures(settings["support"]["seeds"])
-    chosen = SOURCES[source].others([read_json(path) for path in snakemake.input.supports], n, settings["seed"])
+    chosen = SOURCES[source].others(
+        [read_json(path) for path in mine.of_every_task(snakemake.input.supports)], n, settings["seed"]
+    )
     for task, images in chosen.groupby("task", sort=False):
         if len(images) < n:
             print(f"{task}: the other tasks have {len(images)} normal images, not {n}")

@@ -9,7 +9,7 @@ from workflow_scripts.job import dataset_spec, job
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings
     index = INDEX.read(snakemake.input.images)
-    embeddings, _ = read_embeddings(snakemake.input)
+    embeddings, _ = read_embeddings(snakemake.input, snakemake.input.supports)
     (support,) = embeddings["supports"]
     task = support["task"]
     scores = score_knn.read(snakemake.input.scores)

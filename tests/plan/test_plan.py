@@ -106,7 +106,7 @@ def planned(config, sizes):
     given = study_of(validate(config))
     costs = dict.fromkeys(given.backbones, Cost(flops=10**9, parameters=10**6, features=64))
     stages = ("diffusion", "reconstruct_diffusion", "text_guided", "invert_text_guided", "train_text_guided")
-    work = {(stage, seeds): Work(passes=10, flops=10**13, memory=10**9) for stage in stages for seeds in (4, 8, 20)}
+    work = {(stage, seeds): Work(passes=10, flops=10**13, memory=10**9) for stage in stages for seeds in (4, 8, 12, 20)}
     return list(plan.jobs(given, sizes, costs, work))
 
 
