@@ -105,7 +105,11 @@ def study(**changes):
 def planned(config, sizes):
     given = study_of(validate(config))
     costs = dict.fromkeys(given.backbones, Cost(flops=10**9, parameters=10**6, features=64))
-    stages = ("diffusion", "reconstruct_diffusion", "text_guided", "invert_text_guided", "train_text_guided")
+    stages = [
+        f"{before}{name}"
+        for name in ("diffusion", "text_guided")
+        for before in ("", "reconstruct_", "invert_", "train_")
+    ]
     work = {(stage, seeds): Work(passes=10, flops=10**13, memory=10**9) for stage in stages for seeds in (4, 8, 12, 20)}
     return list(plan.jobs(given, sizes, costs, work))
 
