@@ -3,7 +3,7 @@
 
 rule cost:
     input:
-        supports=all_support_files,
+        supports=first_support_files,
         weights=weights_file,
     output:
         at("costs"),
@@ -21,6 +21,7 @@ rule cost:
     params:
         **settings(
             "cost",
+            datasets=STUDY.tasks,
             backbone="candidates.{backbone}",
             precision="precision",
             heads="heads_of.{backbone}",

@@ -98,15 +98,21 @@ def per_dataset(name):
     return [at(name, dataset=dataset) for dataset in STUDY.datasets]
 
 
+def tasks_of_jobs(dataset):
+    """The tasks of a data set whose results inputs name: the first one of each job, which makes and renews those of the others
+    with it. With all tasks a plan for thousands would have millions of inputs. Scripts find the others beside them."""
+    return list(STUDY.tasks[dataset])[:: 1 if in_storage() else STUDY.tasks_per_job]
+
+
 def support_files(wildcards):
-    """The support sets of all tasks of a data set."""
-    return [at("support", dataset=wildcards.dataset, task=task) for task in STUDY.tasks[wildcards.dataset]]
+    """The support sets of a data set, see `tasks_of_jobs`."""
+    return [at("support", dataset=wildcards.dataset, task=task) for task in tasks_of_jobs(wildcards.dataset)]
 
 
 def anomaly_files(wildcards):
-    """The anomalies that one source generated, for all tasks of a data set."""
+    """The anomalies of a data set that one source generated, see `tasks_of_jobs`."""
     known = {"dataset": wildcards.dataset, "source": wildcards.source}
-    return [at("anomalies", **known, task=task) for task in STUDY.tasks[wildcards.dataset]]
+    return [at("anomalies", **known, task=task) for task in tasks_of_jobs(wildcards.dataset)]
 
 
 def other_files(dataset):
@@ -131,9 +137,9 @@ def feature_files(of="features", **known):
 
 
 def reconstruction_files(wildcards):
-    """The seed images that one source sent through its network and back, for all tasks of a data set."""
+    """The seed images of a data set that one source sent through its network and back, see `tasks_of_jobs`."""
     known = {"dataset": wildcards.dataset, "source": wildcards.source}
-    return [at("reconstructions", **known, task=task) for task in STUDY.tasks[wildcards.dataset]]
+    return [at("reconstructions", **known, task=task) for task in tasks_of_jobs(wildcards.dataset)]
 
 
 def scored_files(of="features", **known):
@@ -190,6 +196,11 @@ def exposed_files(wildcards):
 def all_support_files(wildcards):
     """The support sets of all tasks of the study."""
     return [at("support", dataset=dataset, task=task) for dataset, tasks in STUDY.tasks.items() for task in tasks]
+
+
+def first_support_files(wildcards):
+    """The support sets of the study, see `tasks_of_jobs`."""
+    return [at("support", dataset=dataset, task=task) for dataset in STUDY.tasks for task in tasks_of_jobs(dataset)]
 
 
 def all_score_files(wildcards):

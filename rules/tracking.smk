@@ -9,7 +9,7 @@ from swsa_core.config.study import nameable, stage_version
 from swsa_core.datasets.section import LATER, READING_KEYS
 
 
-def settings(stage, paths=None, later=None, of=None, **leaves):
+def settings(stage, paths=None, later=None, of=None, datasets=(), **leaves):
     """The params of a rule: `tracked`, which Snakemake records, and `job`, which only tells the script what it needs.
 
     leaves: {name that the script reads: dotted path of the config value, whose steps may hold wildcards}.
@@ -17,7 +17,7 @@ def settings(stage, paths=None, later=None, of=None, **leaves):
     the wildcards to the files that the rule depends on; of those that cannot be inputs the times are tracked here.
     later: {name: (dotted path, default)} of keys that are tracked only where they are not at their default, so that what was
     made before there were such keys does not run again. of: values of wildcards that the paths of leaves hold and the rule does
-    not.
+    not. datasets: those of whose tasks the script reads results, where it is not that of the wildcards.
     """
     later = later or {}
 
@@ -30,10 +30,24 @@ def settings(stage, paths=None, later=None, of=None, **leaves):
         hidden = [path for path in paths(wildcards) if not nameable(path)] if paths else []
         return values | {path: os.stat(path).st_mtime_ns for path in hidden}
 
+    def told(wildcards, input):
+        values = {"stage": stage, "leaves": leaves, "later": later, "runtime": STUDY.config["runtime"]}
+        return values | {"tasks": tasks_of(datasets or filter(None, [wildcards.get("dataset")]))}
+
     return {
         "tracked": tracked,
-        "job": not_tracked(stage=stage, leaves=leaves, later=later, runtime=STUDY.config["runtime"]),
+        "job": told,
     }
+
+
+def tasks_of(datasets):
+    """{data set: its tasks} for scripts whose inputs name one result of each job of several tasks; None where they name all."""
+    return None if STUDY.tasks_per_job == 1 or in_storage() else {name: STUDY.tasks[name] for name in datasets}
+
+
+def in_storage():
+    """Whether results lie in object storage, from where a job has those files alone that its inputs name."""
+    return workflow.storage_settings.default_storage_provider is not None
 
 
 def untracked(of=None, **leaves):

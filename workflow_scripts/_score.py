@@ -1,6 +1,6 @@
 """What the two score scripts share: the embeddings that they compare."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ from swsa_core.files.support import read_task_supports
 SAME = ("model", "weights_sha256", "transform", "precision")  # in all embeddings that are compared
 
 
-def read_embeddings(given: Any, patches: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_embeddings(
+    given: Any, supports: Sequence[str], patches: bool = False
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The first arguments of a `score_dataset`, as keywords, and the attributes of images.h5; given: the rule's input.
 
+    supports: paths of the support sets.
     The reconstructions of a source are among the anomalies, see `swsa_core.detectors.scores.apart`.
     patches: whether the files hold those of images, which are read from disk as they are asked for.
     """
@@ -50,7 +53,7 @@ def read_embeddings(given: Any, patches: bool = False) -> tuple[dict[str, Any], 
     check_listed(index, images["image_id"], backbone["skipped"], (given.images, given.image_features))
     embedded = set(images["image_id"])  # without the images that cannot be read
     embeddings = {
-        "supports": read_task_supports(given.supports),
+        "supports": read_task_supports(supports),
         "images": Features(images["features"], images["image_id"]),
         "test_ids": [image_id for image_id in index.image_id[index.split == "test"] if image_id in embedded],
         "prepared": of_tasks,

@@ -10,7 +10,7 @@ from swsa_core.files.support import read_task_supports
 
 with job(snakemake) as mine:
     settings = mine.settings
-    supports = read_task_supports(snakemake.input.supports)
+    supports = read_task_supports(mine.of_every_task(snakemake.input.supports))
     paths = [path for support in supports for path in support["paths"].values()]
     read = FileReader(paths[:: max(1, len(paths) // N_IMAGES)][:N_IMAGES])
     grid = settings.get("grid") and layout.grid_of(f"/{settings['grid']}.")

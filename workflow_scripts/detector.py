@@ -63,7 +63,7 @@ with job(snakemake) as mine:
             "swsa or swsa_ensemble first"
         )
     scores = {one.attributes["candidate"]: one for one in map(score_knn.read, snakemake.input.scores)}
-    supports = read_task_supports(snakemake.input.supports)
+    supports = read_task_supports(mine.of_every_task(snakemake.input.supports))
     paths = {support["task"]: support["paths"] for support in supports}
     members, parts = {}, {}
     for task, ids in banks_of(supports).items():

@@ -7,8 +7,9 @@ from swsa_core.embedding.image_stream import RowReader
 from workflow_scripts._embed import embed_rows
 
 with job(snakemake) as mine:
+    paths = mine.of_every_task(snakemake.input.anomalies)
     ids, tasks, parents, precisions = [], [], [], {}
-    for path in snakemake.input.anomalies:
+    for path in paths:
         origins, attributes = read_origins(path)
         precisions[path] = attributes.get("precision")
         n = len(origins["parents"])
@@ -17,4 +18,4 @@ with job(snakemake) as mine:
         parents.append(origins["parents"])
     check_one_precision(precisions)
     constants = {"image_id": ids, "task": tasks, "parents": np.concatenate(parents)}
-    embed_rows(snakemake, mine, RowReader(snakemake.input.anomalies), constants)
+    embed_rows(snakemake, mine, RowReader(paths), constants)

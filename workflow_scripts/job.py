@@ -8,13 +8,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.status import over
+from swsa_core.files import layout
 from swsa_core.files.gpu_memory import as_line, peak_gpu_mb
 
 INTERRUPTED = "interrupted; the same command goes on from here"
@@ -52,12 +54,24 @@ class Job:
 
     stage: its name, whatever the rule is called where the workflow is used as a module. settings: what the rule tracks, and
     its `untracked`. recorded: what Snakemake records of it, for the headers of files. runtime: the section of the config.
+    tasks: {data set: {slug of a task: its name}}, None where inputs name the results of every task.
     """
 
     stage: str
     settings: Settings
     recorded: dict[str, Any]
     runtime: dict[str, Any]
+    tasks: dict[str, dict[str, str]] | None = None
+
+    def of_every_task(self, paths: Sequence[str]) -> Sequence[str]:
+        """The results of every task of the data sets of `paths`, of which inputs may name one for each job that made them."""
+        if self.tasks is None:
+            return paths
+        name = layout.first_of(paths[0], "support", "anomalies", "reconstructions")
+        beside = {layout.dataset_of(name, path): Path(path) for path in paths}
+        return [
+            str(one.with_name(f"{slug}{one.suffix}")) for dataset, one in beside.items() for slug in self.tasks[dataset]
+        ]
 
 
 def job_of(snakemake: Any) -> Job:
@@ -65,7 +79,8 @@ def job_of(snakemake: Any) -> Job:
     params, recorded = snakemake.params, snakemake.params.tracked
     told = {name: recorded[leaf] for name, leaf in params.job["leaves"].items()}
     told |= {name: recorded.get(leaf, default) for name, (leaf, default) in params.job["later"].items()}
-    return Job(params.job["stage"], Settings(told | dict(params.get("untracked", {}))), recorded, params.job["runtime"])
+    settings = Settings(told | dict(params.get("untracked", {})))
+    return Job(params.job["stage"], settings, recorded, params.job["runtime"], params.job.get("tasks"))
 
 
 def dataset_spec(settings: Settings, **others: Any) -> Settings:

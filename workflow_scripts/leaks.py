@@ -19,7 +19,7 @@ with job(snakemake) as mine:
     found = leaks.leaks(
         Features(embedded["features"], embedded["image_id"]),
         index,
-        read_task_supports(snakemake.input.supports),
+        read_task_supports(mine.of_every_task(snakemake.input.supports)),
         dataset_spec(mine.settings),
         lambda one, other: likeness(read_image(path[one]), read_training(path[other])),
     )

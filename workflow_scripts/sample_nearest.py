@@ -14,7 +14,7 @@ with job(snakemake) as mine:
     (prepared, _), (pool, _) = (store.read(path) for path in (given.support_features, given.pool_features))
     support = Features(prepared["features"], prepared["image_id"])
     n, parts = mixtures(settings["support"]["seeds"]), []
-    for task, bank in banks_of(read_task_supports(given.supports)).items():
+    for task, bank in banks_of(read_task_supports(mine.of_every_task(given.supports))).items():
         rows = source.rows(features_of(support, bank, "support.h5"), pool["features"], n)
         parts.append(pd.DataFrame({"task": task, "row": rows, "pool": source.pool(settings["section"])}))
     NEAREST_ROWS.write(snakemake.output[0], pd.concat(parts, ignore_index=True))

@@ -13,7 +13,7 @@ with job(snakemake) as mine:
     settings, given = mine.settings, snakemake.input
     templates, class_names = settings["templates"], settings["class_names"]
     torch.set_num_threads(snakemake.threads)
-    embeddings, backbone = read_embeddings(given)
+    embeddings, backbone = read_embeddings(given, mine.of_every_task(given.supports))
     model = clip.load_clip(settings["backbone"])
     if model.weights_sha256 != backbone["weights_sha256"]:
         raise InputError(

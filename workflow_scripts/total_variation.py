@@ -12,7 +12,7 @@ with job(snakemake) as mine:
     spec, space = dataset_spec(settings), settings["space"]
     index = INDEX.read(snakemake.input.images)
     auroc = evaluate.AUROC.read(snakemake.input.auroc)
-    embeddings, _ = read_embeddings(snakemake.input)
+    embeddings, _ = read_embeddings(snakemake.input, mine.of_every_task(snakemake.input.supports))
     supports, images, anomalies = (embeddings[name] for name in ("supports", "images", "anomalies"))
     real = closest_in_table(auroc, index, spec, space, set(images.image_ids))
     started = time.perf_counter()

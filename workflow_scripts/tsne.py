@@ -11,7 +11,7 @@ from workflow_scripts._score import read_embeddings
 with job(snakemake) as mine:
     dataset, settings = snakemake.wildcards.dataset, mine.settings
     index = INDEX.read(snakemake.input.images)
-    embeddings, _ = read_embeddings(snakemake.input)
+    embeddings, _ = read_embeddings(snakemake.input, snakemake.input.supports)
     (support,) = embeddings["supports"]
     task = support["task"]
     scores = score_knn.read(snakemake.input.scores)

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from swsa_core.files.checksums import KEPT
-from swsa_core.files.text import beside
 
 
 def kept(path: Path | str) -> Path:
     """Where the finished file of `path` lies while Snakemake can remove it from `path`."""
-    return beside(Path(path), KEPT)
+    return Path(f"{path}{KEPT}")
 
 
 def keep(paths: Iterable[Path | str]) -> None:

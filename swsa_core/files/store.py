@@ -32,7 +32,7 @@ COPIED = 2**24  # bytes at a time
 MOST_DEFLATED = 1032  # bytes that zlib makes of one, as its documentation has it
 READ_AT_ONCE = 2**26  # bytes of text, should every one be as long as there is room for
 FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
-MADE_OF = "made_of"  # attribute of finished files: SHA-256 of the header and the constants that `writer` was given
+MADE_OF = "made_of"  # attribute of files that `writer` keeps: SHA-256 of the header and the constants
 
 
 class _Rows:
@@ -138,7 +138,7 @@ def writer(
             for name in (name for name in columns if name not in scratch):
                 _copy(file[name], target, name, rows.kept, compressed=name in compress)
             of_kept = {name: values[rows.kept] for name, values in known.items()}
-            _put(target, of_kept, dict(attributes or {}) | rows.attributes | {MADE_OF: made_of})
+            _put(target, of_kept, dict(attributes or {}) | rows.attributes | ({MADE_OF: made_of} if keep else {}))
     partial.unlink()
 
 

@@ -28,7 +28,10 @@ def left():
 
 
 # The mixed precision comes first, which is where dtypes meet; the others are left to `make test-all`.
-PRECISIONS = [torch.float16, *(pytest.param(dtype, marks=pytest.mark.study) for dtype in (torch.bfloat16, torch.float32))]
+PRECISIONS = [
+    torch.float16,
+    *(pytest.param(dtype, marks=pytest.mark.study) for dtype in (torch.bfloat16, torch.float32)),
+]
 
 
 @pytest.fixture(scope="module", params=PRECISIONS, ids=str)

@@ -58,11 +58,12 @@ def test_a_finished_file_is_computed_again_only_where_it_was_made_of_other_thing
 def test_a_second_name_ends_with_the_run_unless_it_is_the_only_one(finished):
     keep([finished])
     keep([finished])  # as after a run that ended without a word
-    forget([finished])
-    assert os.listdir(finished.parent) == ["a.h5"]
-    keep([finished])
+    never = finished.parent / "further" / "b.h5"
+    forget([finished, never])
+    assert os.listdir(finished.parent) == ["a.h5"], "and nothing is made for files that are not there"
+    keep([finished, never])
     finished.unlink()
-    forget([finished])
+    forget([finished, never])
     assert os.listdir(finished.parent) == ["a.h5.kept"]
 
 

@@ -26,6 +26,7 @@ PLUMBING = {
     "basics.names",
     "basics.versions",
     "files.checksums",
+    "files.kept",
     "files.store",
     "files.text",
     "files.layout",
