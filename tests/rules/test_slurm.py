@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -129,8 +130,9 @@ def survived(cluster, tmp_path_factory):
         cluster.up()
         assert process.wait(3600) == 0, output.read_text()[-6000:]
     finally:
-        process.terminate()
-        process.wait()
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)  # at which Snakemake cancels its jobs
+            process.wait()
     return directory, output.read_text(), seen
 
 
