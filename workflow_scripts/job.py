@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,8 @@ def _ending_with_snakemake(log):
     def watch():
         while not done.wait(1):
             if os.getppid() != STARTED_BY:
-                print("Snakemake was killed, and this job ends with it", file=log, flush=True)
+                with suppress(OSError):  # also where the disk is full
+                    print("Snakemake was killed, and this job ends with it", file=log, flush=True)
                 os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
