@@ -28,7 +28,10 @@ def left():
 
 
 # The mixed precision comes first, which is where dtypes meet; the others are left to `make test-all`.
-PRECISIONS = [torch.float16, *(pytest.param(dtype, marks=pytest.mark.study) for dtype in (torch.bfloat16, torch.float32))]
+PRECISIONS = [
+    torch.float16,
+    *(pytest.param(dtype, marks=pytest.mark.study) for dtype in (torch.bfloat16, torch.float32)),
+]
 
 
 @pytest.fixture(scope="module", params=PRECISIONS, ids=str)
@@ -84,6 +87,7 @@ def test_reconstructions(unet, images, left):
     assert left == Counter({"torch.bool": 2})  # of the inversion, and of what is made
 
 
+@pytest.mark.study
 def test_a_direction_is_trained_and_followed(unet, images, left, guide):
     delta_h, dtype = delta_h_for(unet), unet.conv_in.weight.dtype
     x_T = images[:1].to("cuda")
