@@ -94,6 +94,7 @@ def test_both_towers_of_clip(monkeypatch):
         assert not left
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_a_step_of_fine_tuning(task):
     """Weights and loss are float32, whatever the passes are in, and all that leaves the card is the loss."""

@@ -87,6 +87,7 @@ def test_reconstructions(unet, images, left):
     assert left == Counter({"torch.bool": 2})  # of the inversion, and of what is made
 
 
+@pytest.mark.study
 def test_a_direction_is_trained_and_followed(unet, images, left, guide):
     delta_h, dtype = delta_h_for(unet), unet.conv_in.weight.dtype
     x_T = images[:1].to("cuda")

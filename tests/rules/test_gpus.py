@@ -9,7 +9,7 @@ import pytest
 from layouts import draw
 from workflow import ROOT, snakemake
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.study]
 CANDIDATES = ("mini:vit_s", "mini:resnet_s", "mini:vit_m")  # one more than cards
 # Appended to devices.py of a copy of the project: two cards that torch tells of and cannot compute on. What a job takes, from
 # when until when, is written down; then it computes on the CPU.
