@@ -4,6 +4,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path
 
@@ -27,13 +28,14 @@ def unpack(archive: Path | str, directory: Path | str, progress: Callable[[int, 
         directory.mkdir(parents=True)
         with open(archive, "rb") as file:
             most, unpacked, members = MOST_GROWTH * archive.stat().st_size + SLACK, 0, 0
-            for size in (_unpack_zip if zipfile.is_zipfile(file) else _unpack_tar)(file, directory):
+            for size, extract in (_in_zip if zipfile.is_zipfile(file) else _in_tar)(file, directory):
                 unpacked, members = unpacked + size, members + 1
                 if unpacked > most or members > MOST_MEMBERS:
                     raise InputError(
                         f"{archive} would unpack to more than {most:,} bytes or {MOST_MEMBERS:,} files, expected is at most "
                         f"{MOST_GROWTH} times its size: fetch it again"
                     )
+                extract()
                 if progress:
                     progress(file.tell(), archive.stat().st_size)
     except DAMAGE as error:
@@ -46,17 +48,15 @@ def unpack(archive: Path | str, directory: Path | str, progress: Callable[[int, 
     return directory
 
 
-def _unpack_tar(file, directory):
-    """Unpack each member after its size was yielded."""
+def _in_tar(file, directory):
+    """(bytes, function that unpacks it) of each member."""
     file.seek(0)
     with tarfile.open(fileobj=file, mode="r|*") as archive:  # in one go: going back in a compressed file takes long
         for member in archive:
-            yield member.size
-            archive.extract(member, directory, filter="data")
+            yield member.size, partial(archive.extract, member, directory, filter="data")
 
 
-def _unpack_zip(file, directory):
+def _in_zip(file, directory):
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
-            yield member.file_size
-            archive.extract(member, directory)
+            yield member.file_size, partial(archive.extract, member, directory)
