@@ -58,8 +58,8 @@ for batch in BATCHES:
             # As in embed_images; the official split of the real test images has no part in the support; and how many images the
             # banks need is only checked.
             untracked=untracked(
-                batch.of,
                 **of_dataset("on_bad_image", "real_split"),
+                of=batch.of,
                 k="knn.k",
                 protocols="evaluation.protocols",
                 sources="source_order",

@@ -17,8 +17,8 @@ from swsa_core.files.reading import file_of
 from swsa_core.files.text import write_json
 
 
-def split(task: str, path: str) -> None:
-    """Write the support set of one task."""
+def readable(task: str) -> tuple[dict, dict, list]:
+    """({image id: path}, {image id: its picture}, images that are left out as they cannot be read) of one task."""
     paths, pictures, skipped, bits, unread = {}, {}, [], [], []
     scaled = spec["bit_depth"] is not None or spec["value_range"] is not None
     image_ids = datasets.support_images(spec, task, settings["seed"], dataset)
@@ -48,6 +48,12 @@ def split(task: str, path: str) -> None:
     if skipped and not paths:
         raise InputError(f"task {task!r}: none of its {len(skipped)} images can be read, first {skipped[0]['reason']}")
     check_depth(bits, dataset, f"of task {task!r}")
+    return paths, pictures, skipped
+
+
+def split(task: str, path: str) -> None:
+    """Write the support set of one task."""
+    paths, pictures, skipped = readable(task)
     kept, copies = without_copies(pictures, lambda image_id: read_image(paths[image_id]))
     if copies:
         print(f"{task}: {len(paths) - len(kept)} of {len(paths)} images are left out as copies: {told_copies(copies)}")
