@@ -69,7 +69,7 @@ def test_products_are_computed_in_the_precision_that_is_asked_for():
     spec, found = candidate("torchvision:resnet18"), {}
     with fake_gpu():
         network = family_of(spec).load(spec)
-        network.module.layer4.register_forward_hook(lambda part, given, output: found.setdefault(dtype, output.dtype))
+        network.module.layer4.register_forward_hook(lambda part, given, output: found.update({dtype: output.dtype}))
         for dtype in PRECISIONS:
             on_device(network, network.transform, "cuda", dtype)(network.forward, blank_images(network))
     assert found == {dtype: dtype for dtype in PRECISIONS}
@@ -94,7 +94,6 @@ def test_both_towers_of_clip(monkeypatch):
         assert not left
 
 
-@pytest.mark.study
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_a_step_of_fine_tuning(task):
     """Weights and loss are float32, whatever the passes are in, and all that leaves the card is the loss."""

@@ -87,7 +87,6 @@ def test_reconstructions(unet, images, left):
     assert left == Counter({"torch.bool": 2})  # of the inversion, and of what is made
 
 
-@pytest.mark.study
 def test_a_direction_is_trained_and_followed(unet, images, left, guide):
     delta_h, dtype = delta_h_for(unet), unet.conv_in.weight.dtype
     x_T = images[:1].to("cuda")
@@ -126,6 +125,12 @@ def test_the_speed_that_a_plan_counts_with(left, tmp_path, monkeypatch):
     """`snakemake plan` measures the network in the batches of the stage."""
     monkeypatch.setattr("swsa_core.basics.speed.LEAST_SECONDS", 0)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
-    config = {"image_size": 32, "num_channels": 32, "num_res_blocks": 1, "num_head_channels": 16}
+    config = {
+        "image_size": 16,
+        "num_channels": 32,
+        "num_res_blocks": 1,
+        "channel_mult": "1,2",
+        "attention_resolutions": "8",
+    }
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         assert np.isfinite(diffusion_speed(str(tmp_path / "none.pt"), config, 10**9, "cuda", dtype))
