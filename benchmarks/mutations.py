@@ -98,7 +98,7 @@ def near(number: float, random: Random) -> float:
     if isinstance(number, bool):
         return not number
     power = 10 ** random.randrange(1, 13)
-    return random.choice((-number, number + 1, number - 1, number * power, number / power, number * 2))
+    return random.choice((-number, number + 1, number - 1, number * power, number // power, number * 2))
 
 
 def mutated_config(valid: dict, random: Random) -> dict:

@@ -1,6 +1,7 @@
 """The config's sections about candidates, `candidates` and `clip`: keys, types, defaults, and what must hold within each."""
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
@@ -13,6 +14,7 @@ from swsa_core.basics.section import (
     Section,
     Several,
     Side,
+    expanded,
     inconsistent,
     not_blank,
     plain,
@@ -163,7 +165,10 @@ class Clip(Section):
     @field_validator("weights")
     @classmethod
     def _plain_path(cls, value):
-        return plain(os.path.expanduser(value)) if value and is_weights_file(value) else value
+        if not value or not is_weights_file(value):
+            return value
+        expanded(Path(value))  # raises for a home directory that is not there
+        return plain(os.path.expanduser(value))  # a ./ at the beginning stays
 
     @model_validator(mode="after")
     def _with_weights(self):
