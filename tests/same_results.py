@@ -17,7 +17,9 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def _made(root):
-    files = (path for path in root.rglob("*") if path.is_file())
+    files = (
+        path for path in root.rglob("*") if path.is_file() and path.suffix != ".sha256"
+    )  # of files that are compared
     return [path for path in files if path.relative_to(root).parts[0] not in TIMED]
 
 

@@ -29,7 +29,7 @@ class InputError(ValueError):
 
 
 def printable(text: str) -> str:
-    """`text` as a terminal and a log can show it: no control characters, no endless lines.
+    r"""`text` as a terminal and a log can show it: no control characters, no endless lines.
 
     >>> printable("\x1b[2Jred\ufffd"), len(printable("x" * 10_000))
     ('\\x1b[2Jred\ufffd', 4001)

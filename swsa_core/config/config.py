@@ -71,8 +71,7 @@ class Config(Section):
     datasets: Annotated[dict[str, AnyDataset], Field(min_length=1), Removable]
     """The data sets, each under a name of your own and with its `kind`."""
     images: PlainPath | None = None
-    """Folder of your own images, in place of the `root` of the one data set of `kind: folder`; for the command line, as
-    --config images=<folder>."""
+    """Folder of images, in place of the `root` of the only data set; for the command line, as --config images=<folder>."""
     support: Support = Support()
     """How many normal images of each task serve as seeds."""
     sources: Sources
@@ -362,19 +361,17 @@ def validate(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_images(config: dict[str, Any]) -> dict[str, Any]:
-    """The config with `images` as the root of its folder. Raises InputError where it has no folder, or several."""
-    if config.get("images") is None or not isinstance(config["datasets"], dict):
-        return config
+    """The config with `images` as the root of its data set. Raises InputError where it has several."""
     datasets = config["datasets"]
-    folders = [name for name, one in datasets.items() if isinstance(one, dict) and one.get("kind") == "folder"]
-    if len(folders) != 1:
-        have = f"has {len(folders)} of them ({', '.join(map(str, folders))})" if folders else "has none"
+    if config.get("images") is None or not isinstance(datasets, dict):
+        return config
+    if len(datasets) != 1:
         raise InputError(
-            f"images: received {config['images']!r}, the folder of the one data set of `kind: folder`, but the config {have}: "
-            "take config/my_images.yaml, or write `root` of the data set that you mean"
+            f"images: received {config['images']!r}, the root of the only data set, but the config has "
+            f"{', '.join(map(str, datasets))}: take config/my_images.yaml, or write `root` of the data set that you mean"
         )
-    root = {"root": config["images"]}
-    return config | {"datasets": {name: one | root if name == folders[0] else one for name, one in datasets.items()}}
+    [(name, one)] = datasets.items()
+    return config | {"datasets": {name: one | {"root": config["images"]} if isinstance(one, dict) else one}}
 
 
 def _seeds_of(dataset: dict[str, Any]) -> int:

@@ -4,8 +4,9 @@ import fcntl
 from pathlib import Path
 
 from swsa_core.files import layout
+from swsa_core.files.checksums import KEPT
 
-SUFFIXES = (".partial", ".tmp")  # of `store.writer` and of `text.replacing`
+SUFFIXES = (".partial", ".tmp", KEPT)  # of `store.writer`, of `text.replacing`, and of jobs of several tasks
 
 
 def leftovers(results: Path | str) -> list[Path]:

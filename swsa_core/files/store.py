@@ -115,7 +115,7 @@ def writer(
     )
     place, made_of = kept(path) if keep else path, sha256(identity.encode()).hexdigest()
     if keep and place.exists() and _made_of(place) == made_of:
-        with _reading(place) as file:
+        with _reading(place) as (file, _):
             yield _Rows(file, place, columns, total, done=total)
         return
     if partial.exists() and _identity(partial) != identity:

@@ -34,10 +34,10 @@ def test_a_folder_that_is_not_there_is_told_by_the_study_not_here():
     assert validate(own(images="nowhere"))["datasets"]["mine"]["support"] == {"seeds": 20}
 
 
-def test_images_are_those_of_one_folder():
-    demo = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    with pytest.raises(InputError, match=r"images: received 'here'.* has none"):
-        validate(demo | {"images": "here"})
+def test_images_are_those_of_the_only_data_set():
     two = {name: {"kind": "folder", "root": name} for name in ("a", "b")}
-    with pytest.raises(InputError, match=r"has 2 of them \(a, b\)"):
+    with pytest.raises(InputError, match=r"images: received 'here', .*but the config has a, b: take"):
         validate(own(images="here", datasets=two))
+    demo = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    with pytest.raises(InputError, match="root"):
+        validate(demo | {"images": "here"})

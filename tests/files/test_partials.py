@@ -31,6 +31,7 @@ def test_files_of_others_are_left_alone_wherever_the_results_lie(tmp_path):
     ]
     own = [
         "birds/scores/hog.h5.partial",
+        "birds/anomalies/diffusion/a.h5.kept",
         "figures/birds/cost.svg.tmp",
         "birds/trained/text_guided/a/b.safetensors.partial",
     ]

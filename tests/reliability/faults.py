@@ -47,6 +47,7 @@ SENTENCE = "interrupted; the same command goes on from here"
 
 # What is measured on the machine and differs from run to run: times and memory. All else is compared byte by byte.
 UNCOMPARED = ("logs", "benchmarks")  # folders below results
+CHECKSUMS = ".sha256"  # of files that are compared themselves
 MEASURED_FILES = ("figures/digits/cost.svg", "figures/digits/cost.png", "figures/.snakemake_timestamp")
 MEASURED_COLUMNS = ("median_ms", "p95_ms", "head_ms")  # of costs/*.csv
 MEASURED_IN_REPORT = {  # pattern: what stands in its place
@@ -308,11 +309,11 @@ def differences(expected: Path, found: Path) -> list[str]:
 
 
 def results_of(results: Path) -> dict[str, bytes]:
-    """{path below results: its content without what is measured} of all files but logs and benchmarks."""
+    """{path below results: its content without what is measured} of all files but logs, benchmarks and checksums."""
     found = {}
     for path in results.rglob("*"):
         name = path.relative_to(results).as_posix()
-        if path.is_file() and name.split("/")[0] not in UNCOMPARED:
+        if path.is_file() and path.suffix != CHECKSUMS and name.split("/")[0] not in UNCOMPARED:
             found[name] = without_measures(name, path.read_bytes())
     return found
 
