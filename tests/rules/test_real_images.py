@@ -101,6 +101,6 @@ def test_every_stage_left_its_files(results):
             assert (results / dataset / "anomalies" / source).is_dir() or (
                 results / dataset / "anomalies" / f"{source}.csv"
             ).is_file()
-    # of each data set six figures, and contact sheets of at most twelve tasks
-    assert len(list((results / "figures").glob("*/*.svg"))) == 2 * 6 + 12 + 1
+    # of each data set eight figures, and contact sheets of the tasks that the report shows
+    assert len(list((results / "figures").glob("*/*.svg"))) == 2 * 8 + 3 + 1
     assert (results / "report.html").stat().st_size > 1_000_000

@@ -86,7 +86,7 @@ OF_EACH_DATASET = [
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     directory = tmp_path_factory.mktemp("whole_study")
-    snakemake(directory, OVERLAY, before=STUDY)
+    snakemake(directory, OVERLAY, before=STUDY, timeout=1500)
     return directory / "results"
 
 
