@@ -91,7 +91,7 @@ def results(tmp_path_factory):
 
 
 def paper_table(results, name):
-    columns = getattr(paper_tables, name.upper())
+    columns = getattr(paper_tables, name.upper()).columns
     return pd.read_csv(results / f"tables/paper/{name}.csv", dtype={"n_anomalies": str}, keep_default_na=True)[columns]
 
 
@@ -193,7 +193,7 @@ def test_the_papers_figures(results):
 
 def test_figures_of_each_data_set(results):
     for dataset, sheets in SHEETS.items():
-        names = [*OF_EACH_DATASET, *(f"contact_sheet.{task}" for task in sheets)]
+        names = ["cost", *OF_EACH_DATASET, *(f"contact_sheet.{task}" for task in sheets)]
         made = {path.name for path in (results / "figures" / dataset).glob("[!.]*")}
         assert made == {f"{name}.{ending}" for name in names for ending in ("svg", "png")}
 
