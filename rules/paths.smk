@@ -65,6 +65,10 @@ class Batch(NamedTuple):
             for task in self.tasks
         ]
 
+    def first(self, name):
+        """The result `name` of the first task of each job: `tasks_of_jobs`."""
+        return self.at(name)[: None if in_storage() else 1]
+
     def place(self, path, stage):
         """The log or benchmark, by `path`, of the rule's jobs."""
         place = path(stage, "dataset", "chunk" if self.of else "task")
@@ -215,18 +219,32 @@ def cost_files(wildcards):
 
 def all_anomaly_files(wildcards):
     """The anomalies of all tasks and sources of the study, and the pools that they are sampled from."""
-    generated = [
+    return generated_files(STUDY.tasks) + sampled_files()
+
+
+def first_anomaly_files(wildcards):
+    """`all_anomaly_files`, of the tasks of `tasks_of_jobs`."""
+    return generated_files({dataset: tasks_of_jobs(dataset) for dataset in STUDY.tasks}) + sampled_files()
+
+
+def generated_files(tasks):
+    """The anomalies of all sources that generate them; tasks: {data set: its tasks}."""
+    return [
         at("anomalies", dataset=dataset, source=source, task=task)
         for source in STUDY.generated
-        for dataset, tasks in STUDY.tasks.items()
-        for task in tasks
+        for dataset, slugs in tasks.items()
+        for task in slugs
     ]
+
+
+def sampled_files():
+    """What tells which images of pools and of other tasks are anomalies."""
     sampled = [at("pool_rows", dataset=dataset, pool=pool) for dataset in STUDY.datasets for pool in STUDY.pools]
     sampled += [at("nearest_rows", dataset=name, source=source) for name in STUDY.datasets for source in STUDY.pool_of]
     sampled += [
         at("other_images", dataset=name, source=source) for name in STUDY.datasets for source in STUDY.others_of(name)
     ]
-    return generated + sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
+    return sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
 
 
 def own(path):

@@ -54,11 +54,11 @@ rule report:
         pick_counts=rules.tables.output.pick_counts,
         figures=rules.figures.output[0],
         paper=[rules.paper_tables.output, rules.paper_figures.output] if STUDY.in_paper else [],
-        supports=all_support_files,
+        supports=first_support_files,
         scores=all_score_files,
         costs=cost_files,
         before_after=[at("before_after")] if STUDY.exposed else [],
-        anomalies=all_anomaly_files,
+        anomalies=first_anomaly_files,
         sheets=sheet_files,
     output:
         at("report"),
@@ -71,6 +71,7 @@ rule report:
     params:
         **settings(
             "report",
+            datasets=STUDY.tasks,
             config="config",
             class_names="class_names",
             groups="groups",

@@ -51,7 +51,7 @@ with job(snakemake) as mine:
     # with the results where this machine has them, also while they lie in object storage
     here = config | {"results": str(Path(snakemake.output[0]).parent)}
     picks = tables.PICKS.read(given.picks)
-    supports = read_supports(given.supports)
+    supports = read_supports(mine.of_every_task(given.supports))
     images, auroc = read_tables("images", given.images), read_tables("auroc", given.auroc)
     candidates = read_tables("candidates", given.candidates).query("selection == 'model'")
     candidates = candidates.drop(columns=["dataset", "selection", "backbone", "head"]).drop_duplicates("candidate")
