@@ -6,9 +6,10 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.licences import licence_of
-from swsa_core.detect.detector import Detector, Member, make_part
+from swsa_core.detect.detector import Detector, Member
 from swsa_core.detect.evidence import on_sources, scale_in_selection
 from swsa_core.detect.folder import save
+from swsa_core.detect.make import make_part
 from swsa_core.detectors import HEADS, score_knn
 from swsa_core.detectors.scores import Features, banks_of, features_of
 from swsa_core.files import layout, store
