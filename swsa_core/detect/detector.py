@@ -162,11 +162,11 @@ class Detector:
         device = next((one.device for one in backbones.values() if one.device), "")
         processes, _ = share_threads(threads, "auto", device)
         sizes = {name: BATCH_SIZE[one.device] for name, one in backbones.items()}
-        look = partial(_prepared, images, {name: one.transform for name, one in backbones.items()})
+        look = partial(prepared, images, {name: one.transform for name, one in backbones.items()})
         with image_stream(look, processes) as stream:
-            prepared = stream(range(len(images)))
+            arriving = stream(range(len(images)))
             for start in range(0, len(images), BATCH):
-                batch = [next(prepared) for _ in range(min(BATCH, len(images) - start))]
+                batch = [next(arriving) for _ in range(min(BATCH, len(images) - start))]
                 rows = [row for row, (_, reason) in enumerate(batch) if not reason]
                 found: dict[tuple[str, bool], np.ndarray] = {}
                 for name, backbone in backbones.items() if rows else ():
@@ -217,8 +217,10 @@ def check_same(backbone: Backbone, facts: Mapping[str, Any]) -> None:
             )
 
 
-def _prepared(images, transforms, row):
-    """({backbone: the transformed image}, ""), or (None, why it cannot be read)."""
+def prepared(
+    images: Sequence[Any], transforms: Mapping[str, Callable[[np.ndarray], np.ndarray]], row: int
+) -> tuple[dict[str, np.ndarray], str]:
+    """({backbone: the transformed image}, ""), or ({}, why it cannot be read), of one of the images; images: as of `look`."""
     from swsa_core.files.images import read_image
 
     image = images[row]
@@ -226,7 +228,7 @@ def _prepared(images, transforms, row):
         pixels = read_image(image) if is_path(image) else checked(image)
         return {name: transform(pixels) for name, transform in transforms.items()}, ""
     except InputError as error:
-        return None, str(error)
+        return {}, str(error)
 
 
 def is_path(image: Any) -> bool:

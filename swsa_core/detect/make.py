@@ -58,11 +58,13 @@ def fit(
     candidates: Sequence[tuple[CandidateSpec, str, dict[str, Any]]],
     grid: int = 14,
     task: str = "normal",
+    dataset: str = "normal",
 ) -> Detector:
     """A detector of normal images, without a study: of one candidate, or of several together.
 
     images: paths or (H, W, 3) uint8 arrays; candidates: (network as the config has it, head, settings of `Head.against`); grid:
-    side of the grid of patches, for heads that compare them. Raises InputError for an image that cannot be read.
+    side of the grid of patches, for heads that compare them; task, dataset: names, on which the draw of the patches that a bank
+    keeps depends, too. Raises InputError for an image that cannot be read.
     """
     members = {}
     for spec, head, settings in candidates:
@@ -70,7 +72,7 @@ def fit(
         attributes = load_backbone(spec, grid=patches or None).attributes()
         members[name] = Member(name, spec, head, settings, patches, attributes | {"licence": licence_of(spec)})
     versions = "; ".join(dict.fromkeys(one.facts["versions"] for one in members.values()))
-    detector = Detector(members, {}, {"dataset": task, "strategy": "fit", "versions": versions})
+    detector = Detector(members, {}, {"dataset": dataset, "strategy": "fit", "versions": versions})
     seen = list(detector.see(images, list(members)))
     if reason := next((reason for one in seen for reason in one.reasons if reason), None):
         raise InputError(reason)
@@ -79,4 +81,4 @@ def fit(
         for name, one in members.items()
     }
     paths = [str(image) if is_path(image) else f"image {row}" for row, image in enumerate(images)]
-    return replace(detector, parts={task: make_part(task, list(members.values()), found, paths, task)})
+    return replace(detector, parts={task: make_part(task, list(members.values()), found, paths, dataset)})
