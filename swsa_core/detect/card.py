@@ -50,7 +50,9 @@ def _of_part(part: Part) -> Iterator[str]:
     low, high = realised(n, rate)
     yield f"## {_plain(part.name)}"
     yield ""
-    yield f"Made of {plural(n, 'normal image')}, scored by {', '.join(map(_plain, part.members))}. {told(n)}"
+    added = part.facts.get("added", 0)
+    since = f", {added} of them added since it was chosen" if added else ""
+    yield f"Made of {plural(n, 'normal image')}{since}, scored by {', '.join(map(_plain, part.members))}. {told(n)}"
     yield ""
     yield (
         f"Level at {rate:.1%} false alarms: {level_of(part.normals, rate):.6g}; the share that comes true lies between "

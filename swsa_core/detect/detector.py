@@ -48,7 +48,8 @@ class Part:
     """A task of the detector.
 
     members: names; banks: {member: what its head compares with, (n, …)}; scale: (3, m) of `together`, None of one member.
-    paths: (n,) where the normal images were read; normals: (n,) their scores, each left out of the bank.
+    paths: (n,) where the normal images were read; digests: (n,) SHA-256 of their pixels; normals: (n,) their scores, each left
+    out of the bank.
     maps: {member whose head compares patches: (n, patches) float16 of the normal images, each left out of the bank}.
     facts: what is told of it: its verdict and how it does on synthetic anomalies.
     """
@@ -58,6 +59,7 @@ class Part:
     banks: dict[str, np.ndarray]
     scale: np.ndarray | None
     paths: list[str]
+    digests: list[str]
     normals: np.ndarray
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """Making a detector of normal images: banks, leave-one-out scores, and what the members' networks give."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,15 @@ def make_part(
     members: Sequence[Member],
     found: Mapping[str, np.ndarray],
     paths: Sequence[str],
+    digests: Sequence[str],
     dataset: str,
     scale: np.ndarray | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Part:
     """A task from what the members' networks give of its normal images.
 
-    found: {member: features (n, d), or patches (n, p, d)}. scale: of `Part`; where it is left out and there are several
-    members, that of the normal images.
+    found: {member: features (n, d), or patches (n, p, d)}. paths, digests, scale: of `Part`; where the
+    scale is left out and there are several members, it is that of the normal images.
     """
     banks = {
         one.name: HEADS[one.head].keep(np.asarray(found[one.name]), dataset, name, **one.settings) for one in members
@@ -50,7 +52,7 @@ def make_part(
         scale = scale_of(scores)
     maps = {one.name: answer.maps for one, answer in zip(members, answers, strict=True) if answer.maps is not None}
     names = [one.name for one in members]
-    return Part(name, names, banks, scale, list(paths), combined(scores, scale), maps, dict(facts or {}))
+    return Part(name, names, banks, scale, list(paths), list(digests), combined(scores, scale), maps, dict(facts or {}))
 
 
 def fit(
@@ -73,12 +75,31 @@ def fit(
         members[name] = Member(name, spec, head, settings, patches, attributes | {"licence": licence_of(spec)})
     versions = "; ".join(dict.fromkeys(one.facts["versions"] for one in members.values()))
     detector = Detector(members, {}, {"dataset": dataset, "strategy": "fit", "versions": versions})
-    seen = list(detector.see(images, list(members)))
+    found = features_of_members(detector, images, list(members))
+    paths = [str(image) if is_path(image) else f"image {row}" for row, image in enumerate(images)]
+    digests = [digest_of(image) for image in images]
+    part = make_part(task, list(members.values()), found, paths, digests, dataset)
+    return replace(detector, parts={task: part})
+
+
+def features_of_members(
+    detector: Detector,
+    images: Sequence[Any],
+    members: Sequence[str],
+    threads: int = 1,
+    log: Callable[[str], None] = print,
+) -> dict[str, np.ndarray]:
+    """{member: features (n, d), or patches (n, p, d)} of images, as of `fit`. Raises InputError for one that cannot be read."""
+    seen = list(detector.see(images, members, threads, log))
     if reason := next((reason for one in seen for reason in one.reasons if reason), None):
         raise InputError(reason)
-    found = {
-        name: np.concatenate([batch.found[one.backbone["name"], bool(one.grid)] for batch in seen])
-        for name, one in members.items()
-    }
-    paths = [str(image) if is_path(image) else f"image {row}" for row, image in enumerate(images)]
-    return replace(detector, parts={task: make_part(task, list(members.values()), found, paths, dataset)})
+    wanted = {name: (detector.members[name].backbone["name"], bool(detector.members[name].grid)) for name in members}
+    return {name: np.concatenate([batch.found[one] for batch in seen]) for name, one in wanted.items()}
+
+
+def digest_of(image: Any) -> str:
+    """SHA-256 of the pixels of an image, as of `fit`: whatever its file is called, it is the same image."""
+    from swsa_core.files.images import read_image
+
+    pixels = np.ascontiguousarray(read_image(image) if is_path(image) else image)
+    return sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()

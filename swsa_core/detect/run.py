@@ -88,7 +88,7 @@ def run(
     with place as finished, _opened(finished) as stream:
         table = csv.writer(stream)
         table.writerow(COLUMNS)
-        for one in detector.stream(images, task, threads, log=_log):
+        for one in detector.stream(images, task, threads, log=log):
             paths = images[done : done + len(one.reasons)]
             alarms = one.p <= rate * (1 + 1e-9)
             for row, path in enumerate(paths):
@@ -104,10 +104,10 @@ def run(
             if time.monotonic() - last >= EVERY:
                 last = time.monotonic()
                 left = (last - started) / done * (len(images) - done)
-                _log(f"{done:,} of {len(images):,} images, about {left:.0f} s left")
+                log(f"{done:,} of {len(images):,} images, about {left:.0f} s left")
     summary = Summary(done, n_alarms, n_unread, drift(scores[np.isfinite(scores)], part.normals))
     for line in told_of(summary, part, rate, time.monotonic() - started):
-        _log(line)
+        log(line)
     return summary
 
 
@@ -157,5 +157,6 @@ def _drawer(detector: Detector, part: Part, rate: float, folder: Path) -> Any:
     return drawer(detector, part, rate, folder)
 
 
-def _log(line: str) -> None:
+def log(line: str) -> None:
+    """Tell a person something; the standard output may be the CSV."""
     print(line, file=sys.stderr, flush=True)
