@@ -23,10 +23,12 @@ COLOURS = "inferno"
 OPAQUE = 0.7  # of the colour at the alarm level, over the image
 
 
-def drawer(detector: Detector, part: Part, rate: float, folder: Path) -> Callable[[Sequence[str], Scored], None]:
+def drawer(
+    detector: Detector, part: Part, rate: float, folder: Path, first: int = 1
+) -> Callable[[Sequence[str], Scored], None]:
     """Function of paths and what was said of them that writes a picture of each into `folder`.
 
-    rate: wanted share of false alarms, of which 1 on the scale is the level.
+    rate: wanted share of false alarms, of which 1 on the scale is the level. first: number of the first picture.
     Raises InputError where no member of the task compares patches.
     """
     members = [name for name in part.members if name in part.maps]
@@ -38,7 +40,7 @@ def drawer(detector: Detector, part: Part, rate: float, folder: Path) -> Callabl
     scales = {name: scale_of_maps(part.maps[name], rate) for name in members}
     transforms = {name: detector.backbones[detector.members[name].backbone["name"]].transform for name in members}
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = 0
+    drawn = first - 1
 
     def draw(paths: Sequence[str], scored: Scored) -> None:
         nonlocal drawn
