@@ -9,7 +9,7 @@ from swsa_core.candidates.licences import licence_of
 from swsa_core.detect.detector import Detector, Member
 from swsa_core.detect.evidence import on_sources, scale_in_selection
 from swsa_core.detect.folder import save
-from swsa_core.detect.make import digest_of, make_part
+from swsa_core.detect.make import digest_of, make_part, tested
 from swsa_core.detectors import HEADS, score_knn
 from swsa_core.detectors.scores import Features, banks_of, features_of
 from swsa_core.files import layout, store
@@ -83,4 +83,5 @@ with job(snakemake) as mine:
         print(f"{task}: {', '.join(names)}, {len(ids)} normal images")
     versions = "; ".join(dict.fromkeys(one.facts["versions"] for one in members.values()))
     about = {"dataset": dataset, "strategy": strategy, "versions": versions}
-    save(Detector(members, parts, about), Path(snakemake.output[0]).parent)
+    detector = Detector(members, parts, about, device="cpu")  # for one image
+    save(tested(detector, detector.networks()), Path(snakemake.output[0]).parent)

@@ -8,7 +8,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.detect.detector import Detector, Part
-from swsa_core.detect.make import digest_of, features_of_members, make_part
+from swsa_core.detect.make import digest_of, features_of_members, make_part, tested
 from swsa_core.files.reading import file_of
 
 STAYS = (
@@ -66,7 +66,8 @@ def with_normals(
         detector.about["dataset"],
         facts=facts,
     )
-    return Added(replace(detector, parts={**detector.parts, part.name: extended}), new, old)
+    whole_detector = replace(detector, parts={**detector.parts, part.name: extended})
+    return Added(tested(whole_detector, detector.backbones), new, old)
 
 
 def check_there(part: Part) -> list[Any]:

@@ -17,6 +17,7 @@ from swsa_core.basics.names import did_you_mean
 from swsa_core.candidates.backbone import Backbone, load_backbone
 from swsa_core.candidates.family import CandidateSpec
 from swsa_core.detect.level import p_values
+from swsa_core.detect.self_test import check_scores
 from swsa_core.detectors import HEADS
 from swsa_core.detectors.scores import Answer
 from swsa_core.detectors.together import together
@@ -90,7 +91,10 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Detector:
-    """Members and the tasks that they serve; `about`: what is told of the whole, its data set and strategy among it."""
+    """Members and the tasks that they serve.
+
+    about: what is told of the whole, its data set, strategy and versions among it, and `tested`, of `self_test.own_scores`.
+    """
 
     members: dict[str, Member]
     parts: dict[str, Part]
@@ -109,7 +113,16 @@ class Detector:
 
     @cached_property
     def backbones(self) -> dict[str, Backbone]:
-        """{name: the network}, loaded once. Raises InputError where its weights are not those of the detector."""
+        """{name: the network}, loaded once.
+
+        Raises InputError where weights, or the scores that follow, are others than where the detector was made.
+        """
+        networks = self.networks()
+        check_scores(self, networks)
+        return networks
+
+    def networks(self) -> dict[str, Backbone]:
+        """`backbones` before their scores are looked at."""
         found: dict[str, Backbone] = {}
         grids = {one.backbone["name"]: 0 for one in self.members.values()}
         for one in self.members.values():
@@ -156,11 +169,20 @@ class Detector:
             yield self.scored(part, seen)
 
     def see(
-        self, images: Sequence[Any], members: Sequence[str], threads: int = 1, log: Callable[[str], None] = print
+        self,
+        images: Sequence[Any],
+        members: Sequence[str],
+        threads: int = 1,
+        log: Callable[[str], None] = print,
+        networks: Mapping[str, Backbone] | None = None,
     ) -> Iterator[Seen]:
-        """What the networks of some members give of images, `BATCH` at a time; arguments as of `stream`."""
+        """What the networks of some members give of images, `BATCH` at a time; arguments as of `stream`.
+
+        networks: `backbones`, where they are at hand before the detector is complete.
+        """
         wanted = {(one.backbone["name"], bool(one.grid)) for one in (self.members[name] for name in members)}
-        backbones = {name: self.backbones[name] for name in dict.fromkeys(name for name, _ in sorted(wanted))}
+        known = self.backbones if networks is None else networks
+        backbones = {name: known[name] for name in dict.fromkeys(name for name, _ in sorted(wanted))}
         device = next((one.device for one in backbones.values() if one.device), "")
         processes, _ = share_threads(threads, "auto", device)
         sizes = {name: BATCH_SIZE[one.device] for name, one in backbones.items()}

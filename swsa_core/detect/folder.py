@@ -33,6 +33,7 @@ FORMAT = 2
 INDEX, BANKS, CARD, WEIGHTS = "detector.json", "banks.safetensors", "README.md", "weights"
 BESIDE = "banks.new.safetensors"  # where the arrays stand while `BANKS` is replaced
 KEYS = {"format", "about", "members", "tasks", "banks", "files"}
+ABOUT = {"dataset", "strategy", "versions", "tested"}
 
 
 def save(detector: Detector, folder: Path | str) -> None:
@@ -142,9 +143,10 @@ def _check(index, folder):
             f"{str(folder)!r} is a detector of format {index['format']!r}, this version of SWSA reads format {FORMAT}: "
             "install the version that made it, or make the detector anew"
         )
-    if index["banks"] not in index["files"]:
+    if not index["about"].keys() >= ABOUT or index["banks"] not in index["files"]:
         raise InputError(
-            f"{folder / INDEX} does not say of which contents {index['banks']!r} is: make the detector anew"
+            f"{folder / INDEX} lacks something of {', '.join(sorted(ABOUT))}, or the digest of {index['banks']}: put back the "
+            "file, or make the detector anew"
         )
     given = [one["backbone"].get("weights") for one in index["members"].values()]
     if strangers := [weights for weights in given if _is_inside(weights) and weights not in index["files"]]:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from swsa_core.basics.errors import InputError
-from swsa_core.candidates.backbone import load_backbone
+from swsa_core.candidates.backbone import Backbone, load_backbone
 from swsa_core.candidates.family import CandidateSpec
 from swsa_core.candidates.licences import licence_of
 from swsa_core.detect.detector import Detector, Member, Part, combined, is_path
+from swsa_core.detect.self_test import own_scores
 from swsa_core.detectors import HEADS
 from swsa_core.detectors.scores import Answer
 from swsa_core.detectors.together import scale_of
@@ -75,11 +76,17 @@ def fit(
         members[name] = Member(name, spec, head, settings, patches, attributes | {"licence": licence_of(spec)})
     versions = "; ".join(dict.fromkeys(one.facts["versions"] for one in members.values()))
     detector = Detector(members, {}, {"dataset": dataset, "strategy": "fit", "versions": versions})
-    found = features_of_members(detector, images, list(members))
+    networks = detector.networks()
+    found = features_of_members(detector, images, list(members), networks=networks)
     paths = [str(image) if is_path(image) else f"image {row}" for row, image in enumerate(images)]
     digests = [digest_of(image) for image in images]
     part = make_part(task, list(members.values()), found, paths, digests, dataset)
-    return replace(detector, parts={task: part})
+    return tested(replace(detector, parts={task: part}), networks)
+
+
+def tested(detector: Detector, networks: Mapping[str, Backbone]) -> Detector:
+    """A detector with the scores that it gives its test image; networks: of `Detector.networks`."""
+    return replace(detector, about=detector.about | {"tested": own_scores(detector, networks)})
 
 
 def features_of_members(
@@ -88,9 +95,13 @@ def features_of_members(
     members: Sequence[str],
     threads: int = 1,
     log: Callable[[str], None] = print,
+    networks: Mapping[str, Backbone] | None = None,
 ) -> dict[str, np.ndarray]:
-    """{member: features (n, d), or patches (n, p, d)} of images, as of `fit`. Raises InputError for one that cannot be read."""
-    seen = list(detector.see(images, members, threads, log))
+    """{member: features (n, d), or patches (n, p, d)} of images, as of `fit`; networks: of `Detector.see`.
+
+    Raises InputError for an image that cannot be read.
+    """
+    seen = list(detector.see(images, members, threads, log, networks))
     if reason := next((reason for one in seen for reason in one.reasons if reason), None):
         raise InputError(reason)
     wanted = {name: (detector.members[name].backbone["name"], bool(detector.members[name].grid)) for name in members}

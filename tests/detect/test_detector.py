@@ -1,6 +1,7 @@
 """Detectors of every head and kind of network: the scores that are kept are those that are given, and damage is refused."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ from layouts import draw
 from PIL import Image
 
 from swsa_core.basics.errors import InputError
+from swsa_core.candidates import backbone
 from swsa_core.detect import fit, load_detector, save
 from swsa_core.detect.heatmaps import drawer, on_image, scale_of_maps, scaled
 from swsa_core.detectors import HEADS
@@ -120,6 +122,30 @@ def test_a_folder_that_does_not_match_is_refused(of_patches, paths, tmp_path, da
     (folder / ".detector.json.sha256").unlink(missing_ok=True)
     with pytest.raises(InputError, match=expected):
         load_detector(folder).score(paths["square"])
+
+
+@pytest.mark.parametrize("factor", [1, 1.02])
+def test_another_library_that_computes_otherwise_is_refused(of_patches, paths, tmp_path, monkeypatch, factor):
+    """Weights and transform are the same, but what the network makes of an image is not: versions that differ are named."""
+    folder = shutil.copytree(of_patches, tmp_path / "detector")
+    index = json.loads((folder / "detector.json").read_text())
+    assert "torch 2" in index["about"]["versions"]
+    index["about"]["versions"] = re.sub(r"torch [0-9.]+", "torch 1.0", index["about"]["versions"])
+    (folder / "detector.json").write_text(json.dumps(index))
+    (folder / ".detector.json.sha256").unlink()
+    real = backbone._with_patches
+
+    def otherwise(*given):
+        features, patches = real(*given)
+        return features, (patches * np.float16(factor))
+
+    monkeypatch.setattr(backbone, "_with_patches", otherwise)
+    detector = load_detector(folder)
+    if factor != 1:
+        with pytest.raises(InputError, match=r"test image the score .* where it was made, with torch 1\.0, here "):
+            detector.score(paths["square"])
+    else:
+        assert len(detector.score(paths["square"])) == 4
 
 
 def test_pictures_of_where(of_patches, paths, tmp_path):
