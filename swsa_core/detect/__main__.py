@@ -24,6 +24,7 @@ from swsa_core.detect.add import with_normals
 from swsa_core.detect.detector import Detector
 from swsa_core.detect.folder import load_detector, save
 from swsa_core.detect.level import WANTED, level_of, told
+from swsa_core.detect.mapping import drawable, undrawn
 from swsa_core.detect.run import found_images, log, run, wanted_rate
 from swsa_core.detect.watch import INTERVAL, watch
 
@@ -68,13 +69,28 @@ def answer(given: argparse.Namespace) -> None:
         raise InputError("--watch needs -o and a CSV, which says what was scored when it is started again")
     detector = load_detector(given.detector, given.device)
     if given.add_normals:
-        add_normals(detector, given.detector, found_images(given.add_normals), given.task, given.threads)
+        add_normals(undrawn(detector), given.detector, found_images(given.add_normals), given.task, given.threads)
         return
+    if given.heatmaps:
+        detector = with_maps(detector, given.detector, given.task, given.threads)
+    else:
+        detector = undrawn(detector)
     settings = (given.output, given.false_alarms, given.task, given.heatmaps, given.threads)
     if given.watch:
         watch(detector, given.watch, *settings, given.interval)
     else:
         run(detector, found_images(given.images), *settings)
+
+
+def with_maps(detector: Detector, folder: Path, task: str | None, threads: int) -> Detector:
+    """The detector of a folder with what its maps need, which is kept in the folder where it was not there."""
+    found = drawable(detector, task, threads, log)
+    if found is not detector:
+        try:
+            save(found, folder)
+        except InputError as error:
+            log(f"what maps need is not kept, so that the next command computes it again: {error}")
+    return found
 
 
 def add_normals(detector: Detector, folder: Path, images: list[str], task: str | None, threads: int) -> None:

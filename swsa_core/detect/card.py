@@ -22,7 +22,8 @@ def _lines(detector: Detector) -> Iterator[str]:
     yield ""
     yield "| member | network | head | licence of the weights | SHA-256 of the weights |"
     yield "|---|---|---|---|---|"
-    for one in detector.members.values():
+    scoring = {name for part in detector.parts.values() for name in part.members}
+    for one in (one for name, one in detector.members.items() if name in scoring):
         facts = one.facts
         head = HEADS[one.head].title
         yield f"| {_plain(one.name)} | {facts['model']} | {head} | {facts['licence']} | {facts['weights_sha256'][:16] or '-'} |"

@@ -52,6 +52,7 @@ class Part:
     paths: (n,) where the normal images were read; digests: (n,) SHA-256 of their pixels; normals: (n,) their scores, each left
     out of the bank.
     maps: {member whose head compares patches: (n, patches) float16 of the normal images, each left out of the bank}.
+    drawn: names of members that have a bank and maps, and no part in the score.
     facts: what is told of it: its verdict and how it does on synthetic anomalies.
     """
 
@@ -63,6 +64,7 @@ class Part:
     digests: list[str]
     normals: np.ndarray
     maps: dict[str, np.ndarray] = field(default_factory=dict)
+    drawn: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -165,7 +167,7 @@ class Detector:
     ) -> Iterator[Scored]:
         """`Scored` of some images after the other, in bounded memory; images: as of `look`. threads: for all."""
         part = self.part(task)
-        for seen in self.see(images, part.members, threads, log):
+        for seen in self.see(images, [*part.members, *part.drawn], threads, log):
             yield self.scored(part, seen)
 
     def see(
@@ -201,20 +203,18 @@ class Detector:
     def scored(self, part: Part, seen: Seen) -> Scored:
         """What a task's detector says of the images of a batch, which the networks of its members have seen."""
         n = len(seen.reasons)
-        scores, nearest, maps = np.full(n, np.nan), [""] * n, {}
+        scores, nearest = np.full(n, np.nan), [""] * n
+        maps = {name: np.zeros((n, values.shape[1]), np.float16) for name, values in part.maps.items()}
         if seen.rows:
-            answers = [self._answer(part, name, seen.found) for name in part.members]
-            scores[seen.rows] = combined(np.stack([one.scores for one in answers], axis=1), part.scale)
-            closest = answers[0].nearest
+            answers = {name: self._answer(part, name, seen.found) for name in [*part.members, *part.drawn]}
+            of_members = np.stack([answers[name].scores for name in part.members], axis=1)
+            scores[seen.rows] = combined(of_members, part.scale)
+            closest = answers[part.members[0]].nearest
             assert closest is not None  # as every head tells it
             for row, image in zip(seen.rows, closest, strict=True):
                 nearest[row] = file_of(part.paths[image])
-            for name, answer in zip(part.members, answers, strict=True):
-                if answer.maps is not None:
-                    maps[name] = np.zeros((n, answer.maps.shape[1]), np.float16)
-                    maps[name][seen.rows] = answer.maps
-        else:
-            maps = {name: np.zeros((n, part.maps[name].shape[1]), np.float16) for name in part.maps}
+            for name, values in maps.items():
+                values[seen.rows] = answers[name].maps
         p = np.full(n, np.nan)
         p[seen.rows] = p_values(scores[seen.rows], part.normals)
         return Scored(scores, p, nearest, seen.reasons, maps)

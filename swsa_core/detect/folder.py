@@ -66,7 +66,7 @@ def _index_of(detector: Detector, folder: Path, banks: str) -> dict[str, Any]:
     """What detector.json says, with the arrays in the file `banks`; the members' weights are where they will be read."""
     given = [str(one.backbone.get("weights")) for one in detector.members.values()]
     used = {weights for weights in given if _is_inside(weights)}
-    told = ("name", "members", "paths", "digests", "facts")
+    told = ("name", "members", "drawn", "paths", "digests", "facts")
     return {
         "format": FORMAT,
         "about": detector.about,
@@ -107,13 +107,13 @@ def load_detector(folder: Path | str, device: str = "auto") -> Detector:
 
 def _arrays_of(part: Part) -> dict[str, np.ndarray]:
     found = {"normals": part.normals} | ({} if part.scale is None else {"scale": part.scale})
-    slugs = {name: slug for slug, name in unique_slugs(part.members).items()}
+    slugs = {name: slug for slug, name in unique_slugs([*part.members, *part.drawn]).items()}
     found |= {f"bank/{slugs[name]}": bank for name, bank in part.banks.items()}
     return found | {f"map/{slugs[name]}": values for name, values in part.maps.items()}
 
 
 def _part_of(task: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Part:
-    names = unique_slugs(task["members"])
+    names = unique_slugs([*task["members"], *task["drawn"]])
     banks = {name: arrays[f"bank/{slug}"] for slug, name in names.items()}
     maps = {name: arrays[f"map/{slug}"] for slug, name in names.items() if f"map/{slug}" in arrays}
     return Part(
@@ -125,6 +125,7 @@ def _part_of(task: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Part:
         task["digests"],
         arrays["normals"],
         maps,
+        task["drawn"],
         task["facts"],
     )
 

@@ -53,7 +53,17 @@ def make_part(
         scale = scale_of(scores)
     maps = {one.name: answer.maps for one, answer in zip(members, answers, strict=True) if answer.maps is not None}
     names = [one.name for one in members]
-    return Part(name, names, banks, scale, list(paths), list(digests), combined(scores, scale), maps, dict(facts or {}))
+    return Part(
+        name,
+        names,
+        banks,
+        scale,
+        list(paths),
+        list(digests),
+        combined(scores, scale),
+        maps,
+        facts=dict(facts or {}),
+    )
 
 
 def fit(

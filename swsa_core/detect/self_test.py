@@ -34,8 +34,9 @@ def own_scores(detector: "Detector", networks: Mapping[str, Backbone]) -> dict[s
         first.setdefault(tuple(part.members), part.name)
     found = {}
     for members, task in first.items():
-        (seen,) = detector.see([drawn()], members, networks=networks)
-        found[task] = float(detector.scored(detector.parts[task], seen).scores[0])
+        part = detector.parts[task]
+        (seen,) = detector.see([drawn()], [*members, *part.drawn], networks=networks)
+        found[task] = float(detector.scored(part, seen).scores[0])
     return found
 
 

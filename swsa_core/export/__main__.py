@@ -19,6 +19,7 @@ from pathlib import Path
 from swsa_core.basics.errors import InputError
 from swsa_core.detect.detector import Detector, Part
 from swsa_core.detect.folder import load_detector
+from swsa_core.detect.mapping import undrawn
 from swsa_core.detect.run import found_images, wanted_rate
 from swsa_core.files import listing
 from swsa_core.files.reading import file_of
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2, help="threads of both when they are compared")
     given = parser.parse_args(arguments)
     try:
-        detector = load_detector(given.detector, "cpu")
+        detector = undrawn(load_detector(given.detector, "cpu"))
         part = detector.part(given.task)
         rate = wanted_rate(part, given.false_alarms)
         print(export(detector, part, rate, given.onnx, found_images(given.images), given.threads))
