@@ -31,6 +31,7 @@ ORDER = (
     "evaluation",
     "strategies",
     "detect",
+    "export",
     "config",
     "plan",
     "report",

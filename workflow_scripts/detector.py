@@ -6,9 +6,10 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.licences import licence_of
-from swsa_core.detect.detector import Detector, Member, make_part
+from swsa_core.detect.detector import Detector, Member
 from swsa_core.detect.evidence import on_sources, scale_in_selection
 from swsa_core.detect.folder import save
+from swsa_core.detect.make import digest_of, make_part, tested
 from swsa_core.detectors import HEADS, score_knn
 from swsa_core.detectors.scores import Features, banks_of, features_of
 from swsa_core.files import layout, store
@@ -76,10 +77,11 @@ with job(snakemake) as mine:
             name: np.asarray(features_of(embedded(*settings["groups"][name])[0], ids, "images.h5")) for name in names
         }
         facts = {"verdict": row.verdict, "reason": row.reason, "sources": on_sources(of_members, task, scale)}
-        parts[task] = make_part(
-            task, [members[name] for name in names], found, [paths[task][one] for one in ids], dataset, scale, facts
-        )
+        of_bank = [paths[task][one] for one in ids]
+        digests = [digest_of(path) for path in of_bank]
+        parts[task] = make_part(task, [members[name] for name in names], found, of_bank, digests, dataset, scale, facts)
         print(f"{task}: {', '.join(names)}, {len(ids)} normal images")
     versions = "; ".join(dict.fromkeys(one.facts["versions"] for one in members.values()))
     about = {"dataset": dataset, "strategy": strategy, "versions": versions}
-    save(Detector(members, parts, about), Path(snakemake.output[0]).parent)
+    detector = Detector(members, parts, about, device="cpu")  # for one image
+    save(tested(detector, detector.networks()), Path(snakemake.output[0]).parent)

@@ -83,7 +83,7 @@ def by_hooks(module: "nn.Module", forward: Callable[[Any], Any]) -> Look:
         stages = known[shape]
         wanted = chosen([-stage.side for stage in stages], layers)
         features, outputs = _with_outputs([stages[index].part for index in wanted], forward, images)
-        return Seen(features, [as_map(outputs[number], len(images)) for number in range(len(wanted))])
+        return Seen(features, [as_map(outputs[number], images.shape[0]) for number in range(len(wanted))])
 
     return look
 
@@ -102,18 +102,19 @@ def as_map(output: Any, n: int) -> Any:
     """The output of a part of a network for n images as a map (n, c, h, w), None where it is none.
 
     Maps come as (n, c, h, w) or (n, h, w, c), tokens as (n, t, c) or (t, n, c), where a class token before them is left out.
+    `shape[0]`, not `len`, so that a network can be exported for any number of images.
     """
     import torch
 
     if not isinstance(output, torch.Tensor) or not output.is_floating_point():
         return None
-    if output.ndim == 4 and len(output) == n:
+    if output.ndim == 4 and output.shape[0] == n:
         if output.shape[2] == output.shape[3] > 1:
             return output
         return output.permute(0, 3, 1, 2) if output.shape[1] == output.shape[2] > 1 else None
     if output.ndim != 3 or n not in output.shape[:2]:
         return None
-    tokens = output if len(output) == n else output.transpose(0, 1)
+    tokens = output if output.shape[0] == n else output.transpose(0, 1)
     for first in (0, 1):  # a class token, or none
         side = isqrt(tokens.shape[1] - first)
         if side > 1 and side**2 == tokens.shape[1] - first:

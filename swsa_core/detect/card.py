@@ -22,7 +22,8 @@ def _lines(detector: Detector) -> Iterator[str]:
     yield ""
     yield "| member | network | head | licence of the weights | SHA-256 of the weights |"
     yield "|---|---|---|---|---|"
-    for one in detector.members.values():
+    scoring = {name for part in detector.parts.values() for name in part.members}
+    for one in (one for name, one in detector.members.items() if name in scoring):
         facts = one.facts
         head = HEADS[one.head].title
         yield f"| {_plain(one.name)} | {facts['model']} | {head} | {facts['licence']} | {facts['weights_sha256'][:16] or '-'} |"
@@ -50,7 +51,9 @@ def _of_part(part: Part) -> Iterator[str]:
     low, high = realised(n, rate)
     yield f"## {_plain(part.name)}"
     yield ""
-    yield f"Made of {plural(n, 'normal image')}, scored by {', '.join(map(_plain, part.members))}. {told(n)}"
+    added = part.facts.get("added", 0)
+    since = f", {added} of them added since it was chosen" if added else ""
+    yield f"Made of {plural(n, 'normal image')}{since}, scored by {', '.join(map(_plain, part.members))}. {told(n)}"
     yield ""
     yield (
         f"Level at {rate:.1%} false alarms: {level_of(part.normals, rate):.6g}; the share that comes true lies between "

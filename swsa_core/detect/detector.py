@@ -6,7 +6,7 @@ member's head; of a task with several it is `swsa_core.detectors.together` of th
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -16,11 +16,11 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.candidates.backbone import Backbone, load_backbone
 from swsa_core.candidates.family import CandidateSpec
-from swsa_core.candidates.licences import licence_of
 from swsa_core.detect.level import p_values
+from swsa_core.detect.self_test import check_scores
 from swsa_core.detectors import HEADS
 from swsa_core.detectors.scores import Answer
-from swsa_core.detectors.together import scale_of, together
+from swsa_core.detectors.together import together
 from swsa_core.embedding.embed import BATCH_SIZE, in_batches, share_threads
 from swsa_core.embedding.image_stream import image_stream
 from swsa_core.files.reading import file_of
@@ -49,8 +49,10 @@ class Part:
     """A task of the detector.
 
     members: names; banks: {member: what its head compares with, (n, …)}; scale: (3, m) of `together`, None of one member.
-    paths: (n,) where the normal images were read; normals: (n,) their scores, each left out of the bank.
+    paths: (n,) where the normal images were read; digests: (n,) SHA-256 of their pixels; normals: (n,) their scores, each left
+    out of the bank.
     maps: {member whose head compares patches: (n, patches) float16 of the normal images, each left out of the bank}.
+    drawn: names of members that have a bank and maps, and no part in the score.
     facts: what is told of it: its verdict and how it does on synthetic anomalies.
     """
 
@@ -59,8 +61,10 @@ class Part:
     banks: dict[str, np.ndarray]
     scale: np.ndarray | None
     paths: list[str]
+    digests: list[str]
     normals: np.ndarray
     maps: dict[str, np.ndarray] = field(default_factory=dict)
+    drawn: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -89,7 +93,10 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Detector:
-    """Members and the tasks that they serve; `about`: what is told of the whole, its data set and strategy among it."""
+    """Members and the tasks that they serve.
+
+    about: what is told of the whole, its data set, strategy and versions among it, and `tested`, of `self_test.own_scores`.
+    """
 
     members: dict[str, Member]
     parts: dict[str, Part]
@@ -108,7 +115,16 @@ class Detector:
 
     @cached_property
     def backbones(self) -> dict[str, Backbone]:
-        """{name: the network}, loaded once. Raises InputError where its weights are not those of the detector."""
+        """{name: the network}, loaded once.
+
+        Raises InputError where weights, or the scores that follow, are others than where the detector was made.
+        """
+        networks = self.networks()
+        check_scores(self, networks)
+        return networks
+
+    def networks(self) -> dict[str, Backbone]:
+        """`backbones` before their scores are looked at."""
         found: dict[str, Backbone] = {}
         grids = {one.backbone["name"]: 0 for one in self.members.values()}
         for one in self.members.values():
@@ -151,23 +167,32 @@ class Detector:
     ) -> Iterator[Scored]:
         """`Scored` of some images after the other, in bounded memory; images: as of `look`. threads: for all."""
         part = self.part(task)
-        for seen in self.see(images, part.members, threads, log):
+        for seen in self.see(images, [*part.members, *part.drawn], threads, log):
             yield self.scored(part, seen)
 
     def see(
-        self, images: Sequence[Any], members: Sequence[str], threads: int = 1, log: Callable[[str], None] = print
+        self,
+        images: Sequence[Any],
+        members: Sequence[str],
+        threads: int = 1,
+        log: Callable[[str], None] = print,
+        networks: Mapping[str, Backbone] | None = None,
     ) -> Iterator[Seen]:
-        """What the networks of some members give of images, `BATCH` at a time; arguments as of `stream`."""
+        """What the networks of some members give of images, `BATCH` at a time; arguments as of `stream`.
+
+        networks: `backbones`, where they are at hand before the detector is complete.
+        """
         wanted = {(one.backbone["name"], bool(one.grid)) for one in (self.members[name] for name in members)}
-        backbones = {name: self.backbones[name] for name in dict.fromkeys(name for name, _ in sorted(wanted))}
+        known = self.backbones if networks is None else networks
+        backbones = {name: known[name] for name in dict.fromkeys(name for name, _ in sorted(wanted))}
         device = next((one.device for one in backbones.values() if one.device), "")
         processes, _ = share_threads(threads, "auto", device)
         sizes = {name: BATCH_SIZE[one.device] for name, one in backbones.items()}
-        look = partial(_prepared, images, {name: one.transform for name, one in backbones.items()})
+        look = partial(prepared, images, {name: one.transform for name, one in backbones.items()})
         with image_stream(look, processes) as stream:
-            prepared = stream(range(len(images)))
+            arriving = stream(range(len(images)))
             for start in range(0, len(images), BATCH):
-                batch = [next(prepared) for _ in range(min(BATCH, len(images) - start))]
+                batch = [next(arriving) for _ in range(min(BATCH, len(images) - start))]
                 rows = [row for row, (_, reason) in enumerate(batch) if not reason]
                 found: dict[tuple[str, bool], np.ndarray] = {}
                 for name, backbone in backbones.items() if rows else ():
@@ -178,20 +203,18 @@ class Detector:
     def scored(self, part: Part, seen: Seen) -> Scored:
         """What a task's detector says of the images of a batch, which the networks of its members have seen."""
         n = len(seen.reasons)
-        scores, nearest, maps = np.full(n, np.nan), [""] * n, {}
+        scores, nearest = np.full(n, np.nan), [""] * n
+        maps = {name: np.zeros((n, values.shape[1]), np.float16) for name, values in part.maps.items()}
         if seen.rows:
-            answers = [self._answer(part, name, seen.found) for name in part.members]
-            scores[seen.rows] = combined(np.stack([one.scores for one in answers], axis=1), part.scale)
-            closest = answers[0].nearest
+            answers = {name: self._answer(part, name, seen.found) for name in [*part.members, *part.drawn]}
+            of_members = np.stack([answers[name].scores for name in part.members], axis=1)
+            scores[seen.rows] = combined(of_members, part.scale)
+            closest = answers[part.members[0]].nearest
             assert closest is not None  # as every head tells it
             for row, image in zip(seen.rows, closest, strict=True):
                 nearest[row] = file_of(part.paths[image])
-            for name, answer in zip(part.members, answers, strict=True):
-                if answer.maps is not None:
-                    maps[name] = np.zeros((n, answer.maps.shape[1]), np.float16)
-                    maps[name][seen.rows] = answer.maps
-        else:
-            maps = {name: np.zeros((n, part.maps[name].shape[1]), np.float16) for name in part.maps}
+            for name, values in maps.items():
+                values[seen.rows] = answers[name].maps
         p = np.full(n, np.nan)
         p[seen.rows] = p_values(scores[seen.rows], part.normals)
         return Scored(scores, p, nearest, seen.reasons, maps)
@@ -207,72 +230,6 @@ def combined(scores: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
     return scores[:, 0] if scale is None else together(scores, scale)
 
 
-def leave_one_out(one: Member, images: np.ndarray, bank: np.ndarray) -> Answer:
-    """What a member says of the normal images (n, …), each without what the bank (n, …) keeps of it.
-
-    Raises InputError where the bank is too small.
-    """
-    try:
-        return HEADS[one.head].against(images, bank, np.arange(len(bank)), **one.settings)
-    except ValueError as error:
-        raise InputError(f"{one.name}: {len(bank)} normal images are too few ({error}): add normal images") from error
-
-
-def make_part(
-    name: str,
-    members: Sequence[Member],
-    found: Mapping[str, np.ndarray],
-    paths: Sequence[str],
-    dataset: str,
-    scale: np.ndarray | None = None,
-    facts: Mapping[str, Any] | None = None,
-) -> Part:
-    """A task from what the members' networks give of its normal images.
-
-    found: {member: features (n, d), or patches (n, p, d)}. scale: of `Part`; where it is left out and there are several
-    members, that of the normal images.
-    """
-    banks = {
-        one.name: HEADS[one.head].keep(np.asarray(found[one.name]), dataset, name, **one.settings) for one in members
-    }
-    answers = [leave_one_out(one, np.asarray(found[one.name]), banks[one.name]) for one in members]
-    scores = np.stack([answer.scores for answer in answers], axis=1)
-    if scale is None and len(members) > 1:
-        scale = scale_of(scores)
-    maps = {one.name: answer.maps for one, answer in zip(members, answers, strict=True) if answer.maps is not None}
-    names = [one.name for one in members]
-    return Part(name, names, banks, scale, list(paths), combined(scores, scale), maps, dict(facts or {}))
-
-
-def fit(
-    images: Sequence[Any],
-    candidates: Sequence[tuple[CandidateSpec, str, dict[str, Any]]],
-    grid: int = 14,
-    task: str = "normal",
-) -> Detector:
-    """A detector of normal images, without a study: of one candidate, or of several together.
-
-    images: paths or (H, W, 3) uint8 arrays; candidates: (network as the config has it, head, settings of `Head.against`); grid:
-    side of the grid of patches, for heads that compare them. Raises InputError for an image that cannot be read.
-    """
-    members = {}
-    for spec, head, settings in candidates:
-        name, patches = f"{spec['name']} {head}", grid if HEADS[head].patches else 0
-        attributes = load_backbone(spec, grid=patches or None).attributes()
-        members[name] = Member(name, spec, head, settings, patches, attributes | {"licence": licence_of(spec)})
-    versions = "; ".join(dict.fromkeys(one.facts["versions"] for one in members.values()))
-    detector = Detector(members, {}, {"dataset": task, "strategy": "fit", "versions": versions})
-    seen = list(detector.see(images, list(members)))
-    if reason := next((reason for one in seen for reason in one.reasons if reason), None):
-        raise InputError(reason)
-    found = {
-        name: np.concatenate([batch.found[one.backbone["name"], bool(one.grid)] for batch in seen])
-        for name, one in members.items()
-    }
-    paths = [str(image) if is_path(image) else f"image {row}" for row, image in enumerate(images)]
-    return replace(detector, parts={task: make_part(task, list(members.values()), found, paths, task)})
-
-
 def check_same(backbone: Backbone, facts: Mapping[str, Any]) -> None:
     """Raise InputError where a network is not that of the detector's facts: its weights, or what it does with an image."""
     now = backbone.attributes()
@@ -284,8 +241,10 @@ def check_same(backbone: Backbone, facts: Mapping[str, Any]) -> None:
             )
 
 
-def _prepared(images, transforms, row):
-    """({backbone: the transformed image}, ""), or (None, why it cannot be read)."""
+def prepared(
+    images: Sequence[Any], transforms: Mapping[str, Callable[[np.ndarray], np.ndarray]], row: int
+) -> tuple[dict[str, np.ndarray], str]:
+    """({backbone: the transformed image}, ""), or ({}, why it cannot be read), of one of the images; images: as of `look`."""
     from swsa_core.files.images import read_image
 
     image = images[row]
@@ -293,7 +252,7 @@ def _prepared(images, transforms, row):
         pixels = read_image(image) if is_path(image) else checked(image)
         return {name: transform(pixels) for name, transform in transforms.items()}, ""
     except InputError as error:
-        return None, str(error)
+        return {}, str(error)
 
 
 def is_path(image: Any) -> bool:

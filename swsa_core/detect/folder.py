@@ -5,6 +5,9 @@
     weights/<file>        the weights that the config named as files, where they are safetensors
     README.md             the card
 
+A save over a detector that is there writes its arrays beside the former ones before detector.json names them: whenever it is
+killed, the folder holds one detector or the other, whole.
+
 A network whose weights its library or a package brings is named, with the SHA-256 of the weights; it is not copied.
 """
 
@@ -20,43 +23,58 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import unique_slugs
 from swsa_core.detect.card import card
 from swsa_core.detect.detector import Detector, Member, Part
+from swsa_core.files.checksums import sidecar
 from swsa_core.files.machine import reading
 from swsa_core.files.packaged import is_packaged
 from swsa_core.files.provenance import file_sha256
 from swsa_core.files.text import read_json, replacing, write_json, write_text
 
-FORMAT = 1
+FORMAT = 2
 INDEX, BANKS, CARD, WEIGHTS = "detector.json", "banks.safetensors", "README.md", "weights"
-KEYS = {"format", "about", "members", "tasks", "files"}
+BESIDE = "banks.new.safetensors"  # where the arrays stand while `BANKS` is replaced
+KEYS = {"format", "about", "members", "tasks", "banks", "files"}
+ABOUT = {"dataset", "strategy", "versions", "tested"}
 
 
 def save(detector: Detector, folder: Path | str) -> None:
-    """Write a detector to a folder, whose detector.json is put there last."""
+    """Write a detector to a folder; one that is there is whole until the new one is."""
     folder = Path(folder)
-    (folder / INDEX).unlink(missing_ok=True)
     members = {name: _with_weights(one, folder) for name, one in detector.members.items()}
     arrays = {
         f"{number}/{name}": np.ascontiguousarray(array)
         for number, part in enumerate(detector.parts.values())
         for name, array in _arrays_of(part).items()
     }
-    _write_arrays(folder / BANKS, arrays)
-    given = [str(one.backbone.get("weights")) for one in members.values()]
-    used = {weights for weights in given if _is_inside(weights)}
-    write_json(
-        folder / INDEX,
-        {
-            "format": FORMAT,
-            "about": detector.about,
-            "members": {name: asdict(one) for name, one in members.items()},
-            "tasks": [
-                {"name": part.name, "members": part.members, "paths": part.paths, "facts": part.facts}
-                for part in detector.parts.values()
-            ],
-            "files": {name: file_sha256(folder / name) for name in [BANKS, *sorted(used)]},
-        },
-    )
+    named = _named(folder)
+    for banks in [BANKS] if named != BANKS else [BESIDE, BANKS]:
+        _write_arrays(folder / banks, arrays)
+        write_json(folder / INDEX, _index_of(replace(detector, members=members), folder, banks))
     write_text(folder / CARD, card(detector))
+    for path in (folder / BESIDE, sidecar(folder / BESIDE)):
+        path.unlink(missing_ok=True)
+
+
+def _named(folder: Path) -> str | None:
+    """The file of arrays that the detector in a folder names; None where there is no detector that can be read."""
+    try:
+        return read_json(folder / INDEX)["banks"] if (folder / INDEX).is_file() else None
+    except (InputError, TypeError, KeyError):
+        return None
+
+
+def _index_of(detector: Detector, folder: Path, banks: str) -> dict[str, Any]:
+    """What detector.json says, with the arrays in the file `banks`; the members' weights are where they will be read."""
+    given = [str(one.backbone.get("weights")) for one in detector.members.values()]
+    used = {weights for weights in given if _is_inside(weights)}
+    told = ("name", "members", "drawn", "paths", "digests", "facts")
+    return {
+        "format": FORMAT,
+        "about": detector.about,
+        "members": {name: asdict(one) for name, one in detector.members.items()},
+        "tasks": [{name: getattr(part, name) for name in told} for part in detector.parts.values()],
+        "banks": banks,
+        "files": {name: file_sha256(folder / name) for name in [banks, *sorted(used)]},
+    }
 
 
 def load_detector(folder: Path | str, device: str = "auto") -> Detector:
@@ -72,10 +90,11 @@ def load_detector(folder: Path | str, device: str = "auto") -> Detector:
         )
     index = read_json(folder / INDEX)
     _check(index, folder)
-    with reading(folder / BANKS, "safetensors"):
+    banks = folder / index["banks"]
+    with reading(banks, "safetensors"):
         from safetensors.numpy import load_file
 
-        arrays = load_file(folder / BANKS)
+        arrays = load_file(banks)
     try:
         members = {name: _from_weights(Member(**one), folder) for name, one in index["members"].items()}
         parts = [_part_of(task, _of_number(arrays, number)) for number, task in enumerate(index["tasks"])]
@@ -88,17 +107,26 @@ def load_detector(folder: Path | str, device: str = "auto") -> Detector:
 
 def _arrays_of(part: Part) -> dict[str, np.ndarray]:
     found = {"normals": part.normals} | ({} if part.scale is None else {"scale": part.scale})
-    slugs = {name: slug for slug, name in unique_slugs(part.members).items()}
+    slugs = {name: slug for slug, name in unique_slugs([*part.members, *part.drawn]).items()}
     found |= {f"bank/{slugs[name]}": bank for name, bank in part.banks.items()}
     return found | {f"map/{slugs[name]}": values for name, values in part.maps.items()}
 
 
 def _part_of(task: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Part:
-    names = unique_slugs(task["members"])
+    names = unique_slugs([*task["members"], *task["drawn"]])
     banks = {name: arrays[f"bank/{slug}"] for slug, name in names.items()}
     maps = {name: arrays[f"map/{slug}"] for slug, name in names.items() if f"map/{slug}" in arrays}
     return Part(
-        task["name"], task["members"], banks, arrays.get("scale"), task["paths"], arrays["normals"], maps, task["facts"]
+        task["name"],
+        task["members"],
+        banks,
+        arrays.get("scale"),
+        task["paths"],
+        task["digests"],
+        arrays["normals"],
+        maps,
+        task["drawn"],
+        task["facts"],
     )
 
 
@@ -115,6 +143,11 @@ def _check(index, folder):
         raise InputError(
             f"{str(folder)!r} is a detector of format {index['format']!r}, this version of SWSA reads format {FORMAT}: "
             "install the version that made it, or make the detector anew"
+        )
+    if not index["about"].keys() >= ABOUT or index["banks"] not in index["files"]:
+        raise InputError(
+            f"{folder / INDEX} lacks something of {', '.join(sorted(ABOUT))}, or the digest of {index['banks']}: put back the "
+            "file, or make the detector anew"
         )
     given = [one["backbone"].get("weights") for one in index["members"].values()]
     if strangers := [weights for weights in given if _is_inside(weights) and weights not in index["files"]]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import slug
 from swsa_core.detect.detector import Detector, Part, Scored
 from swsa_core.detect.level import level_of
@@ -23,22 +22,19 @@ COLOURS = "inferno"
 OPAQUE = 0.7  # of the colour at the alarm level, over the image
 
 
-def drawer(detector: Detector, part: Part, rate: float, folder: Path) -> Callable[[Sequence[str], Scored], None]:
+def drawer(
+    detector: Detector, part: Part, rate: float, folder: Path, first: int = 1
+) -> Callable[[Sequence[str], Scored], None]:
     """Function of paths and what was said of them that writes a picture of each into `folder`.
 
-    rate: wanted share of false alarms, of which 1 on the scale is the level.
-    Raises InputError where no member of the task compares patches.
+    rate: wanted share of false alarms, of which 1 on the scale is the level. first: number of the first picture.
+    The maps are those of the members that compare patches, see `swsa_core.detect.mapping.drawable`.
     """
-    members = [name for name in part.members if name in part.maps]
-    if not members:
-        raise InputError(
-            f"--heatmaps: none of {', '.join(part.members)} compares patches of images, so that nothing says where they are "
-            "anomalous: make a detector with a candidate of the head patch"
-        )
+    members = list(part.maps)
     scales = {name: scale_of_maps(part.maps[name], rate) for name in members}
     transforms = {name: detector.backbones[detector.members[name].backbone["name"]].transform for name in members}
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = 0
+    drawn = first - 1
 
     def draw(paths: Sequence[str], scored: Scored) -> None:
         nonlocal drawn

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +15,10 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.wording import plural
-from swsa_core.detect.detector import Detector, Part
+from swsa_core.detect.detector import Detector, Part, Scored
 from swsa_core.detect.level import WANTED, least_rate, realised, told
 from swsa_core.files import listing
+from swsa_core.files.listing import SUFFIXES
 from swsa_core.files.text import replacing
 
 COLUMNS = ("path", "score", "p", "verdict", "nearest", "reason")
@@ -34,7 +37,10 @@ class Summary(NamedTuple):
 
 
 def found_images(given: Iterable[str]) -> list[str]:
-    """Paths of the images that a command names: files, folders with all below them, and lists. Raises InputError for others."""
+    """Paths of the images that a command names: files, folders with all below them, lists, and glob patterns.
+
+    Raises InputError for others, and where a folder or a pattern means no image.
+    """
     found: list[str] = []
     for name in given:
         if name.startswith("@"):
@@ -46,9 +52,12 @@ def found_images(given: Iterable[str]) -> list[str]:
             found += inside
         elif listing.exists(name):
             found.append(name)
+        elif matching := [path for path in sorted(glob(name, recursive=True)) if path.lower().endswith(SUFFIXES)]:
+            found += matching
         else:
             raise InputError(
-                f"{name!r} is not there: expected an image, a folder of images, or @ and a file that lists them"
+                f"{name!r} is not there: expected an image, a folder of images, a pattern such as 'parts/*.png', or @ and a "
+                "file that lists them"
             )
     return found
 
@@ -80,35 +89,58 @@ def run(
     """Score images into a CSV, and tell what was found; arguments as of the command. Memory does not grow with the images."""
     part = detector.part(task)
     rate = wanted_rate(part, rate)
-    draw = _drawer(detector, part, rate, heatmaps) if heatmaps else None
+    draw = drawer_of(detector, part, rate, heatmaps) if heatmaps else None
     started = last = time.monotonic()
-    done = n_alarms = n_unread = 0
-    scores = np.full(len(images), np.nan)
+    tally = Tally(part, rate)
     place = replacing(output, checksum=False) if output else nullcontext(None)
     with place as finished, _opened(finished) as stream:
         table = csv.writer(stream)
         table.writerow(COLUMNS)
-        for one in detector.stream(images, task, threads, log=_log):
-            paths = images[done : done + len(one.reasons)]
-            alarms = one.p <= rate * (1 + 1e-9)
-            for row, path in enumerate(paths):
-                verdict = UNREAD if one.reasons[row] else ALARM if alarms[row] else NORMAL
-                told_p = ("", "") if one.reasons[row] else (repr(float(one.scores[row])), f"{one.p[row]:.6g}")
-                table.writerow([path, *told_p, verdict, one.nearest[row], one.reasons[row]])
+        for one in detector.stream(images, task, threads, log):
+            paths = images[tally.n : tally.n + len(one.reasons)]
+            table.writerows(tally.rows(paths, one))
             if draw:
                 draw(paths, one)
-            scores[done : done + len(paths)] = one.scores
-            done += len(paths)
-            n_alarms += int(alarms.sum())
-            n_unread += sum(map(bool, one.reasons))
             if time.monotonic() - last >= EVERY:
                 last = time.monotonic()
-                left = (last - started) / done * (len(images) - done)
-                _log(f"{done:,} of {len(images):,} images, about {left:.0f} s left")
-    summary = Summary(done, n_alarms, n_unread, drift(scores[np.isfinite(scores)], part.normals))
-    for line in told_of(summary, part, rate, time.monotonic() - started):
-        _log(line)
-    return summary
+                left = (last - started) / tally.n * (len(images) - tally.n)
+                log(f"{tally.n:,} of {len(images):,} images, about {left:.0f} s left")
+    return tally.told(time.monotonic() - started)
+
+
+@dataclass
+class Tally:
+    """What was said of images so far, at the wanted share of false alarms; scores: of those that can be read."""
+
+    part: Part
+    rate: float
+    n: int = 0
+    n_alarms: int = 0
+    n_unread: int = 0
+    scores: list[np.ndarray] = field(default_factory=list)
+
+    def rows(self, paths: Sequence[str], scored: Scored) -> list[list[str]]:
+        """The rows of the CSV, `COLUMNS`, of images, which are counted."""
+        alarms = scored.p <= self.rate * (1 + 1e-9)
+        found = []
+        for row, path in enumerate(paths):
+            reason = scored.reasons[row]
+            verdict = UNREAD if reason else ALARM if alarms[row] else NORMAL
+            numbers = ["", ""] if reason else [repr(float(scored.scores[row])), f"{scored.p[row]:.6g}"]
+            found.append([path, *numbers, verdict, scored.nearest[row], reason])
+        self.n += len(found)
+        self.n_alarms += int(alarms.sum())
+        self.n_unread += sum(map(bool, scored.reasons))
+        self.scores.append(scored.scores[np.isfinite(scored.scores)])
+        return found
+
+    def told(self, seconds: float) -> Summary:
+        """The summary, which is told."""
+        scores = np.concatenate([np.empty(0), *self.scores])
+        summary = Summary(self.n, self.n_alarms, self.n_unread, drift(scores, self.part.normals))
+        for line in told_of(summary, self.part, self.rate, seconds):
+            log(line)
+        return summary
 
 
 def drift(scores: np.ndarray, normals: np.ndarray) -> float:
@@ -151,11 +183,13 @@ def _listed(path):
     return [line for line in lines if line.strip()]
 
 
-def _drawer(detector: Detector, part: Part, rate: float, folder: Path) -> Any:
+def drawer_of(detector: Detector, part: Part, rate: float, folder: Path, first: int = 1) -> Any:
+    """`heatmaps.drawer`, which is imported where pictures are asked for."""
     from swsa_core.detect.heatmaps import drawer
 
-    return drawer(detector, part, rate, folder)
+    return drawer(detector, part, rate, folder, first)
 
 
-def _log(line: str) -> None:
+def log(line: str) -> None:
+    """Tell a person something; the standard output may be the CSV."""
     print(line, file=sys.stderr, flush=True)

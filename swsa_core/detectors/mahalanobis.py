@@ -5,6 +5,8 @@ others get the same variance by the shrinkage. So everything follows from inner 
 leave out rows and columns of their matrix, whatever the number of features.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 SMALLEST = 1e-12  # least variance of a direction, as a share of the mean variance: the bank of one image has none
@@ -45,23 +47,61 @@ def mahalanobis(
 
 def _distances(gram: np.ndarray, products: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
     """Distances of n queries to m rows; gram (m, m), products (n, m), squares (n,): their inner products; size: features."""
-    m = len(gram)
     to_mean, of_mean = products.mean(axis=1), gram.mean()
     norms = squares - 2 * to_mean + of_mean  # (n,) squared distances to the mean
     rows = gram.mean(axis=1)
     along = products - to_mean[:, None] - rows + of_mean  # (n, m): with the centred rows
     centred = gram - rows[:, None] - rows + of_mean
-    shrinkage, mean_variance = _ledoit_wolf(centred, size)
-    if mean_variance <= 0:  # one row, or copies of it
+    spread = _spread(centred, size)
+    if spread is None:
         return np.sqrt(np.maximum(norms, 0))
+    within = (along @ spread.vectors) ** 2 / spread.values  # (n, q): squared coordinates along the principal axes
+    squared = np.maximum(norms - within.sum(axis=1), 0) / spread.floor + (within / spread.variances).sum(axis=1)
+    return np.sqrt(squared)
+
+
+class Principal(NamedTuple):
+    """The distance to a bank by its principal axes: centre (d,), axes (q, d) of unit length, the variances (q,) along them, and
+    `floor`, that of all other directions."""
+
+    centre: np.ndarray
+    axes: np.ndarray
+    variances: np.ndarray
+    floor: float
+
+
+def principal(bank: np.ndarray) -> Principal:
+    """What `mahalanobis` to a bank (m, d) float64 is, without inner products with its rows."""
+    centre = bank.mean(axis=0)
+    rows = bank - centre
+    spread = _spread(rows @ rows.T, bank.shape[1])
+    if spread is None:
+        return Principal(centre, np.empty((0, bank.shape[1])), np.empty(0), 1.0)
+    axes = spread.vectors.T @ rows / np.sqrt(spread.values)[:, None]
+    return Principal(centre, axes, spread.variances, spread.floor)
+
+
+class _Spread(NamedTuple):
+    """Of m centred rows: eigenvalues (q,) of m times their covariance, eigenvectors (m, q) of their inner products, the
+    shrunken variances (q,) along those axes, and that of all other directions."""
+
+    values: np.ndarray
+    vectors: np.ndarray
+    variances: np.ndarray
+    floor: float
+
+
+def _spread(centred: np.ndarray, size: int) -> _Spread | None:
+    """`_Spread` of m rows with the inner products `centred` (m, m), of `size` features; None of one row, or copies of it."""
+    m = len(centred)
+    shrinkage, mean_variance = _ledoit_wolf(centred, size)
+    if mean_variance <= 0:
+        return None
     values, vectors = np.linalg.eigh(centred)
     real = values > values[-1] * m * np.finfo(float).eps
-    values, vectors = values[real], vectors[:, real]  # (q,) of m times the covariance, (m, q)
-    within = (along @ vectors) ** 2 / values  # (n, q): squared coordinates along the principal axes
+    values, vectors = values[real], vectors[:, real]
     floor = max(shrinkage, SMALLEST) * mean_variance
-    variances = (1 - shrinkage) * values / m + floor
-    squared = np.maximum(norms - within.sum(axis=1), 0) / floor + (within / variances).sum(axis=1)
-    return np.sqrt(squared)
+    return _Spread(values, vectors, (1 - shrinkage) * values / m + floor, floor)
 
 
 def _ledoit_wolf(gram: np.ndarray, size: int) -> tuple[float, float]:

@@ -109,7 +109,7 @@ class ViT(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Images (n, 3, 32, 32) float32 in [-1, 1] to features (n, feature_size)."""
         x = self.stem(images).flatten(2).transpose(1, 2)  # (n, 16, width)
-        x = torch.cat([self.class_token.expand(len(x), -1, -1), x + self.positions], dim=1)  # (n, 17, width)
+        x = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x + self.positions], dim=1)  # (n, 17, width)
         return self.norm(self.blocks(x)[:, 0])  # (n, width)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

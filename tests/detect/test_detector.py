@@ -1,6 +1,7 @@
 """Detectors of every head and kind of network: the scores that are kept are those that are given, and damage is refused."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -9,8 +10,11 @@ from layouts import draw
 from PIL import Image
 
 from swsa_core.basics.errors import InputError
+from swsa_core.candidates import backbone
 from swsa_core.detect import fit, load_detector, save
+from swsa_core.detect.__main__ import main as detect
 from swsa_core.detect.heatmaps import drawer, on_image, scale_of_maps, scaled
+from swsa_core.detect.mapping import undrawn
 from swsa_core.detectors import HEADS
 from swsa_core.files.images import read_image
 
@@ -122,6 +126,30 @@ def test_a_folder_that_does_not_match_is_refused(of_patches, paths, tmp_path, da
         load_detector(folder).score(paths["square"])
 
 
+@pytest.mark.parametrize("factor", [1, 1.02])
+def test_another_library_that_computes_otherwise_is_refused(of_patches, paths, tmp_path, monkeypatch, factor):
+    """Weights and transform are the same, but what the network makes of an image is not: versions that differ are named."""
+    folder = shutil.copytree(of_patches, tmp_path / "detector")
+    index = json.loads((folder / "detector.json").read_text())
+    assert "torch 2" in index["about"]["versions"]
+    index["about"]["versions"] = re.sub(r"torch [0-9.]+", "torch 1.0", index["about"]["versions"])
+    (folder / "detector.json").write_text(json.dumps(index))
+    (folder / ".detector.json.sha256").unlink()
+    real = backbone._with_patches
+
+    def otherwise(*given):
+        features, patches = real(*given)
+        return features, (patches * np.float16(factor))
+
+    monkeypatch.setattr(backbone, "_with_patches", otherwise)
+    detector = load_detector(folder)
+    if factor != 1:
+        with pytest.raises(InputError, match=r"test image the score .* where it was made, with torch 1\.0, here "):
+            detector.score(paths["square"])
+    else:
+        assert len(detector.score(paths["square"])) == 4
+
+
 def test_pictures_of_where(of_patches, paths, tmp_path):
     """Patches of normal images lie below the level, and a defect stands out where it is."""
     detector = load_detector(of_patches)
@@ -137,6 +165,43 @@ def test_pictures_of_where(of_patches, paths, tmp_path):
     drawer(detector, part, 0.2, tmp_path / "maps")([str(tmp_path / "defect.png")], scored)
     (picture,) = (tmp_path / "maps").glob("*.png")
     assert read_image(picture).shape == (side, 2 * image.shape[1] + 8, 3)
+
+
+def test_any_network_gives_maps(paths, tmp_path, capsys):
+    """Of two members that compare whole images, one of them a descriptor: scores stay, and a defect stands out where it is."""
+    members = [candidate("mini:vit_s", "cosine"), candidate("descriptor:hog", "knn")]
+    copies = [shutil.copy(path, tmp_path) for path in paths["circle"]]
+    save(fit(copies, members), tmp_path / "detector")
+    image = read_image(copies[0])
+    image[: image.shape[0] // 4, : image.shape[0] // 4] = (255, 0, 255)
+    Image.fromarray(image).save(tmp_path / "defect.png")
+    plain = load_detector(tmp_path / "detector").look([tmp_path / "defect.png"])
+    assert not plain.maps
+    command = [str(tmp_path / "detector"), str(tmp_path / "defect.png"), "-o", str(tmp_path / "s.csv")]
+    assert detect([*command, "--heatmaps", str(tmp_path / "maps")]) == 0
+    assert "reading the 10 normal images again" in capsys.readouterr().err
+    assert len(list((tmp_path / "maps").glob("*.png"))) == 1
+    detector = load_detector(tmp_path / "detector")
+    scored = detector.look([tmp_path / "defect.png"])
+    np.testing.assert_allclose(scored.scores, plain.scores, rtol=1e-5)
+    assert list(scored.maps) == detector.part().drawn == ["vit_s map"]
+    where = scaled(scored.maps["vit_s map"][0], scale_of_maps(detector.part().maps["vit_s map"], 0.2))
+    assert max(np.unravel_index(where.argmax(), where.shape)) < where.shape[0] / 2
+    shutil.move(copies[0], tmp_path / "away.png")  # what was kept is enough
+    assert detect([*command, "--heatmaps", str(tmp_path / "maps")]) == 0
+    assert "again" not in capsys.readouterr().err
+    assert list(undrawn(detector).members) == ["vit_s cosine", "hog knn"]
+
+
+def test_where_there_can_be_no_maps_is_told(paths, tmp_path, capsys):
+    save(fit(paths["circle"], [candidate("descriptor:hog", "knn")]), tmp_path / "hog")
+    copies = [shutil.copy(path, tmp_path) for path in paths["circle"]]
+    save(fit(copies, [candidate("mini:resnet_s", "knn")]), tmp_path / "gone")
+    (tmp_path / copies[4]).unlink()
+    for folder, expected in (("hog", "has no maps of them"), ("gone", "are needed once more, and one cannot be read")):
+        arguments = [str(tmp_path / folder), str(paths["square"][0]), "--heatmaps", str(tmp_path / "maps")]
+        assert detect(arguments) == 2
+        assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("fit_as", "unseen"), [("pad", 0), ("squash", 0), ("crop", 0.6)])
