@@ -181,6 +181,13 @@ def made_files(dataset, tasks):
     }
 
 
+def made_for_tasks(wildcards):
+    """`made_files` of a data set, with the supports of all tasks."""
+    tasks = list(STUDY.tasks[wildcards.dataset])
+    supports = [at("support", dataset=wildcards.dataset, task=task) for task in tasks]
+    return made_files(wildcards.dataset, tasks) | {"supports": supports}
+
+
 def before_features(wildcards):
     """The features of a data set's images by the network of a candidate before it is fine-tuned."""
     return at("image_features", dataset=wildcards.dataset, backbone=STUDY.shared[wildcards.candidate])

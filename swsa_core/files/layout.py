@@ -54,6 +54,7 @@ PATHS = {
     "detector": "{dataset}/detector/detector.json",
     "detector_banks": "{dataset}/detector/banks.safetensors",
     "detector_card": "{dataset}/detector/README.md",
+    "detector_page": "{dataset}/detector/page.html",
     # the study
     "table1": "tables/table1.csv",
     "picks": "tables/picks.csv",
