@@ -116,6 +116,7 @@ def _part(detector: Detector, part: Part, evidence: Evidence, images: Images | N
                 "title": SOURCES[source].title,
                 "about": SOURCES[source].about,
                 "n": int(np.isfinite(scores).sum()),
+                "few": bool(np.isfinite(scores).sum() < FEW),
                 "auroc": part.facts["sources"][source]["auroc"],
                 "bars": bars(scores, axis),
                 "pictures": _of_source(detector, source, evidence, images, found[start]["rank"], scales)
