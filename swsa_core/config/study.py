@@ -17,7 +17,7 @@ from swsa_core.basics.names import did_you_mean, text_slugs, unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model
-from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.family import CandidateSpec, code_of
 from swsa_core.candidates.licences import allowed
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.candidates.section import clip_backbone
@@ -301,8 +301,9 @@ class Study:
             "config": tracked,
             "datasets": {name: keys | spec for name, spec in tracked["datasets"].items()},
             "dataset_order": list(self.datasets),
+            "sources": {name: entry | _code_of(name, entry) for name, entry in tracked["sources"].items()},
             "source_order": self.sources,
-            "candidates": self.backbones,
+            "candidates": {slug: one | code_of(one, family_of(one)) for slug, one in self.backbones.items()},
             "heads_of": self.heads_of,
             "grid_of": {slug: self.grids.get(slug) for slug in self.backbones},
             "groups": {
@@ -507,6 +508,12 @@ def _check_exposures(given: Study) -> None:
 def _is_untracked(key: str, value: Any) -> bool:
     """Whether a key of a data set or source changes no result, or did not exist when studies were made that had its default."""
     return key in FETCHING or (key in LATER and value == LATER[key])
+
+
+def _code_of(source: str, section: dict[str, Any]) -> dict[str, str]:
+    """{"code_sha256": digest} of a source that runs code of the user's own, {} of others."""
+    code = SOURCES[source].code
+    return {"code_sha256": code(section)} if code else {}
 
 
 def _per_job(config, auto):

@@ -32,11 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--task", help="which task's normal images to compare with, where the detector has several")
     parser.add_argument("--heatmaps", type=Path, metavar="DIR", help="write a picture of where each image is anomalous")
+    parser.add_argument("--trust-code", action="store_true", help="run functions of a user that the detector names")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--threads", type=int, default=2, help="threads of reading and computing")
     given = parser.parse_args(arguments)
     try:
-        detector = load_detector(given.detector, given.device)
+        detector = load_detector(given.detector, given.device, given.trust_code)
         run(
             detector,
             found_images(given.images),

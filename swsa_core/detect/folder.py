@@ -18,6 +18,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import unique_slugs
+from swsa_core.candidates import family_of
 from swsa_core.detect.card import card
 from swsa_core.detect.detector import Detector, Member, Part
 from swsa_core.files.machine import reading
@@ -59,10 +60,11 @@ def save(detector: Detector, folder: Path | str) -> None:
     write_text(folder / CARD, card(detector))
 
 
-def load_detector(folder: Path | str, device: str = "auto") -> Detector:
+def load_detector(folder: Path | str, device: str = "auto", trust_code: bool = False) -> Detector:
     """The detector in a folder, whose files are those that it was saved with; its networks are loaded when they are needed.
 
-    device: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:1".
+    device: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:1". trust_code: whether functions of a user may be run,
+    which a detector only names.
     Raises InputError for a folder that is no detector, of another format, or with files that are missing or were changed.
     """
     folder = Path(folder)
@@ -83,6 +85,7 @@ def load_detector(folder: Path | str, device: str = "auto") -> Detector:
         raise InputError(
             f"{folder / INDEX} does not describe a detector ({error}): put back the file, or make it anew"
         ) from error
+    _check_code(members, folder, trust_code)
     return Detector(members, {part.name: part for part in parts}, index["about"], device)
 
 
@@ -134,6 +137,16 @@ def _check(index, folder):
                 f"the file {name} of the detector {str(folder)!r} is not the one that was saved with it: copy "
                 "the whole folder again"
             )
+
+
+def _check_code(members, folder, trusted):
+    """Raise InputError where a member is a function of a user, unless those are trusted."""
+    named = [one.backbone["model"] for one in members.values() if family_of(one.backbone).runs_code]
+    if named and not trusted:
+        raise InputError(
+            f"the detector {str(folder)!r} runs the function {named[0]} as found here: if you trust that code, ask with "
+            "--trust-code, or trust_code=True in Python"
+        )
 
 
 def _with_weights(one: Member, folder: Path) -> Member:

@@ -18,6 +18,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from swsa_core.anomalies import SOURCES
+from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import transform_of
 from swsa_core.detect.detector import Detector, Part
 from swsa_core.detect.heatmaps import coloured, on_image, scale_of_maps, scaled
@@ -127,7 +128,7 @@ def _part(detector: Detector, part: Part, evidence: Evidence, images: Images | N
         ],
         "normals": _normals(detector, part, found[start]["rate"], folder) if images else [],
         "heatmaps": bool(scales),
-        "command": _command(folder, part.name if len(detector.parts) > 1 else ""),
+        "command": _command(folder, part.name if len(detector.parts) > 1 else "", _options(detector, part)),
     }
 
 
@@ -218,10 +219,16 @@ def _member(one, costs):
     }
 
 
-def _command(folder: Path, task: str) -> str:
+def _command(folder: Path, task: str, options: Sequence[str]) -> str:
     """The command that asks the detector, but for the share of false alarms."""
-    words: Sequence[str] = ["python", "-m", "swsa_core.detect", str(folder), "path/to/new/images", "-o", "scores.csv"]
-    return shlex.join([*words, *(["--task", task] if task else [])])
+    words = [str(folder), "path/to/new/images", "-o", "scores.csv", *(["--task", task] if task else []), *options]
+    return f"python -m swsa_core.detect {shlex.join(words)}"
+
+
+def _options(detector, part):
+    """What else the command needs."""
+    runs_code = any(family_of(detector.members[name].backbone).runs_code for name in part.members)
+    return ["--trust-code"] if runs_code else []
 
 
 def _link(file: str, folder: Path) -> str:
