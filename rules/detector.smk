@@ -5,7 +5,7 @@ rule detector:
     input:
         selection=at("selection"),
         supports=support_files,
-        scores=[at("scores", candidate=slug) for slug in STUDY.candidates if slug not in STUDY.exposed],
+        scores=[at("scores", candidate=slug) for slug in STUDY.deployable],
         features=[at("image_features", backbone=slug) for slug in STUDY.heads_of],
         patches=[at("image_patches", backbone=slug, grid=grid) for slug, grid in STUDY.grids.items()],
     output:
@@ -36,7 +36,7 @@ rule detector_page:
         unpack(made_for_tasks),
         detector=at("detector"),
         banks=at("detector_banks"),
-        scores=[at("scores", candidate=slug) for slug in STUDY.candidates if slug not in STUDY.exposed],
+        scores=[at("scores", candidate=slug) for slug in STUDY.deployable],
         costs=cost_files,
     output:
         at("detector_page"),

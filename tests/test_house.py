@@ -28,6 +28,7 @@ ORDER = (
     "candidates",
     "detectors",
     "exposure",
+    "elsewhere",
     "evaluation",
     "strategies",
     "detect",

@@ -24,6 +24,8 @@ STAGE_VERSIONS = {
     "expose": 1,
     "score_exposed": 1,
     "score_clip": 1,
+    "to_score": 1,
+    "score_given": 1,
     "cost": 1,
     "leaks": 1,
     "severity": 1,

@@ -28,6 +28,7 @@ from swsa_core.datasets.kind import Spec
 from swsa_core.datasets.section import LATER
 from swsa_core.datasets.support import check_supports
 from swsa_core.detectors import DEFAULT, HEADS
+from swsa_core.elsewhere.scores import HEAD as GIVEN
 from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.exposure.folds import not_judged_by
 from swsa_core.files import layout
@@ -147,15 +148,30 @@ class Study:
     def heads(self) -> dict[str, list[str]]:
         """{head: slugs of the candidates that have it}, of the heads that some have; without those that are fine-tuned."""
         found: dict[str, list[str]] = {}
-        for slug, candidate in self.candidates.items():
-            if slug not in self.exposed:
-                found.setdefault(head_of(candidate), []).append(slug)
+        for slug, candidate in self.deployable.items():
+            found.setdefault(head_of(candidate), []).append(slug)
         return {head: found[head] for head in HEADS if head in found}
 
     @cached_property
     def exposed(self) -> dict[str, CandidateSpec]:
         """{slug: candidate}, of those whose network is fine-tuned for each task."""
         return {slug: candidate for slug, candidate in self.candidates.items() if candidate.get("exposure")}
+
+    @cached_property
+    def given(self) -> dict[str, dict[str, str]]:
+        """{slug: {"name", "scores": path}} of the candidates that are scored elsewhere."""
+        files = self.config.get("scores") or {}
+        return {
+            slug: {"name": one["name"], "scores": files[one["name"]]}
+            for slug, one in self.candidates.items()
+            if one["name"] in files
+        }
+
+    @cached_property
+    def deployable(self) -> dict[str, CandidateSpec]:
+        """{slug: candidate} of those that are a backbone and a head, of which a detector can be made."""
+        others = {*self.exposed, *self.given}
+        return {slug: candidate for slug, candidate in self.candidates.items() if slug not in others}
 
     @cached_property
     def before(self) -> dict[str, str]:
@@ -173,6 +189,16 @@ class Study:
                 "not_judged_by": not_judged_by(one["exposure"]["source"], self.config["sources"]),
             }
             for slug, one in self.exposed.items()
+        }
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """{candidate: [its backbone, its head]}; what is scored elsewhere has itself for a backbone."""
+        return {
+            one["name"]: [one["name"], GIVEN]
+            if slug in self.given
+            else [self.backbones[self.shared[slug]]["name"], head_of(one)]
+            for slug, one in self.candidates.items()
         }
 
     @property
@@ -306,10 +332,7 @@ class Study:
             "candidates": {slug: one | code_of(one, family_of(one)) for slug, one in self.backbones.items()},
             "heads_of": self.heads_of,
             "grid_of": {slug: self.grids.get(slug) for slug in self.backbones},
-            "groups": {
-                one["name"]: [self.backbones[self.shared[slug]]["name"], head_of(one)]
-                for slug, one in self.candidates.items()
-            },
+            "groups": self.groups,
             "left_out": self.left_out,
             "declared": self.declared or None,
             "exposures": self.exposures,
@@ -385,12 +408,13 @@ def study(config: dict[str, Any]) -> Study:
     clip = [clip_backbone(config["clip"])] if config["clip"] else []
     by_name = backbones(config["candidates"]) | {model["name"]: model for model in clip}
     by_name = {name: _fitted(model, fit_of(config["preparation"])) for name, model in by_name.items()}
-    slugs = {name: slug for slug, name in unique_slugs(by_name).items()}
+    elsewhere = [cast(CandidateSpec, {"name": name, "model": ""}) for name in config.get("scores") or ()]
+    slugs = {name: slug for slug, name in unique_slugs([*by_name, *(one["name"] for one in elsewhere)]).items()}
     return Study(
         config,
         present,
         tasks,
-        candidates={slugs[one["name"]]: one for one in config["candidates"]},
+        candidates={slugs[one["name"]]: one for one in [*config["candidates"], *elsewhere]},
         backbones={slugs[model["name"]]: model for model in by_name.values()},
         shared={slugs[name]: slugs[model["name"]] for name, model in by_name.items()},
         left_out=left_out,
