@@ -11,6 +11,7 @@ from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable_ones
 from swsa_core.datasets.section import LATER
 from swsa_core.detectors import HEADS
+from swsa_core.elsewhere.manifest import scores_file
 from swsa_core.files import kept, layout
 
 RESULTS = "<results>"
@@ -183,6 +184,28 @@ def made_files(dataset, tasks):
         # where images of other tasks are among them, their supports too
         "supports": [at("support", dataset=dataset, task=task) for task in (STUDY.tasks[dataset] if others else tasks)],
     }
+
+
+def made_for_tasks(wildcards):
+    """`made_files` of a data set, with the supports of all tasks."""
+    tasks = list(STUDY.tasks[wildcards.dataset])
+    supports = [at("support", dataset=wildcards.dataset, task=task) for task in tasks]
+    return made_files(wildcards.dataset, tasks) | {"supports": supports}
+
+
+def first_features(wildcards):
+    """The features of a data set's images by the first backbone, whose file says which images can be read."""
+    return at("image_features", dataset=wildcards.dataset, backbone=next(iter(STUDY.backbones)))
+
+
+def given_scores(wildcards):
+    """The scores of a candidate that were made elsewhere; a study whose file is not there ends with what to do."""
+    given = STUDY.given[wildcards.candidate]
+    return own(
+        checked(
+            scores_file, given["name"], given["scores"], layout.at(STUDY.results, "to_score", dataset=wildcards.dataset)
+        )
+    )
 
 
 def before_features(wildcards):

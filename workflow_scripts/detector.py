@@ -70,6 +70,11 @@ with job(snakemake) as mine:
     for task, ids in banks_of(supports).items():
         row = first.loc[task]
         names = picked(row)
+        if strangers := [name for name in names if name not in scores]:
+            raise InputError(
+                f"task {task!r}: no detector can be made of the pick of {strategy}, {', '.join(names)}: {strangers[0]} is "
+                "scored elsewhere, or fine-tuned for each task; deploy it yourself, or leave it out of the config"
+            )
         members |= {name: member(name) for name in names if name not in members}
         of_members = [scores[name] for name in names]
         scale = scale_in_selection(of_members, task)

@@ -1,5 +1,6 @@
 from workflow_scripts.job import job
 
+import math
 import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +10,7 @@ from swsa_core import __version__
 from swsa_core.candidates import FAMILIES, is_known_bad
 from swsa_core.candidates.transforms import seen_by
 from swsa_core.detectors.cost import of_candidates
+from swsa_core.elsewhere.scores import TRANSFORM
 from swsa_core.evaluation.misleading import misleading
 from swsa_core.files import layout
 from swsa_core.files.text import read_text, write_text
@@ -57,7 +59,8 @@ with job(snakemake) as mine:
     candidates = candidates.drop(columns=["dataset", "selection", "backbone", "head"]).drop_duplicates("candidate")
     shapes = read_shapes(supports)
     candidates["seen"] = [
-        sum(seen_by(text, *shape) for shape in shapes) / len(shapes) for text in candidates["transform"]
+        math.nan if text == TRANSFORM else sum(seen_by(text, *shape) for shape in shapes) / len(shapes)
+        for text in candidates["transform"]
     ]
     exposed = [one["name"] for one in config["candidates"] if one.get("exposure")]
     candidates = candidates.merge(of_candidates(read_costs(given.costs), settings["groups"], exposed), on="candidate")

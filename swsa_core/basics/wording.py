@@ -107,11 +107,13 @@ def chance(value: float) -> str:
 
 
 def part(share: float) -> str:
-    """A share from 0 to 1 in percent, rounded down, so that 100 % is all of it.
+    """A share from 0 to 1 in percent, rounded down, so that 100 % is all of it; "" for NaN.
 
-    >>> part(0.999), part(1.0)
-    ('99 %', '100 %')
+    >>> part(0.999), part(1.0), part(math.nan)
+    ('99 %', '100 %', '')
     """
+    if math.isnan(share):
+        return ""
     return f"{math.floor(100 * share)} %"
 
 

@@ -78,6 +78,9 @@ class Config(Section):
     """The ways to make synthetic anomalies. A source that is left out is not used; the first one makes the recommendation."""
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     """The detectors to choose from. On a tie the one listed first is picked, so list the largest first."""
+    scores: Annotated[dict[str, PlainPath] | None, LeftOutIfNull] = None
+    """Candidates that are scored elsewhere, each with the CSV of its scores (docs/bring_your_own.md). They stand after the
+    others; no detector can be made of them."""
     licences: Annotated[Annotated[list[str], *Several] | None, LeftOutIfNull] = None
     """Licences of weights that candidates may have, as [apache-2.0, mit]; the others are left out of the study, which says so.
     docs/candidates.md names the ids; `not stated` is one too. Candidates without weights stay, and so does the model of `clip`.
@@ -133,6 +136,7 @@ class Config(Section):
         sources = [name for name, value in self.sources if value is not None]
         if not sources:
             raise inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
+        self._check_scores()
         self._check_strategies(sources)
         self._check_limit(sources)
         fixed = [source for source in sources if SOURCES[source].fixed_size]
@@ -157,6 +161,13 @@ class Config(Section):
                         f"data set {name!r} samples ((seeds / 2)² with {seeds} seeds)"
                     )
         return self
+
+    def _check_scores(self):
+        """Candidates that are scored elsewhere have names of their own."""
+        known = {candidate.name for candidate in self.candidates}
+        for name in self.scores or ():
+            if name in known or not name.strip():
+                raise inconsistent(f"scores: {name!r} cannot name a candidate: take a name that no other one has")
 
     def _check_strategies(self, sources):
         """Each strategy must be known and have what it needs, and one of them must make the recommendation."""

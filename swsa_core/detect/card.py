@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from swsa_core.basics.wording import decimals, plural
+from swsa_core.candidates import family_of
 from swsa_core.detect.detector import Detector, Part
 from swsa_core.detect.level import WANTED, least_rate, level_of, realised, told
 from swsa_core.detectors import HEADS
@@ -31,7 +32,8 @@ def _lines(detector: Detector) -> Iterator[str]:
     yield "Ask it about images, where SWSA is installed:"
     yield ""
     task = " --task NAME" if len(detector.parts) > 1 else ""
-    yield f"    python -m swsa_core.detect DETECTOR IMAGES{task} -o scores.csv"
+    code = " --trust-code" if any(family_of(one.backbone).runs_code for one in detector.members.values()) else ""
+    yield f"    python -m swsa_core.detect DETECTOR IMAGES{task}{code} -o scores.csv"
     yield ""
     yield (
         "A score is higher the more anomalous an image is. `p` is the share of normal images that are expected to look as "

@@ -39,6 +39,9 @@ PATHS = {
     "costs": "costs/{backbone}.csv",
     # features of the networks of a candidate that is fine-tuned for each task, of the tasks of a job
     "exposed": "{dataset}/exposed/{candidate}/{chunk}.h5",
+    # what a detector that runs elsewhere is to score
+    "to_score": "{dataset}/to_score/images.csv",
+    "to_score_images": "{dataset}/to_score/png",
     # scores and what is made of them, per data set
     "scores": "{dataset}/scores/{candidate}.h5",
     "leaks": "{dataset}/leaks.csv",
@@ -54,6 +57,7 @@ PATHS = {
     "detector": "{dataset}/detector/detector.json",
     "detector_banks": "{dataset}/detector/banks.safetensors",
     "detector_card": "{dataset}/detector/README.md",
+    "detector_page": "{dataset}/detector/page.html",
     # the study
     "table1": "tables/table1.csv",
     "picks": "tables/picks.csv",

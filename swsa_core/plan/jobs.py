@@ -102,6 +102,7 @@ def jobs(
     yield from _embeddings(study, sizes, costs, place)
     yield from _exposures(study, sizes, costs, place)
     yield from _scores(study, sizes, costs, place)
+    yield from _elsewhere(study, place)
     for slug in study.heads_of:
         start = START_NETWORK if costs[slug].flops else START
         yield Job("cost", place("costs", backbone=slug), start=start)
@@ -271,7 +272,7 @@ def _has(study, size, source):
 
 
 def _scores(study, sizes, costs, place):
-    for slug in (*study.candidates, *study.clip):
+    for slug in (*study.deployable, *study.exposed, *study.clip):
         cost = costs[study.shared[slug]]
         for dataset, (tasks, support, test) in sizes.items():
             spec = study.datasets[dataset]
@@ -292,6 +293,13 @@ def _scores(study, sizes, costs, place):
                 if HEADS[name].patches:  # which are read a few at a time, against one bank
                     memory = study.config["patch"]["bank"] * cost.patch * FLOAT32 + BLOCKS * IMAGES * FLOAT32
             yield Job(stage, place("scores", dataset=dataset, candidate=slug), disk=disk, memory=memory + disk)
+
+
+def _elsewhere(study, place):
+    for dataset in study.datasets if study.given else ():
+        yield Job("to_score", place("to_score", dataset=dataset))
+        for slug in study.given:
+            yield Job("score_given", place("scores", dataset=dataset, candidate=slug))
 
 
 def _evaluations(study, sizes, place):

@@ -20,6 +20,7 @@ MINIMAL = {
     "steps": 2,
     "of": "procedural",
     "clip": {"model": "mini:clip"},
+    "function": "own_functions:spotted",
 }  # what a section needs beside its defaults, as far as it has such keys
 ROOTS = {"root": "somewhere"}
 
