@@ -28,6 +28,7 @@ include: "rules/score.smk"
 include: "rules/expose.smk"
 include: "rules/cost.smk"
 include: "rules/evaluate.smk"
+include: "rules/recommendation.smk"
 include: "rules/detector.smk"
 include: "rules/tables.smk"
 include: "rules/paper.smk"
@@ -39,6 +40,7 @@ rule all:
     default_target: True
     input:
         at("report"),
+        per_dataset("recommendation"),
         rules.tables.output,
         rules.strategies.output,
         rules.figures.output,

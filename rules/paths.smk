@@ -160,6 +160,28 @@ def compared_by(head):
     return files
 
 
+def embedded_files(wildcards):
+    """Named inputs: what `compared_by` gives of all backbones, each name behind the number of `STUDY.compared` and a _."""
+    found = {}
+    for number, (backbone, patches) in enumerate(STUDY.compared):
+        known = {"dataset": wildcards.dataset, "backbone": backbone}
+        of = {"of": "patches", "grid": STUDY.grids[backbone]} if patches else {}
+        found |= {f"_{number}_{name}": files for name, files in feature_files(**of, **known).items()}
+    return found
+
+
+def curve_file(wildcards):
+    """The support-size curve of a data set, where it has one."""
+    dataset = wildcards.dataset
+    return [at("support_curve", dataset=dataset)] if STUDY.has_curve(len(STUDY.tasks[dataset])) else []
+
+
+def all_curve_files(wildcards):
+    """The support-size curves of the data sets that have one."""
+    curved = [dataset for dataset, tasks in STUDY.tasks.items() if STUDY.has_curve(len(tasks))]
+    return [at("support_curve", dataset=dataset) for dataset in curved]
+
+
 def made_files(dataset, tasks):
     """Named inputs: what all sources made of some tasks of a data set, or took as it is."""
     others = other_files(dataset)

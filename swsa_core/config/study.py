@@ -34,6 +34,7 @@ from swsa_core.files import layout
 from swsa_core.files.images import Fit, fit_of
 from swsa_core.strategies import judging_by_scores
 
+MOST_CURVED = 12  # tasks of a data set whose selection is made anew with fewer images
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
 
 
@@ -222,6 +223,16 @@ class Study:
         patched = [slug for head, slugs in self.heads.items() if HEADS[head].patches for slug in slugs]
         return {self.shared[slug]: layout.grid_name(self.config["patch"]["grid"]) for slug in patched}
 
+    def has_curve(self, n_tasks: int) -> bool:
+        """Whether the selection of a data set of so many tasks is made anew with fewer images; never of fine-tuned networks."""
+        return n_tasks <= MOST_CURVED and not self.exposed
+
+    @property
+    def compared(self) -> list[tuple[str, bool]]:
+        """What heads compare: (slug of a backbone, whether its patches), in the order of the candidates."""
+        plain = {slug: one for slug, one in self.candidates.items() if slug not in self.exposed}
+        return list(dict.fromkeys((self.shared[slug], HEADS[head_of(one)].patches) for slug, one in plain.items()))
+
     @cached_property
     def class_names(self) -> dict[str, dict[str, str]]:
         """{data set: {task: its name in prompts}}."""
@@ -239,6 +250,21 @@ class Study:
     def max_ms(self) -> float | None:
         """Milliseconds that what is recommended may cost, None for any."""
         return (self.config.get("selection") or {}).get("max_ms")
+
+    @property
+    def max_mb(self) -> float | None:
+        """Megabytes of what is recommended at most, None for any."""
+        return (self.config.get("selection") or {}).get("max_mb")
+
+    @property
+    def close_call(self) -> str | None:
+        """What is picked where candidates cannot be told apart, None for the best one."""
+        return (self.config.get("selection") or {}).get("close_call")
+
+    @property
+    def limited(self) -> bool:
+        """Whether the selection depends on what candidates cost."""
+        return bool(self.max_ms or self.max_mb or self.close_call)
 
     @property
     def in_paper(self) -> bool:
@@ -325,6 +351,8 @@ class Study:
             "class_names": self.class_names,
             "max_members": None if self.max_members == MAX_MEMBERS else self.max_members,
             "max_ms": self.max_ms,
+            "max_mb": self.max_mb,
+            "close_call": self.close_call,
             "qualities": judging_by_scores(self.config["strategies"]),
             "train_seed": {
                 name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()
