@@ -60,5 +60,7 @@ onerror:
 
 onsuccess:
     kept.forget(made_by_tasks())
-    if set(workflow.dag_settings.targets) <= {"all"}:
+    targets = set(workflow.dag_settings.targets)
+    if not targets or "all" in targets:
+        tell_recommendations()
         print(f"\nThe report: {whereabouts('report')}")

@@ -1,7 +1,9 @@
 """Paths of results, inputs and logs; all of them are written once, in swsa_core/files/layout.py."""
 
+import json
 import os
 import re
+from contextlib import suppress
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -13,6 +15,7 @@ from swsa_core.datasets.section import LATER
 from swsa_core.detectors import HEADS
 from swsa_core.files import kept, layout
 
+MOST_TOLD = 3  # tasks of a data set whose recommendations are printed at the end
 RESULTS = "<results>"
 at = partial(layout.at, RESULTS)
 stage_log = partial(layout.log, RESULTS)
@@ -28,6 +31,16 @@ def whereabouts(name):
     path = layout.at(STUDY.results, name)
     prefix = workflow.storage_settings.default_storage_prefix or ""
     return f"{prefix.rstrip('/')}/{path}" if IN_STORAGE else os.path.abspath(path)
+
+
+def tell_recommendations():
+    """Print what is recommended, for the data sets of few tasks whose results lie on this machine."""
+    for dataset, tasks in STUDY.tasks.items():
+        path = layout.at(STUDY.results, "recommendation", dataset=dataset)
+        # The report has read it: what lies elsewhere, or was touched by a user, is passed over here.
+        with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
+            for one in json.load(stream)["tasks"] if len(tasks) <= MOST_TOLD else ():
+                print(f"\n{dataset}, {one['task']}: {one['in_words']} {one['more_images']}")
 
 
 def one_of(names):

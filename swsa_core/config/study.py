@@ -246,25 +246,16 @@ class Study:
         """Members of the ensemble at most."""
         return (self.config.get("selection") or {}).get("max_members", MAX_MEMBERS)
 
-    @property
-    def max_ms(self) -> float | None:
-        """Milliseconds that what is recommended may cost, None for any."""
-        return (self.config.get("selection") or {}).get("max_ms")
-
-    @property
-    def max_mb(self) -> float | None:
-        """Megabytes of what is recommended at most, None for any."""
-        return (self.config.get("selection") or {}).get("max_mb")
-
-    @property
-    def close_call(self) -> str | None:
-        """What is picked where candidates cannot be told apart, None for the best one."""
-        return (self.config.get("selection") or {}).get("close_call")
+    @cached_property
+    def limits(self) -> dict[str, Any]:
+        """What is asked of the costs of what is recommended, by the keys of the section `selection`; None for nothing."""
+        given = self.config.get("selection") or {}
+        return {key: given.get(key) for key in ("max_ms", "max_mb", "close_call")}
 
     @property
     def limited(self) -> bool:
         """Whether the selection depends on what candidates cost."""
-        return bool(self.max_ms or self.max_mb or self.close_call)
+        return any(self.limits.values())
 
     @property
     def in_paper(self) -> bool:
@@ -350,9 +341,7 @@ class Study:
             "evaluation": _without(self.config["evaluation"], severity=self.config["evaluation"].get("severity")),
             "class_names": self.class_names,
             "max_members": None if self.max_members == MAX_MEMBERS else self.max_members,
-            "max_ms": self.max_ms,
-            "max_mb": self.max_mb,
-            "close_call": self.close_call,
+            **self.limits,
             "qualities": judging_by_scores(self.config["strategies"]),
             "train_seed": {
                 name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()

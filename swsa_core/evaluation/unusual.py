@@ -12,7 +12,7 @@ def far_out(scores: np.ndarray) -> np.ndarray:
     taken as they are. An image is far out where it exceeds `FAR`.
 
     >>> far_out(np.array([1.0, 1.1, 0.9, 1.05, 0.95, 40])).round(1).tolist()
-    [-0.3, 0.7, -1.4, 0.2, -0.8, 38.0]
+    [-0.2, 0.7, -1.2, 0.2, -0.7, 33.7]
     """
     values = np.log(np.maximum(scores, np.finfo(float).tiny)) if (scores >= 0).all() else np.asarray(scores, float)
     away = values - np.median(values)
