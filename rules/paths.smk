@@ -1,7 +1,9 @@
 """Paths of results, inputs and logs; all of them are written once, in swsa_core/files/layout.py."""
 
+import json
 import os
 import re
+from contextlib import suppress
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ from swsa_core.detectors import HEADS
 from swsa_core.elsewhere.manifest import scores_file
 from swsa_core.files import kept, layout
 
+MOST_TOLD = 3  # tasks of a data set whose recommendations are printed at the end
 RESULTS = "<results>"
 at = partial(layout.at, RESULTS)
 stage_log = partial(layout.log, RESULTS)
@@ -29,6 +32,16 @@ def whereabouts(name):
     path = layout.at(STUDY.results, name)
     prefix = workflow.storage_settings.default_storage_prefix or ""
     return f"{prefix.rstrip('/')}/{path}" if IN_STORAGE else os.path.abspath(path)
+
+
+def tell_recommendations():
+    """Print what is recommended, for the data sets of few tasks whose results lie on this machine."""
+    for dataset, tasks in STUDY.tasks.items():
+        path = layout.at(STUDY.results, "recommendation", dataset=dataset)
+        # The report has read it: what lies elsewhere, or was touched by a user, is passed over here.
+        with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
+            for one in json.load(stream)["tasks"] if len(tasks) <= MOST_TOLD else ():
+                print(f"\n{dataset}, {one['task']}: {one['in_words']} {one['more_images']}")
 
 
 def one_of(names):
@@ -163,6 +176,28 @@ def compared_by(head):
         return scored_files(**known, **patches)
 
     return files
+
+
+def embedded_files(wildcards):
+    """Named inputs: what `compared_by` gives of all backbones, each name behind the number of `STUDY.compared` and a _."""
+    found = {}
+    for number, (backbone, patches) in enumerate(STUDY.compared):
+        known = {"dataset": wildcards.dataset, "backbone": backbone}
+        of = {"of": "patches", "grid": STUDY.grids[backbone]} if patches else {}
+        found |= {f"_{number}_{name}": files for name, files in feature_files(**of, **known).items()}
+    return found
+
+
+def curve_file(wildcards):
+    """The support-size curve of a data set, where it has one."""
+    dataset = wildcards.dataset
+    return [at("support_curve", dataset=dataset)] if STUDY.has_curve(len(STUDY.tasks[dataset])) else []
+
+
+def all_curve_files(wildcards):
+    """The support-size curves of the data sets that have one."""
+    curved = [dataset for dataset, tasks in STUDY.tasks.items() if STUDY.has_curve(len(tasks))]
+    return [at("support_curve", dataset=dataset) for dataset in curved]
 
 
 def made_files(dataset, tasks):

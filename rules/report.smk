@@ -13,6 +13,7 @@ rule figures:
         costs=cost_files,
         anomalies=all_anomaly_files,
         severity=per_dataset("severity") if STUDY.graded else [],
+        curves=all_curve_files,
         losses=all_trained_losses,
     output:
         report(
@@ -52,6 +53,7 @@ rule report:
         table1=rules.tables.output.table1,
         picks=rules.tables.output.picks,
         pick_counts=rules.tables.output.pick_counts,
+        recommendations=per_dataset("recommendation"),
         figures=rules.figures.output[0],
         paper=[rules.paper_tables.output, rules.paper_figures.output] if STUDY.in_paper else [],
         supports=first_support_files,

@@ -24,6 +24,7 @@ from swsa_core.report.read import (
     read_costs,
     read_crosses,
     read_drawings,
+    read_recommendations,
     read_reconstructions,
     read_shapes,
     read_sheets,
@@ -63,7 +64,9 @@ with job(snakemake) as mine:
         for text in candidates["transform"]
     ]
     exposed = [one["name"] for one in config["candidates"] if one.get("exposure")]
-    candidates = candidates.merge(of_candidates(read_costs(given.costs), settings["groups"], exposed), on="candidate")
+    n_parameters = candidates.set_index("candidate")["n_parameters"]
+    costs = of_candidates(read_costs(given.costs), settings["groups"], exposed, n_parameters)
+    candidates = candidates.merge(costs, on="candidate")
     page = report.render(
         config=config,
         picks=picks,
@@ -94,6 +97,7 @@ with job(snakemake) as mine:
             for dataset, rows in auroc[auroc["selection"] == "model"].groupby("dataset", sort=False)
         },
         leaks=read_tables("leaks", given.leaks),
+        recommendations=read_recommendations(given.recommendations, supports),
         before_after=BEFORE_AFTER.read(given.before_after[0]) if given.before_after else None,
         costs=tables.stage_costs(read_benchmarks(Path(layout.at(here["results"], "benchmarks")), config, supports)),
         versions=read_versions(),

@@ -255,14 +255,16 @@ class Config(Section):
             )
 
     def _check_limit(self, sources):
-        """What is deployed, the pick of the first strategy that recommends, must keep to the limit of what an image costs."""
-        limit = self.selection and self.selection.max_ms
+        """What is deployed, the pick of the first strategy that recommends, must heed what candidates cost, if asked for."""
+        given = self.selection.model_dump() if self.selection else {}  # without what is at its default
+        asked = {name: given[name] for name in ("max_ms", "max_mb", "close_call") if given.get(name)}
         listed = self.strategies or strategies.defaults(sources, self.clip is not None)
         first = next(name for name in listed if strategies.find(name).recommends)
-        if limit and not strategies.find(first).within_budget:
+        if asked and not strategies.find(first).within_budget:
+            key, value = next((key, f"{value:g}" if key != "close_call" else value) for key, value in asked.items())
             heeding = [name for name, one in strategies.STRATEGIES.items() if one.recommends and one.within_budget]
             raise inconsistent(
-                f"selection.max_ms: received {limit:g}, but {first} makes the recommendation and keeps to no limit: "
+                f"selection.{key}: received {value}, but {first} makes the recommendation and does not heed it: "
                 f"list {' or '.join(heeding)} before it in `strategies`"
             )
 

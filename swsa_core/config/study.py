@@ -35,6 +35,7 @@ from swsa_core.files import layout
 from swsa_core.files.images import Fit, fit_of
 from swsa_core.strategies import judging_by_scores
 
+MOST_CURVED = 12  # tasks of a data set whose selection is made anew with fewer images
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
 
 
@@ -248,6 +249,16 @@ class Study:
         patched = [slug for head, slugs in self.heads.items() if HEADS[head].patches for slug in slugs]
         return {self.shared[slug]: layout.grid_name(self.config["patch"]["grid"]) for slug in patched}
 
+    def has_curve(self, n_tasks: int) -> bool:
+        """Whether the selection of a data set of so many tasks is made anew with fewer images; never of fine-tuned networks."""
+        return n_tasks <= MOST_CURVED and not self.exposed
+
+    @property
+    def compared(self) -> list[tuple[str, bool]]:
+        """What heads compare: (slug of a backbone, whether its patches), in the order of the candidates."""
+        plain = {slug: one for slug, one in self.candidates.items() if slug not in self.exposed}
+        return list(dict.fromkeys((self.shared[slug], HEADS[head_of(one)].patches) for slug, one in plain.items()))
+
     @cached_property
     def class_names(self) -> dict[str, dict[str, str]]:
         """{data set: {task: its name in prompts}}."""
@@ -261,10 +272,16 @@ class Study:
         """Members of the ensemble at most."""
         return (self.config.get("selection") or {}).get("max_members", MAX_MEMBERS)
 
+    @cached_property
+    def limits(self) -> dict[str, Any]:
+        """What is asked of the costs of what is recommended, by the keys of the section `selection`; None for nothing."""
+        given = self.config.get("selection") or {}
+        return {key: given.get(key) for key in ("max_ms", "max_mb", "close_call")}
+
     @property
-    def max_ms(self) -> float | None:
-        """Milliseconds that what is recommended may cost, None for any."""
-        return (self.config.get("selection") or {}).get("max_ms")
+    def limited(self) -> bool:
+        """Whether the selection depends on what candidates cost."""
+        return any(self.limits.values())
 
     @property
     def in_paper(self) -> bool:
@@ -348,7 +365,7 @@ class Study:
             "evaluation": _without(self.config["evaluation"], severity=self.config["evaluation"].get("severity")),
             "class_names": self.class_names,
             "max_members": None if self.max_members == MAX_MEMBERS else self.max_members,
-            "max_ms": self.max_ms,
+            **self.limits,
             "qualities": judging_by_scores(self.config["strategies"]),
             "train_seed": {
                 name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()

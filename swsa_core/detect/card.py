@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from swsa_core.basics.wording import decimals, plural
+from swsa_core.basics.wording import decimals, for_markdown, plural
 from swsa_core.candidates import family_of
 from swsa_core.detect.detector import Detector, Part
 from swsa_core.detect.level import WANTED, least_rate, level_of, realised, told
@@ -17,7 +17,7 @@ def card(detector: Detector) -> str:
 
 def _lines(detector: Detector) -> Iterator[str]:
     about = detector.about
-    yield f"# Anomaly detector of {_plain(about['dataset'])}"
+    yield f"# Anomaly detector of {for_markdown(about['dataset'])}"
     yield ""
     yield f"Chosen by the strategy `{about['strategy']}` of SWSA from normal images alone. It scores images by:"
     yield ""
@@ -27,7 +27,8 @@ def _lines(detector: Detector) -> Iterator[str]:
     for one in (one for name, one in detector.members.items() if name in scoring):
         facts = one.facts
         head = HEADS[one.head].title
-        yield f"| {_plain(one.name)} | {facts['model']} | {head} | {facts['licence']} | {facts['weights_sha256'][:16] or '-'} |"
+        digest = facts["weights_sha256"][:16] or "-"
+        yield f"| {for_markdown(one.name)} | {facts['model']} | {head} | {facts['licence']} | {digest} |"
     yield ""
     yield "Ask it about images, where SWSA is installed:"
     yield ""
@@ -51,11 +52,11 @@ def _of_part(part: Part) -> Iterator[str]:
     n = len(part.normals)
     rate = max(WANTED, least_rate(n))
     low, high = realised(n, rate)
-    yield f"## {_plain(part.name)}"
+    yield f"## {for_markdown(part.name)}"
     yield ""
     added = part.facts.get("added", 0)
     since = f", {added} of them added since it was chosen" if added else ""
-    yield f"Made of {plural(n, 'normal image')}{since}, scored by {', '.join(map(_plain, part.members))}. {told(n)}"
+    yield f"Made of {plural(n, 'normal image')}{since}, scored by {', '.join(map(for_markdown, part.members))}. {told(n)}"
     yield ""
     yield (
         f"Level at {rate:.1%} false alarms: {level_of(part.normals, rate):.6g}; the share that comes true lies between "
@@ -65,9 +66,9 @@ def _of_part(part: Part) -> Iterator[str]:
     if facts.get("verdict"):
         yield ""
         yield (
-            f"The pick is a {facts['verdict']}: {_plain(facts['reason'])}."
+            f"The pick is a {facts['verdict']}: {for_markdown(facts['reason'])}."
             if facts["verdict"] != "no basis"
-            else (f"There is no basis for a pick: {_plain(facts['reason'])}.")
+            else (f"There is no basis for a pick: {for_markdown(facts['reason'])}.")
         )
     if facts.get("sources"):
         yield ""
@@ -75,8 +76,3 @@ def _of_part(part: Part) -> Iterator[str]:
         yield "|---|---|---|"
         for source, found in facts["sources"].items():
             yield f"| {source} | {decimals(found['auroc'], 3, '-')} | {decimals(found['found'], 2, '-')} |"
-
-
-def _plain(text: str) -> str:
-    """A name without what Markdown or HTML would take for markup."""
-    return "".join(f"&#{ord(sign)};" if sign in "<>&|`*_[]\\#" or not sign.isprintable() else sign for sign in text)

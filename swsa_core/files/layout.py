@@ -53,6 +53,10 @@ PATHS = {
     "selection": "{dataset}/selection.csv",
     "tsne": "{dataset}/tsne.csv",
     "total_variation": "{dataset}/total_variation.csv",
+    "support_curve": "{dataset}/support_curve.csv",
+    # what is recommended, and why: for programs, and for people
+    "recommendation": "{dataset}/recommendation.json",
+    "recommendation_markdown": "{dataset}/recommendation.md",
     # the detector that is recommended, a folder
     "detector": "{dataset}/detector/detector.json",
     "detector_banks": "{dataset}/detector/banks.safetensors",

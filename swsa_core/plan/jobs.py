@@ -29,6 +29,7 @@ ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flow
 READING_GENERATED = 0.0035
 COMPRESSING = 8e-8
 START_NETWORK, START = 8, 1
+CURVE = 15  # of one core: 41 selections of 15 candidates
 ALL = "all"  # the target rule
 
 
@@ -310,6 +311,10 @@ def _evaluations(study, sizes, place):
     for stage, table in stages:
         for dataset in study.datasets:
             yield Job(stage, place(table, dataset=dataset))
+    for dataset in study.datasets:
+        if dataset in sizes and study.has_curve(len(sizes[dataset].tasks)):
+            yield Job("support_curve", place("support_curve", dataset=dataset), start=CURVE)
+        yield Job("recommendation", place("recommendation", dataset=dataset))
 
 
 def _tables(study, place):

@@ -141,6 +141,7 @@ def test_orders_that_input_files_do_not_keep(tmp_path):
     }
     assert dry_run(tmp_path, config | {"sources": turned["sources"]}) == {
         **{"evaluate": 2, "tsne": 2, "total_variation": 2, "select": 2, "tables": 1, "strategies": 1, "figures": 1},
+        **{"support_curve": 2, "recommendation": 2},
         **paper,
     }
 
