@@ -23,10 +23,6 @@ stage_log = partial(layout.log, RESULTS)
 stage_benchmark = partial(layout.benchmark, RESULTS)
 
 
-# Whether results lie in object storage: --default-storage-provider
-IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
-
-
 def whereabouts(name):
     """Where a user finds a result: its path on this machine, or its address in object storage."""
     path = layout.at(STUDY.results, name)
@@ -81,7 +77,7 @@ class Batch(NamedTuple):
 
     def first(self, name):
         """The result `name` of the first task of each job: `tasks_of_jobs`."""
-        return self.at(name)[: None if in_storage() else 1]
+        return self.at(name)[: None if IN_STORAGE else 1]
 
     def place(self, path, stage):
         """The log or benchmark, by `path`, of the rule's jobs."""
@@ -119,7 +115,7 @@ def per_dataset(name):
 def tasks_of_jobs(dataset):
     """The tasks of a data set whose results inputs name: the first one of each job, which makes and renews those of the others
     with it. With all tasks a plan for thousands would have millions of inputs. Scripts find the others beside them."""
-    return list(STUDY.tasks[dataset])[:: 1 if in_storage() else STUDY.tasks_per_job]
+    return list(STUDY.tasks[dataset])[:: 1 if IN_STORAGE else STUDY.tasks_per_job]
 
 
 def support_files(wildcards):
@@ -286,10 +282,12 @@ def first_anomaly_files(wildcards):
 
 
 def generated_files(tasks):
-    """The anomalies of all sources that generate them; tasks: {data set: its tasks}."""
+    """The anomalies of all sources that generate them, and the reconstructions; tasks: {data set: its tasks}."""
+    made = {"anomalies": STUDY.generated, "reconstructions": STUDY.reconstructed if STUDY.tasks_per_job > 1 else []}
     return [
-        at("anomalies", dataset=dataset, source=source, task=task)
-        for source in STUDY.generated
+        at(name, dataset=dataset, source=source, task=task)
+        for name, sources in made.items()
+        for source in sources
         for dataset, slugs in tasks.items()
         for task in slugs
     ]

@@ -8,6 +8,9 @@ from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable, stage_version
 from swsa_core.datasets.section import LATER, READING_KEYS
 
+# Whether results lie in object storage (--default-storage-provider), from where a job has those files alone that its inputs name.
+IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
+
 
 def settings(stage, paths=None, later=None, of=None, datasets=(), **leaves):
     """The params of a rule: `tracked`, which Snakemake records, and `job`, which only tells the script what it needs.
@@ -42,12 +45,7 @@ def settings(stage, paths=None, later=None, of=None, datasets=(), **leaves):
 
 def tasks_of(datasets):
     """{data set: its tasks} for scripts whose inputs name one result of each job of several tasks; None where they name all."""
-    return None if STUDY.tasks_per_job == 1 or in_storage() else {name: STUDY.tasks[name] for name in datasets}
-
-
-def in_storage():
-    """Whether results lie in object storage, from where a job has those files alone that its inputs name."""
-    return workflow.storage_settings.default_storage_provider is not None
+    return None if STUDY.tasks_per_job == 1 or IN_STORAGE else {name: STUDY.tasks[name] for name in datasets}
 
 
 def untracked(of=None, **leaves):

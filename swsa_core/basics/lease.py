@@ -16,6 +16,7 @@ from swsa_core.basics.errors import InputError
 
 ANSWERS_WITHIN = 30  # seconds, of nvidia-smi
 _HELD: dict[int, Any] = {}  # {index: lock} of the GPUs that this process has claimed, held until it ends
+_SHARED: list[int] = []  # the GPU that it shares, where all were claimed
 
 
 def free_gpu(log: Callable[[str], None] = print) -> int:
@@ -24,8 +25,8 @@ def free_gpu(log: Callable[[str], None] = print) -> int:
     Where all are claimed, that with the most free memory is shared, with a line. torch sees only what CUDA_VISIBLE_DEVICES
     lets it see, so that a scheduler's choice stands.
     """
-    if _HELD:
-        return min(_HELD)
+    if _HELD or _SHARED:
+        return min(_HELD or _SHARED)
     import torch
 
     count = torch.cuda.device_count()
@@ -39,6 +40,7 @@ def free_gpu(log: Callable[[str], None] = print) -> int:
         f"cuda:{order[0]} is shared with another job, because all GPUs here ({count}) are taken: run Snakemake with "
         f"--resources gpu={count}, as many as there are GPUs"
     )
+    _SHARED.append(order[0])
     return order[0]
 
 

@@ -20,6 +20,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.diffusion.hspace import UNet, decode, encode
 from swsa_core.files.diffusion_flags import diffusers_weights, read_diffusers_config
 from swsa_core.files.downloads import check_file, published_at
+from swsa_core.files.provenance import file_sha256, tensors_sha256
 
 FORMAT = 1  # of the weights that are kept: one more with every change to what they are converted to
 TOLERANCE = 1e-3  # of the largest output, between the two orders in which a diffusers model's layers can be run
@@ -60,9 +61,9 @@ def kept_beside(
     if path.suffix == ".safetensors":
         return convert()
     kept = path.with_name(path.name + ".converted.safetensors")
-    stat, published = path.stat(), published_at(path)
-    facts = {"size": stat.st_size, "time": stat.st_mtime_ns, "arguments": arguments, "file": published}
-    origin = json.dumps(facts | {"format": FORMAT}, sort_keys=True)
+    published = published_at(path)
+    # not by its time, which a copy of other weights may share
+    origin = {"sha256": file_sha256(path), "arguments": arguments, "file": published, "format": FORMAT}
     if (state := _kept(kept, origin, shapes)) is not None:
         return state
     if published:
@@ -74,7 +75,8 @@ def kept_beside(
             dir=path.parent, prefix=f"{kept.name}.", ignore_cleanup_errors=True
         ) as directory:
             temporary = Path(directory) / kept.name
-            save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, {"origin": origin})
+            told = json.dumps([origin, tensors_sha256(state)], sort_keys=True)
+            save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, {"origin": told})
             os.replace(temporary, kept)
     except (OSError, SafetensorError) as error:  # a directory that is read-only, or a full disk
         warnings.warn(f"the converted weights cannot be kept beside {path} ({error})", stacklevel=3)
@@ -86,12 +88,14 @@ def _kept(path, origin, shapes):
     """The state dict kept at `path`, None where it is absent, damaged, of another origin or not of `shapes`."""
     try:
         with safe_open(path, "pt") as file:
-            if (file.metadata() or {}).get("origin") != origin:
-                return None
+            told, digest = json.loads((file.metadata() or {})["origin"])
+        if told != json.loads(json.dumps(origin)):
+            return None
         state = load_file(path)
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):  # absent, of an older version, or damaged
         return None
-    return state if {name: tensor.shape for name, tensor in state.items()} == shapes else None
+    same_shapes = {name: tensor.shape for name, tensor in state.items()} == shapes
+    return state if same_shapes and tensors_sha256(state) == digest else None
 
 
 def check_tensors(state: dict[str, torch.Tensor], source: Path | str) -> None:

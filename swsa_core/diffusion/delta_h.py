@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from swsa_core.diffusion.ddim import Edit
 from swsa_core.diffusion.hspace import UNet, embed_timestep
 from swsa_core.files import checksums
+from swsa_core.files.provenance import tensors_sha256
 from swsa_core.files.text import write_bytes
 from swsa_core.files.weights import load_weights
 
@@ -74,7 +75,8 @@ def read_delta_h(path: Path | str, unet: UNet) -> DeltaH:
 
 def keep(path: Path | str, delta_h: DeltaH, identity: str, losses: list[float]) -> None:
     """Write the state of a training that may be killed: plain gradient descent has none beside Δh and the images it saw."""
-    write_delta_h(path, delta_h, {"identity": identity, "losses": losses}, checksum=False)
+    made = {"identity": identity, "losses": losses, "sha256": tensors_sha256(delta_h.state_dict())}
+    write_delta_h(path, delta_h, made, checksum=False)
 
 
 def resume(path: Path, delta_h: DeltaH, identity: str, log: Callable[[str], None] = print) -> list[float]:
@@ -83,12 +85,13 @@ def resume(path: Path, delta_h: DeltaH, identity: str, log: Callable[[str], None
         return []
     try:
         with safe_open(path, "pt") as file:
-            found = json.loads((file.metadata() or {}).get("made", "{}"))
-        if found.get("identity") == identity:
-            delta_h.load_state_dict(load_file(path))
+            found = json.loads((file.metadata() or {})["made"])
+        state = load_file(path)
+        if found["identity"] == identity and found["sha256"] == tensors_sha256(state):
+            delta_h.load_state_dict(state)
             log(f"{path}: going on after {len(found['losses'])} images of an interrupted run")
             return found["losses"]
-    except SafetensorError:
+    except (SafetensorError, KeyError, TypeError, ValueError):  # also of an older version
         pass
     log(f"{path}: discarded, it is damaged or was begun with other inputs or settings")
     return []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from swsa_core.files.checksums import KEPT
+from swsa_core.files.checksums import KEPT, is_recorded
 
 
 def kept(path: Path | str) -> Path:
@@ -37,8 +37,19 @@ def keep(paths: Iterable[Path | str]) -> None:
 
 
 def take(path: Path | str) -> None:
-    """Bring the finished file of `path` to its place."""
-    os.replace(kept(path), path)
+    """Bring the finished file of `path` to its place.
+
+    It keeps its second name until the end of the run (`forget`), as Snakemake removes it should the job still fail; but for the
+    copies of an object storage, which Snakemake itself removes when they are stored.
+    """
+    if not is_recorded(path):
+        os.replace(kept(path), path)
+        return
+    Path(path).unlink(missing_ok=True)
+    try:
+        os.link(kept(path), path)
+    except OSError:  # a file system without links
+        os.replace(kept(path), path)
 
 
 def forget(paths: Iterable[Path | str]) -> None:

@@ -65,6 +65,8 @@ def writing(path: Path | str, needed: int | None = None) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # RuntimeError: what HDF5 raises in closing a file
+        if isinstance(error, FileNotFoundError) and Path(error.filename or path).parent != Path(path).parent:
+            raise InputError(f"{error.filename} is not there, {path} is made of it: put it back") from error
         if sentence := fault(error, path, "written", needed):
             raise InputError(sentence) from error
         raise

@@ -14,14 +14,24 @@ def leftovers(results: Path | str) -> list[Path]:
     found = {
         path for pattern in layout.patterns() for suffix in SUFFIXES for path in Path(results).glob(pattern + suffix)
     }
-    return sorted(path for path in found if path.is_file())
+    for pattern in layout.patterns():  # checksums that were not put in their place
+        folder, _, name = pattern.rpartition("/")
+        found |= set(Path(results).glob(f"{folder}/.{name}.sha256.tmp" if folder else f".{name}.sha256.tmp"))
+    return sorted(path for path in found if path.is_file() and not _is_second_name(path))
+
+
+def _is_second_name(path):
+    """Whether it takes no space of its own, nor holds what is not in its place: see `swsa_core.files.kept`."""
+    first = path.with_name(path.name.removesuffix(KEPT))
+    return path != first and first.exists() and path.samefile(first)
 
 
 def is_written(path: Path) -> bool:
     """Whether a process has the HDF5 file open for writing, which it locks meanwhile; False where there are no locks."""
     with open(path, "rb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # shared: network file systems give no exclusive lock to who only reads
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:

@@ -2,12 +2,14 @@
 
 `writer` fills `X.partial` beside X and makes X of it when complete. A partial file of the same inputs and settings is
 resumed: its rows are laid out in advance, contiguous and uncompressed, so that a killed process cannot damage the
-structure, and only the rows below its `done` attribute are trusted.
+structure, and only the rows below its `done` attribute are trusted, and these only where each
+is as its checksum has it.
 """
 
 import json
 import math
 import os
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -32,6 +34,7 @@ COPIED = 2**24  # bytes at a time
 MOST_DEFLATED = 1032  # bytes that zlib makes of one, as its documentation has it
 READ_AT_ONCE = 2**26  # bytes of text, should every one be as long as there is room for
 FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
+CHECKS = "row checksums"  # array of a partial file: CRC-32 of each row's numbers
 MADE_OF = "made_of"  # attribute of files that `writer` keeps: SHA-256 of the header and the constants
 
 
@@ -52,6 +55,7 @@ class _Rows:
         with writing(self._path, self.needed):
             for name, array in arrays.items():
                 self._file[name][self.done : end] = array
+            self._file[CHECKS][self.done : end] = self._checks(self.done, end)
             self._file.flush()  # a process killed from here on has handed over the rows
             sync(self._file.id.get_vfd_handle())  # and a power cut from here on finds them, before they count as done
             self._count(end)
@@ -73,6 +77,21 @@ class _Rows:
     def keep(self, rows: np.ndarray, **attributes: Any) -> None:
         """Let the finished file hold only `rows`, (total,) bool, and `attributes` beside those given before."""
         self.kept, self.attributes = np.asarray(rows), attributes
+
+    def is_whole(self) -> bool:
+        """Whether the rows so far are what was written."""
+        step = max(1, COPIED // _row_bytes(self._columns))
+        spans = ((start, min(start + step, self.done)) for start in range(0, self.done, step))
+        return all((self._checks(*span) == self._file[CHECKS][slice(*span)]).all() for span in spans)
+
+    def _checks(self, start, end):
+        """CRC-32 of the numbers of some rows, as the file has them."""
+        found = np.zeros(end - start, np.uint32)
+        for name, (_, dtype) in self._columns.items():
+            if h5py.check_string_dtype(np.dtype(dtype)) is None:
+                for row, values in enumerate(np.ascontiguousarray(self._file[name][start:end])):
+                    found[row] = zlib.crc32(values.tobytes(), int(found[row]))
+        return found
 
     def _count(self, done):
         self._file.attrs["done"] = done
@@ -115,7 +134,9 @@ def writer(
     )
     place, made_of = kept(path) if keep else path, sha256(identity.encode()).hexdigest()
     if keep and place.exists() and _made_of(place) == made_of:
-        with _reading(place) as (file, _):
+        with reading(place, "HDF5"):
+            file, _ = _opened(place)
+        with file:  # an error of the caller's is none of the file's
             yield _Rows(file, place, columns, total, done=total)
         return
     if partial.exists() and _identity(partial) != identity:
@@ -126,6 +147,9 @@ def writer(
             if "identity" not in file:
                 _lay_out(file, total, columns, known, attributes, identity)
             rows = _Rows(file, partial, columns, total, done=int(file.attrs["done"]))
+            if not rows.is_whole():
+                log(f"{partial}: begun anew, some of its {rows.done} rows are damaged")
+                rows.rewind(0)
         check_room(partial, rows.needed)
         if rows.done:
             log(f"{path}: going on after {rows.done} of {total} rows of an interrupted run")
@@ -343,7 +367,7 @@ def _identity(partial):
     """What a partial file was begun with, None where it is damaged. Raises InputError where the machine cannot read it."""
     try:
         with h5py.File(partial, "r") as file:
-            return file["identity"][()].decode()
+            return file["identity"][()].decode() if CHECKS in file else None  # as older versions left it
     except (OSError, RuntimeError, KeyError) as error:
         if sentence := fault(error, partial, "read"):
             raise InputError(sentence) from error
@@ -365,6 +389,7 @@ def _lay_out(file, total, columns, constants, attributes, identity):
     """Make the columns of a partial file, and what is known in advance; with `identity` it is begun."""
     for name, (shape, dtype) in columns.items():
         file.create_dataset(name, (total, *shape), dtype)
+    file.create_dataset(CHECKS, (total,), "uint32")
     _put(file, constants, attributes)
     file.attrs["done"] = 0
     file.flush()

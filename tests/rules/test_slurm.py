@@ -118,7 +118,8 @@ def survived(cluster, tmp_path_factory):
     with output.open("w") as file:
         process = subprocess.Popen(command, env=cluster.environment, stdout=file, stderr=subprocess.STDOUT)
     try:
-        jobs = until(lambda: len(found := cluster.running("diffusion")) == 2 and found)
+        jobs = until(lambda: process.poll() is not None or (len(found := cluster.running("diffusion")) == 2 and found))
+        assert process.poll() is None, output.read_text()[-6000:]
         seen = [until(lambda number=number: devices(number)) for number in jobs.values()]
         log = directory / "results" / "logs" / "diffusion" / "digits" / "0.log"
         until(lambda: log.exists() and "of 5 styles are done" in log.read_text())
