@@ -13,7 +13,7 @@ from swsa_core.detectors.cost import of_candidates
 from swsa_core.elsewhere.scores import TRANSFORM
 from swsa_core.evaluation.misleading import misleading
 from swsa_core.files import layout
-from swsa_core.files.text import read_text, write_text
+from swsa_core.files.text import write_text
 from swsa_core.paper.typeset import FORMS
 from swsa_core.report import page as report
 from swsa_core.report import tables
@@ -24,6 +24,7 @@ from swsa_core.report.read import (
     read_costs,
     read_crosses,
     read_drawings,
+    read_figures,
     read_recommendations,
     read_reconstructions,
     read_shapes,
@@ -80,11 +81,7 @@ with job(snakemake) as mine:
         reconstructions=read_reconstructions(picks, supports, here),
         unlicensed=dict(settings).get("left_out", {}),
         paper_tables={name: FORMS[name].title for name in dict(settings).get("paper_tables", ())},
-        svgs={
-            (path.parent.name, path.stem): read_text(path, "SVG")
-            for path in sorted(Path(given.figures).glob("*/*.svg"))
-            if not path.name.startswith("contact_sheet.")
-        },
+        svgs=read_figures(given.figures),
         skipped=read_skipped(
             supports,
             given.scores,

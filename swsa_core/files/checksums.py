@@ -60,8 +60,8 @@ def verify(path: Path | str) -> None:
         digest = _sha256(os.path.abspath(path), stat.st_mtime_ns, stat.st_size)
     if digest != found[1].decode():
         raise InputError(
-            f"{path} is damaged or was edited, its contents are not what was written (by {kept}): delete it and run again, or delete "
-            "its checksum to keep it as it is"
+            f"{path} is damaged or was edited, its contents are not what was written (by {kept}): delete it and run "
+            "again, or delete its checksum to keep it as it is"
         )
 
 

@@ -32,11 +32,12 @@ from swsa_core.evaluation.severity import SEVERITY
 from swsa_core.evaluation.total_variation import TOTAL_VARIATION
 from swsa_core.evaluation.tsne import TSNE
 from swsa_core.files import checksums, gpu_memory, layout
+from swsa_core.files.checksums import sidecar
 from swsa_core.files.images import header, prepared, read_image
 from swsa_core.files.machine import reading
 from swsa_core.files.reading import file_of
 from swsa_core.files.support import Copies, Support, Unreadable, read_task_supports
-from swsa_core.files.text import read_json
+from swsa_core.files.text import read_json, read_text
 from swsa_core.report import contact_sheets
 from swsa_core.report.contact_sheets import Recommended, Sheet, grid, in_rows, thumbnail
 from swsa_core.report.tables import shown, stack
@@ -159,7 +160,7 @@ def read_crosses(
                 paths = _sampled(pick.dataset, pick.task, source, supports, config)[:N_SAMPLED]
                 images = [thumbnail(prepared(path, config["preparation"]), 96) for path in paths]
                 sheets |= {source: grid(in_rows(images), apart=False)} if images else {}
-            elif path.exists():
+            elif path.exists() or sidecar(path).exists():
                 sheets[source] = read_drawn(path)
     return found
 
@@ -186,8 +187,28 @@ def read_reconstructions(
     }
 
 
+def read_figures(folder: Path | str) -> dict[tuple[str, str], str]:
+    """{(data set, name): SVG text} of the figures below a folder, but for the sheets of images.
+
+    Raises InputError where one that was drawn is not there any more, as the folder is made as a whole.
+    """
+    found = {}
+    for noted in Path(folder).glob("*/.*.svg.sha256"):
+        if not (figure := noted.with_name(noted.name[1:].removesuffix(".sha256"))).exists():
+            raise InputError(
+                f"{figure} is not there: delete the folder {folder} and run again, which draws all figures"
+            )
+    for path in sorted(Path(folder).glob("*/*.svg")):
+        if not path.name.startswith("contact_sheet."):
+            found[path.parent.name, path.stem] = read_text(path, "SVG")
+    return found
+
+
 def read_drawn(path: Path | str) -> np.ndarray:
-    """A sheet (h, w, 3) uint8 that an earlier stage drew."""
+    """A sheet (h, w, 3) uint8 that an earlier stage drew, beside the images that it shows."""
+    if not Path(path).exists():
+        images = Path(path).with_suffix(".h5")
+        raise InputError(f"{path} is not there: delete {images}, too, and run again, which makes both")
     checksums.verify(path)
     try:
         return read_image(path)

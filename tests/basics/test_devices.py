@@ -25,6 +25,7 @@ def gpus(folder, patch, count):
     patch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"gpu-{index}"))
     patch.setattr(lease.tempfile, "gettempdir", lambda: str(folder))
     patch.setattr(lease, "_HELD", {})
+    patch.setattr(lease, "_SHARED", [])
 
 
 def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch):

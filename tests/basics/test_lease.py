@@ -27,6 +27,7 @@ def cards(patch, folder, names, free=None):
     patch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=names[index]))
     patch.setattr(lease.tempfile, "gettempdir", lambda: str(folder))
     patch.setattr(lease, "_HELD", {})
+    patch.setattr(lease, "_SHARED", [])
 
 
 class Other:
@@ -89,6 +90,7 @@ def test_a_job_shares_the_first_gpu_where_all_are_taken(tmp_path, monkeypatch, c
         assert {first.device, second.device} == {"cuda:0", "cuda:1"}
         cards(monkeypatch, tmp_path, "ab")
         assert find_device("cuda") == "cuda:0"
+    assert find_device("cuda") == "cuda:0", "the network of the first task is there, also once another card is free"
     told = capsys.readouterr().out
     assert told.count("\n") == 1
     assert "cuda:0 is shared" in told and "all GPUs here (2) are taken" in told and "--resources gpu=2," in told

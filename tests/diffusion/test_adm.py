@@ -265,6 +265,16 @@ def test_converted_weights_are_kept_and_renewed_when_the_checkpoint_or_its_confi
     assert not torch.equal(load_adm(path, SMALL).state_dict()[name], first[name])
     kept.write_bytes(kept.read_bytes()[:1000])  # a damaged copy is made again
     load_adm(path, SMALL)
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-8] + bytes(8))  # of the right size and shapes
+    load_adm(path, SMALL)
+    assert kept.read_bytes() == whole
+    stat = path.stat()
+    torch.save(random_checkpoint(SMALL, seed=2), path)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    expected = load_adm(path, SMALL).state_dict()[name]
+    kept.unlink()
+    assert torch.equal(load_adm(path, SMALL).state_dict()[name], expected), "other weights of the same size and time"
     assert sorted(os.listdir(tmp_path)) == [path.name, kept.name]
 
 

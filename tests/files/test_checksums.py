@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -51,6 +53,7 @@ def flip(path, at=-3):
     path.write_bytes(content)
 
 
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="there is no sha256sum")
 def test_sha256sum_reads_the_checksums(case):
     path, write, _ = case
     write(3)
@@ -169,6 +172,7 @@ def test_a_file_that_is_no_result_has_none_and_keeps_none(tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to tell what a descriptor is of")
 @pytest.mark.parametrize("what", ["file", "directory"])
 @pytest.mark.parametrize(("number", "passes"), [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False)])
 def test_a_file_system_that_cannot_sync(tmp_path, monkeypatch, what, number, passes):
@@ -186,6 +190,7 @@ def test_a_file_system_that_cannot_sync(tmp_path, monkeypatch, what, number, pas
             write_text(tmp_path / "a", "x")
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to tell what a descriptor is of")
 def test_contents_are_on_the_disk_before_the_name_and_the_name_before_the_end(tmp_path, monkeypatch):
     done = []
     monkeypatch.setattr(

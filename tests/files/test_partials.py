@@ -4,6 +4,8 @@ import h5py
 import pytest
 
 from swsa_core.files import layout, store
+from swsa_core.files.checksums import sidecar
+from swsa_core.files.kept import keep
 from swsa_core.files.partials import is_written, leftovers
 from swsa_core.files.text import replacing
 
@@ -17,8 +19,14 @@ def test_what_the_writers_leave_is_found(tmp_path):
         raise InterruptedError
     stopped = replacing(table)
     next(stopped.gen).write_text("half a table")
+    noted = sidecar(table).with_name(sidecar(table).name + ".tmp")
+    noted.touch()
+    whole = tmp_path / layout.at("results", "anomalies", dataset="birds", source="diffusion", task="a")
+    whole.parent.mkdir(parents=True)
+    whole.touch()
+    keep([whole])  # a second name: it takes no space, and nothing is begun
     found = [path.relative_to(tmp_path / "results").as_posix() for path in leftovers(tmp_path / "results")]
-    assert found == ["birds/auroc.csv.tmp", "birds/embeddings/hog/images.h5.partial"]
+    assert found == ["birds/.auroc.csv.sha256.tmp", "birds/auroc.csv.tmp", "birds/embeddings/hog/images.h5.partial"]
 
 
 def test_files_of_others_are_left_alone_wherever_the_results_lie(tmp_path):

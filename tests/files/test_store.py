@@ -50,6 +50,17 @@ def test_interrupted_file_is_absent_and_resumed(tmp_path):
     assert np.array_equal(store.read(path)[0]["features"], np.arange(12.0).reshape(6, 2))
 
 
+def test_damaged_rows_of_a_partial_file_are_not_gone_on_with(tmp_path):
+    path, lines = tmp_path / "x.h5", []
+    with pytest.raises(KeyboardInterrupt):
+        fill(path, 4)
+    with h5py.File(path.with_name("x.h5.partial"), "a") as file:
+        file["features"][2] = 0  # as a block that never reached the disk
+    assert fill(path, 6, log=lines.append) == 0
+    assert lines == [f"{path}.partial: begun anew, some of its 4 rows are damaged"]
+    assert np.array_equal(store.read(path)[0]["features"], np.arange(12.0).reshape(6, 2))
+
+
 @pytest.mark.parametrize("damage", ["other header", "not HDF5"])
 def test_partial_file_of_other_inputs_is_discarded(tmp_path, damage):
     path = tmp_path / "x.h5"
@@ -73,6 +84,7 @@ def test_rows_beyond_done_are_not_trusted(tmp_path):
     assert store.read(path)[0]["features"].max() == 11
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to tell what a descriptor is of")
 def test_rows_are_on_the_disk_before_they_count_as_done(tmp_path, monkeypatch):
     counts = []
 

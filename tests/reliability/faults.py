@@ -184,7 +184,9 @@ class Workflow:
         """{log: {output file: (inode, time)}} of the jobs that Snakemake says are finished."""
         done = set(re.findall(r"^Finished jobid: (\d+) ", output, re.M))
         jobs = re.findall(r"^    output: (.*)\n    log: (.*)\n(?:    .*\n)*?    jobid: (\d+)$", output, re.M)
-        return {log: self._files(outputs.split(", ")) for outputs, log, number in jobs if number in done}
+        told = {log: self._files(outputs.split(", ")) for outputs, log, number in jobs if number in done}
+        assert told or not done, f"Snakemake's log is read in another way than it is written: {output[-1000:]}"
+        return told
 
     def _files(self, outputs):
         paths = [self.directory / name for name in outputs]
