@@ -399,6 +399,7 @@ def test_kill_and_rerun_give_identical_anomalies(tmp_path):
     assert_same((whole, killed), TARGET)
 
 
+@pytest.mark.study
 @needs_model
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to find the job's process")

@@ -560,6 +560,7 @@ def test_shapes_beyond_the_limit_of_torch_are_compiled_too(monkeypatch):
     assert len(shapes) == 12
 
 
+@pytest.mark.study
 @pytest.mark.slow
 def test_compiled_blocks_compute_the_same(unet, inversion, grid):
     compiled = compile_network(copy_of(unet))

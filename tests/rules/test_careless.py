@@ -153,6 +153,7 @@ def test_a_leak_that_is_only_told_of_makes_the_test_too_easy_and_one_that_is_an_
     assert (told.auroc.to_numpy() >= dropped.auroc.to_numpy()).all()
 
 
+@pytest.mark.study
 def test_masks_that_are_not_excluded_stand_out(studies, tmp_path):
     folder, _ = studies
     shutil.copytree(folder / "careless/parts", tmp_path / "parts")

@@ -61,6 +61,7 @@ def test_rules_are_renamed_and_find_the_library_and_the_bundled_models(tmp_path)
     assert "not present in the Snakefile" not in output  # of local rules, which are renamed too
 
 
+@pytest.mark.study
 @pytest.mark.slow
 def test_results_are_those_of_the_workflow_itself(tmp_path):
     imported(tmp_path / "importing")
