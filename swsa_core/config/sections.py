@@ -7,6 +7,7 @@ from pydantic import Field, create_model, field_validator
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.section import LeftOutIfNull, PositiveInt, Removable, Section, Several
 from swsa_core.evaluation.known import MAX_MEMBERS
+from swsa_core.files.functions import Named
 from swsa_core.files.images import Fit
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ class Selection(Section):
     """Milliseconds at most that one image may cost what swsa and swsa_ensemble recommend, network and heads, as measured on the
     machine that runs the study; null for any. With a limit the pick can depend on the machine, and `strategies` must list swsa
     before others that recommend."""
+
+
+class Scoring(Section):
+    call: Named
+    """A function as module:function (docs/bring_your_own.md): of normal images to learn from and of others to the scores of
+    those. It is code that is run; an edit of its file scores again."""
 
 
 class Preparation(Section):
