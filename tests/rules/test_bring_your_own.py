@@ -48,6 +48,11 @@ def test_the_page_runs_as_it_is_written(tmp_path):
     assert set(whole.validation) == {"real", "function", "cutpaste"} and whole.auroc.between(0, 1).all()
     assert "patchcore" in (tmp_path / "results/report.html").read_text()
     assert dry_run(tmp_path, CONFIG) == {}
+    answers = pd.read_csv(tmp_path / "patchcore.csv")
+    answers["score"] = ~answers.image.str.contains("/normal/")
+    answers.assign(score=answers.score.astype(float)).to_csv(tmp_path / "patchcore.csv", index=False)
+    told = snakemake(tmp_path, CONFIG, "detectors", check=False)
+    assert "no detector can be made of the pick of swsa_function, patchcore: patchcore is scored elsewhere" in told
     (tmp_path / "mine.py").write_text(FILES["mine.py"] + "# edited\n")
     again = dry_run(tmp_path, CONFIG)
     assert again["function"] == 2 and again["embed_images"] == 1 and again["score_by_function"] == 1
