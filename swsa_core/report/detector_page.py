@@ -43,6 +43,7 @@ PICTURED = 20  # tasks whose images are shown; the others have their numbers
 OF_SOURCE, OF_NORMALS = 3, 6  # pictures: missed and caught ones of each source, and normal ones
 SIDE = 192  # pixels of the longer side of a picture
 FEW = 30  # images below which a share is a rough one
+HALF = 0.5  # of the anomalies of some source, which a detector finds that can be relied on
 IN_WORDS = {
     CLEAR: "The choice is clear: every kind of synthetic defect speaks for it.",
     CLOSE: "Other detectors did as well, as far as these images can tell.",
@@ -108,6 +109,7 @@ def _part(detector, part, evidence, images, transforms, folder):
         "members": part.members,
         "n": n,
         "few": n < FEW,
+        "blind": not any(share >= HALF for share in found[start]["found"]),
         "verdict": part.facts.get("verdict", ""),
         "in_words": IN_WORDS.get(part.facts.get("verdict", ""), ""),
         "reason": part.facts.get("reason", ""),
