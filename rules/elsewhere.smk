@@ -27,6 +27,27 @@ rule images_to_score:
     localrule: True
 
 
+rule score_by_function:
+    input:
+        manifest=at("to_score"),
+        images=at("to_score_images"),
+    output:
+        at("called_scores"),
+    log:
+        stage_log("score_by_function", "dataset", "candidate"),
+    benchmark:
+        stage_benchmark("score_by_function", "dataset", "candidate")
+    wildcard_constraints:
+        candidate=one_of(STUDY.scoring),
+    conda:
+        "../envs/swsa.yaml"
+    threads: THREADS
+    params:
+        **settings("score_by_function", scoring="scoring.{candidate}"),
+    script:
+        "../workflow_scripts/score_by_function.py"
+
+
 rule score_given:
     input:
         unpack(made_for_tasks),

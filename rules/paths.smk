@@ -231,6 +231,8 @@ def first_features(wildcards):
 
 def given_scores(wildcards):
     """The scores of a candidate that were made elsewhere; a study whose file is not there ends with what to do."""
+    if wildcards.candidate in STUDY.scoring:
+        return at("called_scores", dataset=wildcards.dataset, candidate=wildcards.candidate)
     given = STUDY.given[wildcards.candidate]
     return own(
         checked(

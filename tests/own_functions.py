@@ -60,4 +60,12 @@ def in_floats(image, rng):
     return image / 255
 
 
+def brighter(normal, images):
+    return [max(0, image.mean() - np.mean([one.mean() for one in normal])) for image in images]
+
+
+def two_for_each(normal, images):
+    return np.ones((len(images), 2))
+
+
 NOT_CALLABLE = 3

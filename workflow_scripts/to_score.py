@@ -13,6 +13,7 @@ from swsa_core.detectors.scores import banks_of, check_listed
 from swsa_core.elsewhere.manifest import MANIFEST, NORMAL, ORIGINAL, TEST, requests
 from swsa_core.files import store
 from swsa_core.files.images import prepared, read_image
+from swsa_core.files.provenance import file_sha256
 from swsa_core.files.support import read_task_supports
 from swsa_core.files.text import replacing
 from workflow_scripts._expose import read_anomalies
@@ -30,11 +31,9 @@ def written(name: str, image: np.ndarray) -> tuple[str, str]:
 
 def as_it_is(name: str, path: str) -> tuple[str, str]:
     """As `written`, of an image that is a file; one that no other program reads as we do is written."""
-    return (
-        (f"{name}-{sha256(path.encode()).hexdigest()[:8]}", path)
-        if Path(path).is_file()
-        else written(name, read_image(path))
-    )
+    if not Path(path).is_file():
+        return written(name, read_image(path))
+    return f"{name}-{file_sha256(path)[:8]}", path
 
 
 def reader_of(support):

@@ -25,6 +25,7 @@ STAGE_VERSIONS = {
     "score_exposed": 1,
     "score_clip": 1,
     "to_score": 1,
+    "score_by_function": 1,
     "score_given": 1,
     "cost": 1,
     "leaks": 1,

@@ -30,6 +30,7 @@ from swsa_core.config.sections import (
     Patch,
     Preparation,
     Runtime,
+    Scoring,
     Selection,
     Sources,
 )
@@ -78,9 +79,9 @@ class Config(Section):
     """The ways to make synthetic anomalies. A source that is left out is not used; the first one makes the recommendation."""
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     """The detectors to choose from. On a tie the one listed first is picked, so list the largest first."""
-    scores: Annotated[dict[str, PlainPath] | None, LeftOutIfNull] = None
-    """Candidates that are scored elsewhere, each with the CSV of its scores (docs/bring_your_own.md). They stand after the
-    others; no detector can be made of them."""
+    scores: Annotated[dict[str, PlainPath | Scoring] | None, LeftOutIfNull] = None
+    """Candidates that are scored elsewhere, each with the CSV of its scores, or that a function of your own scores
+    (docs/bring_your_own.md). They stand after the others; no detector can be made of them."""
     licences: Annotated[Annotated[list[str], *Several] | None, LeftOutIfNull] = None
     """Licences of weights that candidates may have, as [apache-2.0, mit]; the others are left out of the study, which says so.
     docs/candidates.md names the ids; `not stated` is one too. Candidates without weights stay, and so does the model of `clip`.

@@ -7,6 +7,7 @@ from pydantic import Field, create_model, field_validator
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.section import LeftOutIfNull, PositiveInt, Removable, Section, Several
 from swsa_core.evaluation.known import MAX_MEMBERS
+from swsa_core.files.functions import Named
 from swsa_core.files.images import Fit
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ class Selection(Section):
     close_call: Annotated[Literal["best", "cheapest"], Field(exclude_if=lambda value: value == "best")] = "best"
     """What swsa picks where the verdict is a close call: the candidate that is best by the synthetic anomalies, or of those
     that cannot be told apart the one that takes the fewest milliseconds. The latter costs real AUROC (docs/selection.md)."""
+
+
+class Scoring(Section):
+    call: Named
+    """A function as module:function (docs/bring_your_own.md): of normal images to learn from and of others to the scores of
+    those. It is code that is run; an edit of its file scores again."""
 
 
 class Preparation(Section):

@@ -32,6 +32,7 @@ from swsa_core.elsewhere.scores import HEAD as GIVEN
 from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.exposure.folds import not_judged_by
 from swsa_core.files import layout
+from swsa_core.files.functions import digest_of, source_of
 from swsa_core.files.images import Fit, fit_of
 from swsa_core.strategies import judging_by_scores
 
@@ -159,14 +160,20 @@ class Study:
         return {slug: candidate for slug, candidate in self.candidates.items() if candidate.get("exposure")}
 
     @cached_property
-    def given(self) -> dict[str, dict[str, str]]:
-        """{slug: {"name", "scores": path}} of the candidates that are scored elsewhere."""
+    def given(self) -> dict[str, dict[str, Any]]:
+        """{slug: {"name", "scores": path, or {"call": function}}} of the candidates that are scored elsewhere."""
         files = self.config.get("scores") or {}
         return {
             slug: {"name": one["name"], "scores": files[one["name"]]}
             for slug, one in self.candidates.items()
             if one["name"] in files
         }
+
+    @cached_property
+    def scoring(self) -> dict[str, dict[str, str]]:
+        """{slug: the function that scores the candidate, and the SHA-256 of its file}, of those of `given` that have one."""
+        calls = {slug: one["scores"]["call"] for slug, one in self.given.items() if isinstance(one["scores"], dict)}
+        return {slug: {"call": call, "code_sha256": digest_of(call)} for slug, call in calls.items()}
 
     @cached_property
     def deployable(self) -> dict[str, CandidateSpec]:
@@ -350,6 +357,7 @@ class Study:
             "heads_of": self.heads_of,
             "grid_of": {slug: self.grids.get(slug) for slug in self.backbones},
             "groups": self.groups,
+            "scoring": self.scoring,
             "left_out": self.left_out,
             "declared": self.declared or None,
             "exposures": self.exposures,
@@ -471,6 +479,8 @@ def check(given: Study) -> None:
             check_source(section, given.config["preparation"])
     _check_others(given)
     _check_exposures(given)
+    for one in given.given.values():
+        _check_scoring(one)
     for backbone in given.backbones.values():
         check_model(backbone)
     for name, model in given.guides.items():
@@ -483,6 +493,14 @@ def check(given: Study) -> None:
             _of_dataset(name, check_texts, spec["templates"], names, reader.most_words(model))
             texts = texts_of_classes(spec["templates"], names)
             _of_dataset(name, reader.check_prompts, texts, key and f"datasets.{name}.{key}")
+
+
+def _check_scoring(one: dict[str, Any]) -> None:
+    """Raise InputError where the module of a function that scores is not there."""
+    try:
+        _ = isinstance(one["scores"], dict) and source_of(one["scores"]["call"])
+    except InputError as error:
+        raise InputError(f"scores.{one['name']}: {error}") from None
 
 
 def _check_guide(model: CandidateSpec, source: str, texts: list[str]) -> None:

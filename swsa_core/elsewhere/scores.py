@@ -15,11 +15,14 @@ from swsa_core.basics.wording import plural
 from swsa_core.detectors.scores import Scores, anomaly_rows, banks_of, support_rows
 from swsa_core.elsewhere.manifest import NORMAL, SCORE, TEST, number_of_folds, requests
 from swsa_core.exposure.folds import folds_of
+from swsa_core.files import checksums
 from swsa_core.files.support import Support
+from swsa_core.files.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ANSWERS = Table("scores", "dataset task fold image score", numbers="score")
 KEY = ["dataset", "task", "fold", "image"]
 HEAD = "given"  # in place of a head's name
 TRANSFORM = "made elsewhere"
@@ -34,6 +37,7 @@ def read_scores(path: Path | str, manifest: "pd.DataFrame", dataset: str) -> "pd
     """
     import pandas as pd
 
+    checksums.verify(path)  # of what a function has scored
     try:
         given = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:

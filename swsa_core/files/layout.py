@@ -42,6 +42,7 @@ PATHS = {
     # what a detector that runs elsewhere is to score
     "to_score": "{dataset}/to_score/images.csv",
     "to_score_images": "{dataset}/to_score/png",
+    "called_scores": "{dataset}/to_score/{candidate}.csv",
     # scores and what is made of them, per data set
     "scores": "{dataset}/scores/{candidate}.h5",
     "leaks": "{dataset}/leaks.csv",

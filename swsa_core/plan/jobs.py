@@ -299,6 +299,8 @@ def _scores(study, sizes, costs, place):
 def _elsewhere(study, place):
     for dataset in study.datasets if study.given else ():
         yield Job("to_score", place("to_score", dataset=dataset))
+        for slug in study.scoring:
+            yield Job("score_by_function", place("called_scores", dataset=dataset, candidate=slug))
         for slug in study.given:
             yield Job("score_given", place("scores", dataset=dataset, candidate=slug))
 

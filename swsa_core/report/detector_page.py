@@ -20,7 +20,7 @@ from markupsafe import Markup
 from swsa_core.anomalies import SOURCES
 from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import transform_of
-from swsa_core.detect.detector import Detector, Part
+from swsa_core.detect.detector import Detector
 from swsa_core.detect.heatmaps import coloured, on_image, scale_of_maps, scaled
 from swsa_core.detectors import HEADS
 from swsa_core.detectors.cost import together_ms
@@ -43,6 +43,7 @@ PICTURED = 20  # tasks whose images are shown; the others have their numbers
 OF_SOURCE, OF_NORMALS = 3, 6  # pictures: missed and caught ones of each source, and normal ones
 SIDE = 192  # pixels of the longer side of a picture
 FEW = 30  # images below which a share is a rough one
+HALF = 0.5  # of the anomalies of some source, which a detector finds that can be relied on
 IN_WORDS = {
     CLEAR: "The choice is clear: every kind of synthetic defect speaks for it.",
     CLOSE: "Other detectors did as well, as far as these images can tell.",
@@ -75,8 +76,10 @@ def render(
     evidence, images: {task: what it was chosen by}. costs: rows of `cost.of_candidates` of the members. folder: that of the
     detector, where the page will lie.
     """
+    mapped = dict.fromkeys(name for part in detector.parts.values() for name in part.maps)
+    transforms = {name: transform_of(detector.members[name].backbone) for name in mapped}
     parts = [
-        _part(detector, part, evidence[name], images[name] if number < PICTURED else None, folder)
+        _part(detector, part, evidence[name], images[name] if number < PICTURED else None, transforms, folder)
         for number, (name, part) in enumerate(detector.parts.items())
     ]
     script = SCRIPT.read_text(encoding="utf-8")
@@ -94,8 +97,8 @@ def render(
     )
 
 
-def _part(detector: Detector, part: Part, evidence: Evidence, images: Images | None, folder: Path) -> dict[str, Any]:
-    """What the template shows of one task."""
+def _part(detector, part, evidence, images, transforms, folder):
+    """What the template shows of one task; images: None where none are shown."""
     n, axis = len(part.normals), axis_of(evidence)
     start, found = usual(n), steps(part.normals, evidence, axis)
     scales = {
@@ -106,6 +109,7 @@ def _part(detector: Detector, part: Part, evidence: Evidence, images: Images | N
         "members": part.members,
         "n": n,
         "few": n < FEW,
+        "blind": not any(share >= HALF for share in found[start]["found"]),
         "verdict": part.facts.get("verdict", ""),
         "in_words": IN_WORDS.get(part.facts.get("verdict", ""), ""),
         "reason": part.facts.get("reason", ""),
@@ -120,13 +124,13 @@ def _part(detector: Detector, part: Part, evidence: Evidence, images: Images | N
                 "few": bool(np.isfinite(scores).sum() < FEW),
                 "auroc": part.facts["sources"][source]["auroc"],
                 "bars": bars(scores, axis),
-                "pictures": _of_source(detector, source, evidence, images, found[start]["rank"], scales)
+                "pictures": _of_source(source, evidence, images, found[start]["rank"], scales, transforms)
                 if images
                 else [],
             }
             for source, scores in evidence.anomalies.items()
         ],
-        "normals": _normals(detector, part, found[start]["rate"], folder) if images else [],
+        "normals": _normals(part, found[start]["rate"], transforms, folder) if images else [],
         "heatmaps": bool(scales),
         "command": _command(folder, part.name if len(detector.parts) > 1 else "", _options(detector, part)),
     }
@@ -165,7 +169,7 @@ def percent(share: float) -> str:
     return f"{value:.1f} %" if value < 10 or value > 99 else f"{value:.0f} %"
 
 
-def _of_source(detector, source, evidence, images, rank, scales):
+def _of_source(source, evidence, images, rank, scales, transforms):
     """Pictures of missed and caught anomalies of a source, by the level of a rank."""
     scores = evidence.anomalies[source]
     needed = np.zeros(len(scores), int)
@@ -174,12 +178,12 @@ def _of_source(detector, source, evidence, images, rank, scales):
     maps = {name: of_sources[source] for name, of_sources in images.maps.items()}
     return [
         {"rank": int(needed[row]), "caught": bool(needed[row] <= rank)}
-        | _pictures(detector, images.anomaly(source, row), {name: values[row] for name, values in maps.items()}, scales)
+        | _pictures(images.anomaly(source, row), {name: one[row] for name, one in maps.items()}, scales, transforms)
         for row in to_show(scores, needed <= rank, OF_SOURCE)
     ]
 
 
-def _normals(detector, part, rate, folder):
+def _normals(part, rate, transforms, folder):
     """The normal images that look least normal."""
     scales = {name: scale_of_maps(maps, rate) for name, maps in part.maps.items()}
     order = np.argsort(-part.normals, kind="stable")
@@ -188,21 +192,20 @@ def _normals(detector, part, rate, folder):
     return [
         {"number": number, "name": os.path.relpath(files[row], above or "."), "link": _link(files[row], folder)}
         | _pictures(
-            detector, read_image(part.paths[row]), {name: maps[row] for name, maps in part.maps.items()}, scales
+            read_image(part.paths[row]), {name: maps[row] for name, maps in part.maps.items()}, scales, transforms
         )
         for number, row in enumerate(order[:OF_NORMALS], 1)
     ]
 
 
-def _pictures(detector, image, maps, scales):
+def _pictures(image, maps, scales, transforms):
     """{"image", "heat"}: pictures as data URIs, the second one "" where no member compares patches."""
     small = longer_side_to(image, SIDE) if max(image.shape[:2]) > SIDE else image
     if not maps:
         return {"image": whole_uri(small, SIDE), "heat": ""}
-    places = []
-    for name, values in maps.items():
-        transform = transform_of(detector.members[name].backbone)
-        places.append(on_image(scaled(values, scales[name]), transform, *image.shape[:2]))
+    places = [
+        on_image(scaled(values, scales[name]), transforms[name], *image.shape[:2]) for name, values in maps.items()
+    ]
     return {"image": whole_uri(small, SIDE), "heat": whole_uri(coloured(small, np.mean(places, axis=0)), SIDE)}
 
 

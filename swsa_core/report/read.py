@@ -339,7 +339,8 @@ def _read_benchmark(path):
 def _names(config):
     """What the wildcards of a config's jobs may be, but for tasks and numbers: those of whole studies hold their stage."""
     clip = [clip_backbone(config["clip"])] if config["clip"] else []
-    candidates = unique_slugs(model["name"] for model in config["candidates"] + clip)
+    named = [*(model["name"] for model in config["candidates"] + clip), *(config.get("scores") or ())]
+    candidates = unique_slugs(named)
     trained = {name: SOURCES[name].training for name in config["sources"]}
     texts = [slug for name, one in trained.items() if one for slug in text_slugs(one.texts(config["sources"][name]))]
     return {*config["datasets"], *config["sources"], *candidates, *texts}

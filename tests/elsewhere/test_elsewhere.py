@@ -4,14 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import scored
+from PIL import Image
 
 from swsa_core.basics.errors import InputError
 from swsa_core.config.config import validate
 from swsa_core.config.study import study as study_of
 from swsa_core.detectors.scores import banks_of
+from swsa_core.elsewhere.called import Images, scored_by
 from swsa_core.elsewhere.manifest import ALL, FIT, FOLDS, MANIFEST, NORMAL, ORIGINAL, SCORE, TEST, requests, scores_file
-from swsa_core.elsewhere.scores import KEY, read_scores, scores_of
+from swsa_core.elsewhere.scores import ANSWERS, KEY, read_scores, scores_of
 from swsa_core.evaluation.protocols import compare
+from swsa_core.files.functions import digest_of
 
 STUDY = scored.study()
 BANKS = banks_of(STUDY.supports)
@@ -133,6 +136,45 @@ def test_a_manifest_of_other_images_is_refused(tmp_path):
         scores_of(STUDY.supports, STUDY.test_ids[1:], MADE, manifest(), given)
 
 
+def on_disk(folder):
+    """A manifest of three normal images and two to score, of two folds."""
+    rows = []
+    for fold in range(2):
+        for number, role in enumerate([FIT, FIT, FIT, SCORE, SCORE]):
+            path = folder / f"{fold}-{number}.png"
+            Image.fromarray(np.full((4 + number, 5, 3), 40 * number + fold, np.uint8)).save(path)
+            rows.append(("d", "a", str(fold), role, f"{fold}-{number}", str(path)))
+    return pd.DataFrame(rows, columns=MANIFEST.columns)
+
+
+def test_a_function_scores_each_fold_by_its_own_normal_images(tmp_path):
+    found = pd.concat(scored_by("own_functions:brighter", on_disk(tmp_path)))
+    assert found.score.tolist() == [80, 120, 80, 120] and found.image.tolist() == ["0-3", "0-4", "1-3", "1-4"]
+    assert list(found.columns) == ANSWERS.columns
+
+
+def test_images_are_a_sequence_that_is_read_as_it_is_asked(tmp_path):
+    images = Images(on_disk(tmp_path).path[:3])
+    assert [image.shape for image in images] == [(4, 5, 3), (5, 5, 3), (6, 5, 3)]
+    assert len(images[1:]) == 2 and images[-1].shape == (6, 5, 3)
+    assert len(Images(["not there"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "two_for_each",
+            r"returned float64 of shape \(2, 2\) for task 'a', fold '0', expected a number for each of 2 images",
+        ),
+        ("fails", "fails for task 'a', fold '0': KeyError"),
+    ],
+)
+def test_other_returns_of_a_function_are_refused(name, told, tmp_path):
+    with pytest.raises(InputError, match=told):
+        list(scored_by(f"own_functions:{name}", on_disk(tmp_path)))
+
+
 CONFIG = {
     "datasets": {"digits": {"kind": "digits"}},
     "sources": {"cutpaste": {}},
@@ -149,6 +191,9 @@ def test_it_is_a_candidate_with_a_group_of_its_own_and_no_detector():
     for key in ("candidates", "heads_of", "grid_of", "tasks"):
         assert found.leaves[key] == without.leaves[key], f"{key}: no other candidate is computed again"
     assert "scores" not in without.leaves["config"]
+    called = study_of(validate(CONFIG | {"scores": {"mine": {"call": "own_functions:brighter"}, "theirs": "a.csv"}}))
+    digest = digest_of("own_functions:brighter")
+    assert called.leaves["scoring"] == {"mine": {"call": "own_functions:brighter", "code_sha256": digest}}
     with pytest.raises(InputError, match="scores: 'descriptor:hog' cannot name a candidate"):
         validate(CONFIG | {"scores": {"descriptor:hog": "a.csv"}})
 

@@ -144,6 +144,15 @@ def test_the_page_says_what_a_user_must_know(page, made):
     assert "12 ms" in text and "no weights" in text and "caught" in text and "missed" in text
 
 
+def test_a_detector_that_misses_most_is_not_to_be_relied_on(made):
+    told = "misses most of the synthetic defects of every kind"
+    detector, arguments = made
+    assert told not in render(detector, **arguments)
+    blind = Evidence(np.arange(float(N)), dict.fromkeys(SOURCES, np.linspace(0, N, 80)))
+    found = render(detector, **arguments | {"evidence": dict.fromkeys(detector.parts, blind)})
+    assert found.count(told) == 2
+
+
 def test_names_are_text_and_nothing_is_loaded(page):
     shown = Page(without_code(page))  # which fails on elements that names would have made
     assert EVIL in shown.text

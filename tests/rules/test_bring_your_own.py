@@ -44,11 +44,17 @@ def test_the_page_runs_as_it_is_written(tmp_path):
     snakemake(tmp_path, CONFIG)
     ranking = pd.read_csv(tmp_path / "results/tables/ranking.csv")
     whole = ranking[ranking.n_anomalies.astype(str) == "all"]
-    assert set(whole.candidate) >= {"patchcore", "cells", "cells mahalanobis", "descriptor:hog"}
+    assert set(whole.candidate) >= {"patchcore", "colour", "cells", "cells mahalanobis", "descriptor:hog"}
     assert set(whole.validation) == {"real", "function", "cutpaste"} and whole.auroc.between(0, 1).all()
     assert "patchcore" in (tmp_path / "results/report.html").read_text()
     assert dry_run(tmp_path, CONFIG) == {}
+    answers = pd.read_csv(tmp_path / "patchcore.csv")
+    answers["score"] = ~answers.image.str.contains("/normal/")
+    answers.assign(score=answers.score.astype(float)).to_csv(tmp_path / "patchcore.csv", index=False)
+    told = snakemake(tmp_path, CONFIG, "detectors", check=False)
+    assert "no detector can be made of the pick of swsa_function, patchcore: patchcore is scored elsewhere" in told
     (tmp_path / "mine.py").write_text(FILES["mine.py"] + "# edited\n")
     again = dry_run(tmp_path, CONFIG)
-    assert again["function"] == 2 and again["embed_images"] == 1 and again["score_given"] == 1
+    assert again["function"] == 2 and again["embed_images"] == 1 and again["score_by_function"] == 1
+    assert again["score_given"] == 2, "of new anomalies the names are new, and the next run says so of the CSV"
     assert "cutpaste" not in again
