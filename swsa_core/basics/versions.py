@@ -30,6 +30,7 @@ STAGE_VERSIONS = {
     "evaluate": 7,
     "select": 3,
     "detector": 1,
+    "prompt_detector": 1,
     "strategies": 1,
     "tables": 3,
     "before_after": 1,

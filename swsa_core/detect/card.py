@@ -5,8 +5,8 @@ from typing import Any
 
 from swsa_core.basics.wording import decimals, plural
 from swsa_core.detect.detector import Detector, Part
+from swsa_core.detect.heads import COMPARING
 from swsa_core.detect.level import WANTED, least_rate, level_of, realised, told
-from swsa_core.detectors import HEADS
 
 
 def card(detector: Detector) -> str:
@@ -25,7 +25,7 @@ def _lines(detector: Detector) -> Iterator[str]:
     scoring = {name for part in detector.parts.values() for name in part.members}
     for one in (one for name, one in detector.members.items() if name in scoring):
         facts = one.facts
-        head = HEADS[one.head].title
+        head = COMPARING[one.head].title
         yield f"| {_plain(one.name)} | {facts['model']} | {head} | {facts['licence']} | {facts['weights_sha256'][:16] or '-'} |"
     yield ""
     yield "Ask it about images, where SWSA is installed:"
