@@ -16,6 +16,7 @@ SOURCES: dict[str, Source] = entries(
     "procedural",
     "hard_pool",
     "other_tasks",
+    "feedback",
 )
 
 from swsa_core.anomalies.cutpaste import cutpaste  # noqa: E402  a public function, whose module has the same name
