@@ -9,7 +9,7 @@ with job(snakemake) as mine:
     n = (settings["support"]["seeds"] // 2) ** 2
     pool = POOL_IMAGES.read(snakemake.input[0])
     tasks = settings["tasks"].values()
-    if SOURCES[source].pool.whole:
+    if SOURCES[source].labelled:
         rows = whole_pool(len(pool), tasks, dataset, source)
     else:
         rows = sample_pool(len(pool), n, tasks, settings["seed"], dataset, source)

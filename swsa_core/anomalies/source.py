@@ -262,6 +262,11 @@ class Source:
         return self.make is not None or self.stream is not None
 
     @property
+    def labelled(self) -> bool:
+        """Whether its images are real anomalies of one task, of which a person said so."""
+        return self.pool is not None and self.pool.whole
+
+    @property
     def gpu(self) -> bool:
         """Whether generating runs a network, on a GPU where there is one."""
         return self.network is not None
