@@ -23,6 +23,7 @@ from swsa_core.export.__main__ import main as command
 from swsa_core.export.proof import TOLERANCE, session_of
 from swsa_core.files import store
 from swsa_core.files.images import read_image
+from swsa_core.mini.architectures import ResNet
 
 PROMPTS = [
     ["a photo of a {}", "a photo of some digit"],
@@ -50,7 +51,7 @@ NETWORKS = {
     "descriptor:hog": {},
     "descriptor:color_histogram": {},
 }
-QUICK = {("mini:resnet_s", "patch"), ("descriptor:hog", "knn")}
+QUICK = {("mini:resnet_s", "cosine"), ("descriptor:hog", "knn")}
 
 
 def cases():
@@ -186,3 +187,27 @@ def test_what_cannot_be_exported_is_told(images, tmp_path, capsys, monkeypatch, 
     told = capsys.readouterr().err
     assert expected in told and told.count("\n") == 1
     assert not (tmp_path / "it.onnx").exists()
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("asks", ["how many", "what for"])
+def test_a_network_that_is_hard_to_trace(images, tmp_path, monkeypatch, asks):
+    """One that asks how many images there are takes one at a time; one that decides by their contents is refused."""
+    normals, _ = images
+    save(fit(normals, [({"name": "it", "model": "mini:resnet_s"}, "cosine", {"k": 2})]), tmp_path / "detector")
+    real = ResNet.features
+
+    def features(self, pixels):
+        if asks == "how many":
+            return real(self, pixels.reshape(len(pixels), 3, 32, 32))
+        return real(self, pixels if pixels.sum().item() > -1e9 else -pixels)
+
+    monkeypatch.setattr(ResNet, "features", features)
+    detector = load_detector(tmp_path / "detector", "cpu")
+    if asks == "how many":
+        told = export(detector, detector.part(), 0.2, tmp_path / "it.onnx", [])
+        assert "`image` (1, 32, 32, 3) uint8" in told and "verdicts differ | 0 |" in told
+    else:
+        with pytest.raises(InputError, match="torch cannot export it to ONNX"):
+            export(detector, detector.part(), 0.2, tmp_path / "it.onnx", [])
+        assert not (tmp_path / "it.onnx").exists()
