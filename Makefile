@@ -33,8 +33,9 @@ demo: setup
 
 select: setup
 	@test -n "$(IMAGES)" || { echo "Which images? make select IMAGES=path/to/folder" >&2; exit 2; }
-	$(BIN)/snakemake --cores $(CORES) --configfile config/my_images.yaml --config images="$(IMAGES)" -- all detectors
+	$(BIN)/snakemake --cores $(CORES) --configfile config/my_images.yaml --config images="$(IMAGES)" -- inspect all detectors
 	@echo "The detector: $$PWD/results_my_images/mine/detector"
+	@echo "What it finds, and at how many false alarms: $$PWD/results_my_images/mine/detector/page.html"
 	@echo "Ask it: $(BIN)/python -m swsa_core.detect results_my_images/mine/detector path/to/new/images -o scores.csv"
 
 test: setup lint

@@ -26,8 +26,10 @@ include: "rules/anomalies.smk"
 include: "rules/embed.smk"
 include: "rules/score.smk"
 include: "rules/expose.smk"
+include: "rules/elsewhere.smk"
 include: "rules/cost.smk"
 include: "rules/evaluate.smk"
+include: "rules/recommendation.smk"
 include: "rules/detector.smk"
 include: "rules/tables.smk"
 include: "rules/paper.smk"
@@ -39,6 +41,7 @@ rule all:
     default_target: True
     input:
         at("report"),
+        per_dataset("recommendation"),
         rules.tables.output,
         rules.strategies.output,
         rules.figures.output,
@@ -58,5 +61,7 @@ onerror:
 
 onsuccess:
     kept.forget(made_by_tasks())
-    if set(workflow.dag_settings.targets) <= {"all"}:
+    targets = set(workflow.dag_settings.targets)
+    if not targets or "all" in targets:
+        tell_recommendations()
         print(f"\nThe report: {whereabouts('report')}")

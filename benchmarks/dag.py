@@ -32,18 +32,35 @@ VISA = (
     *("candle", "capsules", "cashew", "chewinggum", "fryum", "macaroni1", "macaroni2", "pcb1", "pcb2", "pcb3", "pcb4"),
     "pipe_fryum",
 )
+MADE = set()  # directories
 
 
-def stub_trees(root):
-    """All data sets of config/paper.yaml below `root`, with about the official numbers of images, which are empty files."""
-    birds = ["001.Black_footed_Albatross", *(f"{number:03d}.Bird_{number}" for number in range(2, 201))]
-    layouts.cub(root / "CUB_200_2011", birds, train=30, test=29, make=layouts.touch)
-    layouts.flowers(root / "flowers102", range(1, 103), train=10, val=10, test=60, make=layouts.touch)
+def stub_trees(root, factor=1):
+    """All data sets of config/paper.yaml below `root`, with about the official numbers of images, which are empty files.
+
+    factor: how many times as many tasks, each with as many images.
+    """
+    n_birds = 200 * factor + 102 * (factor - 1)
+    birds = ["001.Black_footed_Albatross", *(f"{number:03d}.Bird_{number}" for number in range(2, n_birds + 1))]
+    layouts.cub(root / "CUB_200_2011", birds, train=30, test=29, make=empty)
+    layouts.flowers(root / "flowers102", range(1, 103), train=10, val=10, test=60, make=empty)
     defects = {f"defect_{number}": 17 for number in range(5)}
-    layouts.mvtec_ad(root / "mvtec_ad", CATEGORIES, train=240, good=30, defects=defects, make=layouts.touch)
-    layouts.visa(root / "visa", {name: ["bent"] * 100 for name in VISA}, train=720, good=80, make=layouts.touch)
+    products, parts = (
+        [name + (f"_{number}" if number else "") for number in range(factor) for name in names]
+        for names in (CATEGORIES, VISA)
+    )
+    layouts.mvtec_ad(root / "mvtec_ad", products, train=240, good=30, defects=defects, make=empty)
+    layouts.visa(root / "visa", {name: ["bent"] * 100 for name in parts}, train=720, good=80, make=empty)
     wnids = [f"n{number:08d}" for number in range(200)]
-    layouts.tiny_imagenet(root / "tiny-imagenet-200", wnids, images=10, make=layouts.touch)
+    layouts.tiny_imagenet(root / "tiny-imagenet-200", wnids, images=10, make=empty)
+
+
+def empty(path, seed=0):
+    """An empty file, made faster than by `layouts.touch`: there may be millions."""
+    if path.parent not in MADE:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        MADE.add(path.parent)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
 
 
 def times_as_many(config, factor, tasks_per_job="auto"):
@@ -103,6 +120,7 @@ def main():
         default=[1],
         help="runtime.tasks_per_job, one for all factors or one for each",
     )
+    parser.add_argument("--more", choices=["tasks", "data_sets"], default="tasks", help="of what there is a multiple")
     parser.add_argument("--keep", type=Path, help="directory in which the stub trees are kept and used again")
     arguments = parser.parse_args()
     per_job = arguments.tasks_per_job
@@ -110,13 +128,15 @@ def main():
         parser.error(f"--tasks-per-job: received {len(per_job)} numbers, expected one, or one for each of --factors")
     with tempfile.TemporaryDirectory() as temporary:
         directory = arguments.keep or Path(temporary)
-        if not (directory / "data").exists():
-            stub_trees(directory / "data")
         config = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
         first = None
         for i, factor in enumerate(arguments.factors):
             n_runs, size = arguments.runs if factor == 1 else 1, per_job[i % len(per_job)]
-            runs = [dry_run(directory, times_as_many(config, factor, size)) for _ in range(n_runs)]
+            of_tasks, of_sets = (factor, 1) if arguments.more == "tasks" else (1, factor)
+            place = directory / f"times_{of_tasks}"
+            if not (place / "data").exists():
+                stub_trees(place / "data", of_tasks)
+            runs = [dry_run(place, times_as_many(config, of_sets, size)) for _ in range(n_runs)]
             seconds, cpu = (statistics.median(run[column] for run in runs) for column in (0, 1))
             *_, memory, n_jobs, jobs = runs[0]
             first = first or cpu

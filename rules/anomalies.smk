@@ -90,7 +90,7 @@ for stage, (source, made, sheet) in GENERATED.items():
                 f"{stage}{batch.ending}"
             input:
                 **(trained_files(source, batch) if made == "anomalies" else {}),
-                support=batch.at("support"),
+                support=batch.first("support"),
                 network=network_files(source),
             output:
                 anomalies=batch.at(made, source=source),

@@ -5,7 +5,7 @@ rule detector:
     input:
         selection=at("selection"),
         supports=support_files,
-        scores=[at("scores", candidate=slug) for slug in STUDY.candidates if slug not in STUDY.exposed],
+        scores=[at("scores", candidate=slug) for slug in STUDY.deployable],
         features=[at("image_features", backbone=slug) for slug in STUDY.heads_of],
         patches=[at("image_patches", backbone=slug, grid=grid) for slug, grid in STUDY.grids.items()],
     output:
@@ -60,8 +60,31 @@ for slug in STUDY.clip:  # one, or none
             "../workflow_scripts/prompt_detector.py"
 
 
+# Apart from the detector: its pictures and wording may change, and the detector stays as it is.
+rule detector_page:
+    input:
+        unpack(made_for_tasks),
+        detector=at("detector"),
+        banks=at("detector_banks"),
+        scores=[at("scores", candidate=slug) for slug in STUDY.deployable],
+        costs=cost_files,
+    output:
+        at("detector_page"),
+    log:
+        stage_log("detector_page", "dataset"),
+    benchmark:
+        stage_benchmark("detector_page", "dataset")
+    conda:
+        "../envs/swsa.yaml"
+    params:
+        **settings("detector_page", groups="groups", preparation="preparation"),
+    script:
+        "../workflow_scripts/detector_page.py"
+
+
 rule detectors:
     input:
         per_dataset("detector"),
+        per_dataset("detector_page"),
         per_dataset("prompt_detector") if STUDY.clip else [],
     localrule: True

@@ -3,9 +3,10 @@
 from swsa_core.evaluation.known import MAX_MEMBERS
 
 # Keys that came later, as LISTING
-BUDGET = {"max_members": ("max_members", MAX_MEMBERS), "max_ms": ("max_ms", None)}
-# What candidates cost decides only where there is a limit.
-COSTING = {"groups": "groups", "exposed": "before_after"} if STUDY.max_ms else {}
+BUDGET = {"max_members": ("max_members", MAX_MEMBERS)}
+BUDGET |= {name: (name, None) for name in ("max_ms", "max_mb", "close_call")}
+# What candidates cost decides only where there is a limit, or a close call goes to the cheapest.
+COSTING = {"groups": "groups", "exposed": "before_after"} if STUDY.limited else {}
 
 
 # By the features of the first candidate: close ones say which images to compare.
@@ -34,7 +35,7 @@ rule evaluate:
         leaks=leaks_to_heed,
         models=[at("scores", candidate=slug) for slug in STUDY.candidates],
         prompts=[at("scores", candidate=slug) for slug in STUDY.clip],
-        costs=cost_files if STUDY.max_ms else [],
+        costs=cost_files if STUDY.limited else [],
     output:
         auroc=at("auroc"),
         confidence=at("confidence"),
@@ -91,7 +92,7 @@ rule select:
         confidence=at("confidence"),
         candidates=at("candidates"),
         quality=at("quality"),
-        costs=cost_files if STUDY.max_ms else [],
+        costs=cost_files if STUDY.limited else [],
     output:
         at("selection"),
     log:

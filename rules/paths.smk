@@ -1,7 +1,9 @@
 """Paths of results, inputs and logs; all of them are written once, in swsa_core/files/layout.py."""
 
+import json
 import os
 import re
+from contextlib import suppress
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -11,8 +13,10 @@ from swsa_core.candidates import family_of
 from swsa_core.config.study import nameable_ones
 from swsa_core.datasets.section import LATER
 from swsa_core.detectors import HEADS
+from swsa_core.elsewhere.manifest import scores_file
 from swsa_core.files import kept, layout
 
+MOST_TOLD = 3  # tasks of a data set whose recommendations are printed at the end
 RESULTS = "<results>"
 at = partial(layout.at, RESULTS)
 stage_log = partial(layout.log, RESULTS)
@@ -28,6 +32,16 @@ def whereabouts(name):
     path = layout.at(STUDY.results, name)
     prefix = workflow.storage_settings.default_storage_prefix or ""
     return f"{prefix.rstrip('/')}/{path}" if IN_STORAGE else os.path.abspath(path)
+
+
+def tell_recommendations():
+    """Print what is recommended, for the data sets of few tasks whose results lie on this machine."""
+    for dataset, tasks in STUDY.tasks.items():
+        path = layout.at(STUDY.results, "recommendation", dataset=dataset)
+        # The report has read it: what lies elsewhere, or was touched by a user, is passed over here.
+        with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
+            for one in json.load(stream)["tasks"] if len(tasks) <= MOST_TOLD else ():
+                print(f"\n{dataset}, {one['task']}: {one['in_words']} {one['more_images']}")
 
 
 def one_of(names):
@@ -64,6 +78,10 @@ class Batch(NamedTuple):
             at(name, **known, **{field: one for field, one in task.items() if f"{{{field}}}" in fields})
             for task in self.tasks
         ]
+
+    def first(self, name):
+        """The result `name` of the first task of each job: `tasks_of_jobs`."""
+        return self.at(name)[: None if in_storage() else 1]
 
     def place(self, path, stage):
         """The log or benchmark, by `path`, of the rule's jobs."""
@@ -160,6 +178,28 @@ def compared_by(head):
     return files
 
 
+def embedded_files(wildcards):
+    """Named inputs: what `compared_by` gives of all backbones, each name behind the number of `STUDY.compared` and a _."""
+    found = {}
+    for number, (backbone, patches) in enumerate(STUDY.compared):
+        known = {"dataset": wildcards.dataset, "backbone": backbone}
+        of = {"of": "patches", "grid": STUDY.grids[backbone]} if patches else {}
+        found |= {f"_{number}_{name}": files for name, files in feature_files(**of, **known).items()}
+    return found
+
+
+def curve_file(wildcards):
+    """The support-size curve of a data set, where it has one."""
+    dataset = wildcards.dataset
+    return [at("support_curve", dataset=dataset)] if STUDY.has_curve(len(STUDY.tasks[dataset])) else []
+
+
+def all_curve_files(wildcards):
+    """The support-size curves of the data sets that have one."""
+    curved = [dataset for dataset, tasks in STUDY.tasks.items() if STUDY.has_curve(len(tasks))]
+    return [at("support_curve", dataset=dataset) for dataset in curved]
+
+
 def made_files(dataset, tasks):
     """Named inputs: what all sources made of some tasks of a data set, or took as it is."""
     others = other_files(dataset)
@@ -179,6 +219,28 @@ def made_files(dataset, tasks):
         # where images of other tasks are among them, their supports too
         "supports": [at("support", dataset=dataset, task=task) for task in (STUDY.tasks[dataset] if others else tasks)],
     }
+
+
+def made_for_tasks(wildcards):
+    """`made_files` of a data set, with the supports of all tasks."""
+    tasks = list(STUDY.tasks[wildcards.dataset])
+    supports = [at("support", dataset=wildcards.dataset, task=task) for task in tasks]
+    return made_files(wildcards.dataset, tasks) | {"supports": supports}
+
+
+def first_features(wildcards):
+    """The features of a data set's images by the first backbone, whose file says which images can be read."""
+    return at("image_features", dataset=wildcards.dataset, backbone=next(iter(STUDY.backbones)))
+
+
+def given_scores(wildcards):
+    """The scores of a candidate that were made elsewhere; a study whose file is not there ends with what to do."""
+    given = STUDY.given[wildcards.candidate]
+    return own(
+        checked(
+            scores_file, given["name"], given["scores"], layout.at(STUDY.results, "to_score", dataset=wildcards.dataset)
+        )
+    )
 
 
 def before_features(wildcards):
@@ -215,18 +277,32 @@ def cost_files(wildcards):
 
 def all_anomaly_files(wildcards):
     """The anomalies of all tasks and sources of the study, and the pools that they are sampled from."""
-    generated = [
+    return generated_files(STUDY.tasks) + sampled_files()
+
+
+def first_anomaly_files(wildcards):
+    """`all_anomaly_files`, of the tasks of `tasks_of_jobs`."""
+    return generated_files({dataset: tasks_of_jobs(dataset) for dataset in STUDY.tasks}) + sampled_files()
+
+
+def generated_files(tasks):
+    """The anomalies of all sources that generate them; tasks: {data set: its tasks}."""
+    return [
         at("anomalies", dataset=dataset, source=source, task=task)
         for source in STUDY.generated
-        for dataset, tasks in STUDY.tasks.items()
-        for task in tasks
+        for dataset, slugs in tasks.items()
+        for task in slugs
     ]
+
+
+def sampled_files():
+    """What tells which images of pools and of other tasks are anomalies."""
     sampled = [at("pool_rows", dataset=dataset, pool=pool) for dataset in STUDY.datasets for pool in STUDY.pools]
     sampled += [at("nearest_rows", dataset=name, source=source) for name in STUDY.datasets for source in STUDY.pool_of]
     sampled += [
         at("other_images", dataset=name, source=source) for name in STUDY.datasets for source in STUDY.others_of(name)
     ]
-    return generated + sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
+    return sampled + [at("pool_images", pool=pool) for pool in STUDY.pools]
 
 
 def own(path):

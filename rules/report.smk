@@ -13,6 +13,7 @@ rule figures:
         costs=cost_files,
         anomalies=all_anomaly_files,
         severity=per_dataset("severity") if STUDY.graded else [],
+        curves=all_curve_files,
         losses=all_trained_losses,
     output:
         report(
@@ -52,13 +53,14 @@ rule report:
         table1=rules.tables.output.table1,
         picks=rules.tables.output.picks,
         pick_counts=rules.tables.output.pick_counts,
+        recommendations=per_dataset("recommendation"),
         figures=rules.figures.output[0],
         paper=[rules.paper_tables.output, rules.paper_figures.output] if STUDY.in_paper else [],
-        supports=all_support_files,
+        supports=first_support_files,
         scores=all_score_files,
         costs=cost_files,
         before_after=[at("before_after")] if STUDY.exposed else [],
-        anomalies=all_anomaly_files,
+        anomalies=first_anomaly_files,
         sheets=sheet_files,
     output:
         at("report"),
@@ -71,6 +73,7 @@ rule report:
     params:
         **settings(
             "report",
+            datasets=STUDY.tasks,
             config="config",
             class_names="class_names",
             groups="groups",

@@ -29,6 +29,7 @@ rule plan:
 rule inspect:
     log:
         stage_log("inspect"),
+    priority: 1  # it begins, where other results are asked for as well
     localrule: True
     conda:
         "../envs/swsa.yaml"

@@ -48,13 +48,14 @@ def cub(root, names=("001.Black_footed_Albatross", "002.Laysan_Albatross"), trai
     """CUB-200-2011: images/<class>/ and the four official tables."""
     lines = {"images": [], "classes": [], "image_class_labels": [], "train_test_split": []}
     for label, name in enumerate(names, 1):
+        bird = name.partition(".")[2]
         lines["classes"].append(f"{label} {name}")
         for number in range(train + test):
             image_id = len(lines["images"]) + 1
-            lines["images"].append(f"{image_id} {name}/{name[4:]}_{number:04d}.jpg")
+            lines["images"].append(f"{image_id} {name}/{bird}_{number:04d}.jpg")
             lines["image_class_labels"].append(f"{image_id} {label}")
             lines["train_test_split"].append(f"{image_id} {int(number < train)}")
-            make(root / f"images/{name}/{name[4:]}_{number:04d}.jpg", image_id)
+            make(root / f"images/{name}/{bird}_{number:04d}.jpg", image_id)
     for table, text in lines.items():
         (root / f"{table}.txt").write_text("\n".join(text) + "\n")
     return root

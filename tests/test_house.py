@@ -28,6 +28,7 @@ ORDER = (
     "candidates",
     "detectors",
     "exposure",
+    "elsewhere",
     "evaluation",
     "strategies",
     "detect",
@@ -112,6 +113,7 @@ OTHERS = {
         f"swsa_core/{file}.py": {"defects"}
         for file in ("datasets/folder", "datasets/kind", "datasets/mvtec_ad", "datasets/visa", "plan/jobs")
     },
+    "workflow_scripts/report.py": {"python"},  # whose version is told
     "swsa_core/files/drawings.py": {"procedural"},  # of a stream of random numbers
     "swsa_core/files/images.py": {r"procedural:(\d+):(\d+)"},  # the address of a drawn image
     "swsa_core/files/weights.py": {"mini", "mini:"},  # the folder of the bundled models, and how their names begin

@@ -31,7 +31,7 @@ def read_embeddings(
     backbones = {given.image_features: backbone, given.support_features: support_backbone}
     anomalies = {}
     generated = {path: layout.fields_of(f"anomaly_{what}", path)["source"] for path in given.anomaly_features}
-    for path in given.get("reconstruction_features", ()):
+    for path in getattr(given, "reconstruction_features", ()):
         generated[path] = reconstructions_of(layout.fields_of(f"reconstruction_{what}", path)["source"])
     for path, name in generated.items():
         features, backbones[path] = read(path)

@@ -14,13 +14,8 @@ from swsa_core.detectors import HEADS, score_knn
 from swsa_core.detectors.scores import Features, banks_of, features_of
 from swsa_core.files import layout, store
 from swsa_core.files.support import read_task_supports
-from swsa_core.strategies.select import BETWEEN, SELECTION
+from swsa_core.strategies.select import SELECTION, deployed, picked
 from workflow_scripts._score import read_patches
-
-
-def picked(row) -> list[str]:
-    """The candidates that a row of selection.csv recommends."""
-    return [row.candidate] if row.candidate else row.members.split(BETWEEN) if row.members else []
 
 
 def member(name: str) -> Member:
@@ -55,12 +50,11 @@ with job(snakemake) as mine:
     settings, dataset = mine.settings, snakemake.wildcards.dataset
     files = of_files(snakemake.input.features, "image_features", False)
     files |= of_files(snakemake.input.patches, "image_patches", True)
-    strategy = settings["strategies"][0]
-    rows = SELECTION.read(snakemake.input.selection).query("selection == 'model' and strategy == @strategy")
-    first = rows.drop_duplicates("task").set_index("task")
+    selection = SELECTION.read(snakemake.input.selection).query("selection == 'model'")
+    strategy, first = deployed(selection, settings["strategies"])
     if first.empty or not all(picked(row) for row in first.itertuples()):
         raise InputError(
-            f"strategies: the first one, {strategy}, picks no candidate of data set {dataset!r} to make a detector of: put "
+            f"strategies: {strategy} picks no candidate of data set {dataset!r} to make a detector of: put "
             "swsa or swsa_ensemble first"
         )
     scores = {one.attributes["candidate"]: one for one in map(score_knn.read, snakemake.input.scores)}
@@ -70,6 +64,11 @@ with job(snakemake) as mine:
     for task, ids in banks_of(supports).items():
         row = first.loc[task]
         names = picked(row)
+        if strangers := [name for name in names if name not in scores]:
+            raise InputError(
+                f"task {task!r}: no detector can be made of the pick of {strategy}, {', '.join(names)}: {strangers[0]} is "
+                "scored elsewhere, or fine-tuned for each task; deploy it yourself, or leave it out of the config"
+            )
         members |= {name: member(name) for name in names if name not in members}
         of_members = [scores[name] for name in names]
         scale = scale_in_selection(of_members, task)

@@ -48,6 +48,9 @@ with job(snakemake) as mine, threadpool_limits(1):
     licences |= settings.get("licences", {})
     aurocs, sureness, described, quality = {}, {}, {}, {}
     for selection, scores in selections.items():
+        candidates = {name: one for name, one in scores.items() if name != ENSEMBLE}
+        described[selection] = evaluate.described(candidates, licences)
+        costs = snakemake.input.costs if selection == "model" else []  # prompts share one model
         aurocs[selection] = evaluate.evaluate(
             scores,
             index,
@@ -55,9 +58,8 @@ with job(snakemake) as mine, threadpool_limits(1):
             **{name: options[name] for name in ("protocols", "settings", "hardest", "closest", "hardest_by")},
             combinations=combinations(),
             left_out=dropped,
-            budget=budget_of(settings, snakemake.input.costs, selection),
+            budget=budget_of(settings, costs, described[selection]),
         )
-        candidates = {name: one for name, one in scores.items() if name != ENSEMBLE}
         sureness[selection] = confidence.confidence(
             candidates,
             dataset,
@@ -67,7 +69,6 @@ with job(snakemake) as mine, threadpool_limits(1):
             threads=snakemake.threads,
         )
         quality[selection] = consensus.qualities(candidates, index, spec, judges, dropped)
-        described[selection] = evaluate.described(candidates, licences)
     written = snakemake.output
     evaluate.AUROC.write(written.auroc, stack(aurocs, "selection"))
     confidence.CONFIDENCE.write(written.confidence, stack(sureness, "selection"))

@@ -6,6 +6,7 @@ from swsa_core.detectors.cost import of_candidates
 from swsa_core.report import figures, severity, tables
 from swsa_core.report import style as figure_style
 from swsa_core.report.read import read_costs, read_losses, read_sheets, read_supports, read_tables
+from swsa_core.report.support_curve import support_curve_figure
 
 with job(snakemake) as mine:
     given, settings, folder = snakemake.input, mine.settings, Path(snakemake.output[0])
@@ -32,6 +33,9 @@ with job(snakemake) as mine:
             rows, settings["protocols"][0], settings["candidate_order"], settings["groups"]
         )
         drawn[dataset, "severity"] = figure
+    curves = read_tables("support_curve", given.curves).groupby("dataset", sort=False) if given.curves else ()
+    for dataset, rows in curves:
+        drawn[dataset, "support_curve"] = support_curve_figure(rows)
     trained = read_losses(given.losses, settings["texts"]).groupby("dataset", sort=False) if given.losses else ()
     for dataset, rows in trained:
         drawn[dataset, "training"] = severity.training_figure(rows)

@@ -13,7 +13,7 @@ from swsa_core.anomalies.made import write_anomalies
 from swsa_core.anomalies.source import Images, Stream, Task, reconstructing
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.seeding import rng
-from swsa_core.files import store
+from swsa_core.files import layout, store
 from swsa_core.files.images import fit_of, prepared, squared
 from swsa_core.files.kept import digest, take
 from swsa_core.files.provenance import file_sha256
@@ -91,15 +91,18 @@ def known_of(task: Task) -> dict[str, str]:
     return {"dataset": task.dataset, "task": task.name, "source": name}
 
 
+def support_of(number: int) -> str:
+    """The support set of the job's task with a number; of those that one job made, the inputs name the first."""
+    first = Path(snakemake.input.support[0])
+    name = layout.first_of(outputs.anomalies[number], "anomalies", "reconstructions")
+    return str(first.with_name(layout.fields_of(name, outputs.anomalies[number])["task"] + first.suffix))
+
+
 def task_of(number: int) -> Task:
     """The task of the job with a number, with its seed images."""
-    support, given, n_tasks = (
-        read_support(snakemake.input.support[number]),
-        snakemake.input,
-        len(snakemake.input.support),
-    )
+    given, support = snakemake.input, read_support(support_of(number))
     trained = given.get("trained", ())
-    n_texts = len(trained) // n_tasks
+    n_texts = len(trained) // len(outputs.anomalies)
     return Task(
         support["dataset"],
         support["task"],

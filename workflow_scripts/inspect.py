@@ -9,7 +9,7 @@ from swsa_core.config.study import study
 from swsa_core.files import layout
 from swsa_core.files.images import fit_of
 from swsa_core.files.text import write_text
-from swsa_core.report.inspect import lines, look
+from swsa_core.report.inspect import copies_told, in_short, lines, look
 from swsa_core.report.inspect_page import Part, render
 from swsa_core.report.visible import remarks as remarks_on_what_is_seen
 
@@ -35,9 +35,13 @@ with job(snakemake):
         groups = look(index, progress(f"{name}: looking at images"))
         shapes = [(one.height, one.width) for group in groups for one in group.seen]
         remarks += remarks_on_what_is_seen(shapes, fit, transforms, own)
+        remarks += copies_told(groups)
         part = Part(name, title, spec["root"], list(planned.tasks[name].values()), groups, remarks)
         print(f"\n{name} ({title}): {part.summary}\n", *lines(groups, remarks), sep="\n")
         parts.append(part)
     page = layout.at(planned.results, "inspect")
     write_text(page, render(parts))
-    print(f"\nThe same with pictures: {Path(page).resolve()}")
+    print()
+    for part in parts:
+        print(f"{part.name}: {in_short(part.summary, part.groups)}")
+    print(f"With pictures: {Path(page).resolve()}")

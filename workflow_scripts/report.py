@@ -1,5 +1,6 @@
 from workflow_scripts.job import job
 
+import math
 import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +10,7 @@ from swsa_core import __version__
 from swsa_core.candidates import FAMILIES, is_known_bad
 from swsa_core.candidates.transforms import seen_by
 from swsa_core.detectors.cost import of_candidates
+from swsa_core.elsewhere.scores import TRANSFORM
 from swsa_core.evaluation.misleading import misleading
 from swsa_core.files import layout
 from swsa_core.files.text import read_text, write_text
@@ -22,6 +24,7 @@ from swsa_core.report.read import (
     read_costs,
     read_crosses,
     read_drawings,
+    read_recommendations,
     read_reconstructions,
     read_shapes,
     read_sheets,
@@ -51,16 +54,19 @@ with job(snakemake) as mine:
     # with the results where this machine has them, also while they lie in object storage
     here = config | {"results": str(Path(snakemake.output[0]).parent)}
     picks = tables.PICKS.read(given.picks)
-    supports = read_supports(given.supports)
+    supports = read_supports(mine.of_every_task(given.supports))
     images, auroc = read_tables("images", given.images), read_tables("auroc", given.auroc)
     candidates = read_tables("candidates", given.candidates).query("selection == 'model'")
     candidates = candidates.drop(columns=["dataset", "selection", "backbone", "head"]).drop_duplicates("candidate")
     shapes = read_shapes(supports)
     candidates["seen"] = [
-        sum(seen_by(text, *shape) for shape in shapes) / len(shapes) for text in candidates["transform"]
+        math.nan if text == TRANSFORM else sum(seen_by(text, *shape) for shape in shapes) / len(shapes)
+        for text in candidates["transform"]
     ]
     exposed = [one["name"] for one in config["candidates"] if one.get("exposure")]
-    candidates = candidates.merge(of_candidates(read_costs(given.costs), settings["groups"], exposed), on="candidate")
+    n_parameters = candidates.set_index("candidate")["n_parameters"]
+    costs = of_candidates(read_costs(given.costs), settings["groups"], exposed, n_parameters)
+    candidates = candidates.merge(costs, on="candidate")
     page = report.render(
         config=config,
         picks=picks,
@@ -91,6 +97,7 @@ with job(snakemake) as mine:
             for dataset, rows in auroc[auroc["selection"] == "model"].groupby("dataset", sort=False)
         },
         leaks=read_tables("leaks", given.leaks),
+        recommendations=read_recommendations(given.recommendations, supports),
         before_after=BEFORE_AFTER.read(given.before_after[0]) if given.before_after else None,
         costs=tables.stage_costs(read_benchmarks(Path(layout.at(here["results"], "benchmarks")), config, supports)),
         versions=read_versions(),

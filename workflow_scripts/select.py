@@ -20,7 +20,8 @@ with job(snakemake) as mine:
             of_selection(selection, settings["strategies"]),
             settings["protocols"],
             quality[quality["selection"] == selection],
-            budget_of(settings, given.costs, selection),
+            # prompts share one model
+            budget_of(settings, given.costs if selection == "model" else [], described),
         )
         for selection, described in candidates.groupby("selection", sort=False)
     }

@@ -17,6 +17,7 @@ SOURCES: dict[str, Source] = entries(
     "hard_pool",
     "other_tasks",
     "feedback",
+    "function",
 )
 
 from swsa_core.anomalies.cutpaste import cutpaste  # noqa: E402  a public function, whose module has the same name

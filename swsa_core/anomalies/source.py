@@ -222,6 +222,7 @@ class Source:
     strength: name of the column of its anomaly files that says how strong each anomaly is, 0 for not at all; "" where nothing
     does. grades: function of the section to the strengths that it asks for, a list or the ends of a range, none where its files
     do not have that column; None: not known.
+    code: function of the section to the SHA-256 of code of the user's own that it runs, which is tracked.
     in_paper: whether the papers evaluate it. note: what a reader must know wherever its results stand. reference: where it
     was introduced. publication: the files that are fetched for a pool, with their licence.
     """
@@ -251,6 +252,7 @@ class Source:
     publication: Publication | None = None
     strength: str = ""
     grades: Callable[[dict], Sequence[float]] | None = None
+    code: Callable[[dict], str] | None = None
 
     def graded(self, section: dict[str, Any]) -> bool:
         """Whether its files say how strong each anomaly is."""

@@ -4,6 +4,7 @@ Names of strategies and sources have titles of their own: `swsa_core.strategies.
 """
 
 import math
+from collections.abc import Sequence
 from reprlib import Repr
 
 SHORT = Repr()  # of values of a config
@@ -35,6 +36,24 @@ def shown(value: object) -> str:
     """
     text = SHORT.repr(value)
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def for_markdown(text: str) -> str:
+    """A name without what Markdown or HTML would take for markup.
+
+    >>> for_markdown("a_<b>")
+    'a&#95;&#60;b&#62;'
+    """
+    return "".join(f"&#{ord(sign)};" if sign in "<>&|`*_[]\\#" or not sign.isprintable() else sign for sign in text)
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Names as a part of a sentence.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 
 def plural(n: int, noun: str, several: str = "") -> str:
@@ -107,11 +126,13 @@ def chance(value: float) -> str:
 
 
 def part(share: float) -> str:
-    """A share from 0 to 1 in percent, rounded down, so that 100 % is all of it.
+    """A share from 0 to 1 in percent, rounded down, so that 100 % is all of it; "" for NaN.
 
-    >>> part(0.999), part(1.0)
-    ('99 %', '100 %')
+    >>> part(0.999), part(1.0), part(math.nan)
+    ('99 %', '100 %', '')
     """
+    if math.isnan(share):
+        return ""
     return f"{math.floor(100 * share)} %"
 
 

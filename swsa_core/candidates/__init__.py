@@ -4,7 +4,7 @@ from swsa_core.basics.registry import entries
 from swsa_core.candidates.family import CandidateSpec, Family
 
 FAMILIES: dict[str, Family] = entries(
-    "swsa_core.candidates", "FAMILY", "torchvision", "timm", "open_clip", "mini", "descriptor"
+    "swsa_core.candidates", "FAMILY", "torchvision", "timm", "open_clip", "mini", "descriptor", "python"
 )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.candidates import FAMILIES, family_of
-from swsa_core.candidates.family import CandidateSpec, Description, Network
+from swsa_core.candidates.family import CandidateSpec, Description, Function, Network
 from swsa_core.candidates.maps import by_hooks, patches
 from swsa_core.candidates.transforms import Transform
 from swsa_core.files.packaged import is_packaged
@@ -139,6 +139,8 @@ def load_backbone(
 def _describing(candidate: CandidateSpec) -> Backbone:
     """Backbone of a descriptor: all is done in the transform, and `features` passes on what it made."""
     description = family_of(candidate).load(candidate)
+    if isinstance(description, Function):
+        return _calling(candidate, description)
     assert isinstance(description, Description)  # as its family has no network
     # no mean is subtracted, and mid-grey is what padding is made of
     prepare = _override(replace(description.prepare, mean=GREY), candidate)
@@ -158,6 +160,37 @@ def _describing(candidate: CandidateSpec) -> Backbone:
         features=lambda batch: np.asarray(batch, np.float32),
         weights_sha256="",
         versions=library_versions(*family_of(candidate).packages(candidate)),
+    )
+
+
+def _calling(candidate: CandidateSpec, function: Function) -> Backbone:
+    """Backbone of a function of the user's own."""
+    transform = _override(replace(function.prepare, mean=GREY), candidate)
+    sizes: set[int] = set()
+
+    def features(batch):
+        try:
+            found = function.features(batch)
+        except InputError as error:
+            raise InputError(f"{_key(candidate)}: {error}") from error
+        if len(sizes | {found.shape[1]}) > 1:
+            raise InputError(
+                f"{_key(candidate)}: {candidate['model']} returned {found.shape[1]} features for an image and "
+                f"{sizes.pop()} for another, expected as many for all: mend the function"
+            )
+        sizes.add(found.shape[1])
+        return found
+
+    size = features(np.zeros((1, transform.crop, transform.crop, 3), np.uint8)).shape[1]
+    return Backbone(
+        candidate["name"],
+        candidate["model"],
+        feature_size=size,
+        n_parameters=0,
+        transform=transform,
+        features=features,
+        weights_sha256=function.digest,
+        versions=library_versions(),
     )
 
 

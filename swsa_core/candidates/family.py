@@ -27,7 +27,7 @@ class CandidateSpec(TypedDict):
 
     model: family:model. weights: a file, or package:<package>. licence: what is declared of that file. Keys that are None or
     left out keep the library's own. section: the config key that errors name, where it is not candidates.<name>. fit: left
-    out where the library's own transform stays.
+    out where the library's own transform stays. code_sha256: of the user's own code, in what is tracked.
     """
 
     name: str
@@ -46,6 +46,7 @@ class CandidateSpec(TypedDict):
     section: NotRequired[str]
     known_bad: NotRequired[bool]
     exposure: NotRequired[dict[str, Any]]
+    code_sha256: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,18 @@ class Description:
 
     def __str__(self) -> str:
         return ", ".join([self.prepare.geometry, self.name, *(f"{key} {value}" for key, value in self.args.items())])
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of n images (n, crop, crop, 3) uint8, as `prepare` makes them, to features (n, d) float32.
+
+    digest: SHA-256 of the file that it stands in.
+    """
+
+    prepare: Transform
+    features: Callable[[np.ndarray], np.ndarray]
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -135,6 +148,11 @@ def unstated(candidate: CandidateSpec) -> str:
     return NOT_STATED
 
 
+def no_code(candidate: CandidateSpec) -> str:
+    """The digest of a model that is none of the user's code."""
+    return ""
+
+
 def no_note(candidate: CandidateSpec, known: bool) -> str:
     """The note of a model about which there is nothing to know."""
     return ""
@@ -152,7 +170,7 @@ class Family:
     """Packages, as installers name them, whose versions matter for the features, beside NumPy and Pillow."""
     check: Callable[[CandidateSpec], None]
     """Raises InputError for a model, weights or args that cannot work, as far as that shows without torch or a download."""
-    load: Callable[[CandidateSpec], Network | Description]
+    load: Callable[[CandidateSpec], Network | Description | Function]
     """The model, whose weights `load_weights` still reads where they are a file. Raises InputError for names and args."""
     blank: Callable[[CandidateSpec], Network] | None
     """The network without a download, to count on shapes what it costs: on the meta device, or small and on the CPU. None
@@ -161,6 +179,9 @@ class Family:
     """The licence of a model's own weights as its library names it, "no weights", or "not stated"; needs no torch."""
     files: Callable[[CandidateSpec], list[str]] = no_files
     """Paths of the weights, and of whatever else the model is made of, that are on disk and not in a library's cache."""
+    code: Callable[[CandidateSpec], str] = no_code
+    """SHA-256 of the user's own code that computes the features, which is tracked; "" where there is none. Such code is run
+    only where it is trusted: in a study, by its config, not in a detector that comes from elsewhere."""
     prefetched: bool = False
     """Whether its library downloads weights by itself, which `snakemake weights` does beforehand."""
     gpu: bool = True
@@ -172,6 +193,17 @@ class Family:
     """Models that are no good detectors, so that anomalies by which they win mislead."""
     texts: Texts | None = None
     """How its models read texts, where they are CLIP models."""
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether its models are code of the user's own."""
+        return self.code is not no_code
+
+
+def code_of(candidate: CandidateSpec, family: Family) -> dict[str, str]:
+    """{"code_sha256": digest} of a candidate that runs code of the user's own, {} of others."""
+    digest = family.code(candidate)
+    return {"code_sha256": digest} if digest else {}
 
 
 def model_name(candidate: CandidateSpec) -> str:

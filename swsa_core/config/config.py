@@ -78,6 +78,9 @@ class Config(Section):
     """The ways to make synthetic anomalies. A source that is left out is not used; the first one makes the recommendation."""
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     """The detectors to choose from. On a tie the one listed first is picked, so list the largest first."""
+    scores: Annotated[dict[str, PlainPath] | None, LeftOutIfNull] = None
+    """Candidates that are scored elsewhere, each with the CSV of its scores (docs/bring_your_own.md). They stand after the
+    others; no detector can be made of them."""
     licences: Annotated[Annotated[list[str], *Several] | None, LeftOutIfNull] = None
     """Licences of weights that candidates may have, as [apache-2.0, mit]; the others are left out of the study, which says so.
     docs/candidates.md names the ids; `not stated` is one too. Candidates without weights stay, and so does the model of `clip`.
@@ -133,6 +136,7 @@ class Config(Section):
         sources = [name for name, value in self.sources if value is not None]
         if not sources:
             raise inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
+        self._check_scores()
         self._check_strategies(sources)
         self._check_limit(sources)
         fixed = [source for source in sources if SOURCES[source].fixed_size]
@@ -157,6 +161,13 @@ class Config(Section):
                         f"data set {name!r} samples ((seeds / 2)² with {seeds} seeds)"
                     )
         return self
+
+    def _check_scores(self):
+        """Candidates that are scored elsewhere have names of their own."""
+        known = {candidate.name for candidate in self.candidates}
+        for name in self.scores or ():
+            if name in known or not name.strip():
+                raise inconsistent(f"scores: {name!r} cannot name a candidate: take a name that no other one has")
 
     def _check_strategies(self, sources):
         """Each strategy must be known and have what it needs, and one of them must make the recommendation."""
@@ -250,14 +261,16 @@ class Config(Section):
             )
 
     def _check_limit(self, sources):
-        """What is deployed, the pick of the first strategy that recommends, must keep to the limit of what an image costs."""
-        limit = self.selection and self.selection.max_ms
+        """What is deployed, the pick of the first strategy that recommends, must heed what candidates cost, if asked for."""
+        given = self.selection.model_dump() if self.selection else {}  # without what is at its default
+        asked = {name: given[name] for name in ("max_ms", "max_mb", "close_call") if given.get(name)}
         listed = self.strategies or strategies.defaults(sources, self.clip is not None)
         first = next(name for name in listed if strategies.find(name).recommends)
-        if limit and not strategies.find(first).within_budget:
+        if asked and not strategies.find(first).within_budget:
+            key, value = next((key, f"{value:g}" if key != "close_call" else value) for key, value in asked.items())
             heeding = [name for name, one in strategies.STRATEGIES.items() if one.recommends and one.within_budget]
             raise inconsistent(
-                f"selection.max_ms: received {limit:g}, but {first} makes the recommendation and keeps to no limit: "
+                f"selection.{key}: received {value}, but {first} makes the recommendation and does not heed it: "
                 f"list {' or '.join(heeding)} before it in `strategies`"
             )
 

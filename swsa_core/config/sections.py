@@ -47,6 +47,13 @@ class Selection(Section):
     """Milliseconds at most that one image may cost what swsa and swsa_ensemble recommend, network and heads, as measured on the
     machine that runs the study; null for any. With a limit the pick can depend on the machine, and `strategies` must list swsa
     before others that recommend."""
+    max_mb: Annotated[Annotated[float, Field(gt=0)] | None, LeftOutIfNull] = None
+    """Megabytes at most of what swsa and swsa_ensemble recommend: the weights of its networks, 4 bytes for each parameter, and
+    what it keeps of the normal images; null for any. Images on their way and the libraries are not counted, which take a few
+    hundred more whatever is picked. `strategies` must list swsa before others that recommend."""
+    close_call: Annotated[Literal["best", "cheapest"], Field(exclude_if=lambda value: value == "best")] = "best"
+    """What swsa picks where the verdict is a close call: the candidate that is best by the synthetic anomalies, or of those
+    that cannot be told apart the one that takes the fewest milliseconds. The latter costs real AUROC (docs/selection.md)."""
 
 
 class Preparation(Section):

@@ -17,7 +17,7 @@ from swsa_core.basics.names import did_you_mean, text_slugs, unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model
-from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.family import CandidateSpec, code_of
 from swsa_core.candidates.licences import allowed
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.candidates.section import clip_backbone
@@ -28,12 +28,14 @@ from swsa_core.datasets.kind import Spec
 from swsa_core.datasets.section import LATER
 from swsa_core.datasets.support import check_supports
 from swsa_core.detectors import DEFAULT, HEADS
+from swsa_core.elsewhere.scores import HEAD as GIVEN
 from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.exposure.folds import not_judged_by
 from swsa_core.files import layout
 from swsa_core.files.images import Fit, fit_of
 from swsa_core.strategies import judging_by_scores
 
+MOST_CURVED = 12  # tasks of a data set whose selection is made anew with fewer images
 FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
 
 
@@ -147,15 +149,30 @@ class Study:
     def heads(self) -> dict[str, list[str]]:
         """{head: slugs of the candidates that have it}, of the heads that some have; without those that are fine-tuned."""
         found: dict[str, list[str]] = {}
-        for slug, candidate in self.candidates.items():
-            if slug not in self.exposed:
-                found.setdefault(head_of(candidate), []).append(slug)
+        for slug, candidate in self.deployable.items():
+            found.setdefault(head_of(candidate), []).append(slug)
         return {head: found[head] for head in HEADS if head in found}
 
     @cached_property
     def exposed(self) -> dict[str, CandidateSpec]:
         """{slug: candidate}, of those whose network is fine-tuned for each task."""
         return {slug: candidate for slug, candidate in self.candidates.items() if candidate.get("exposure")}
+
+    @cached_property
+    def given(self) -> dict[str, dict[str, str]]:
+        """{slug: {"name", "scores": path}} of the candidates that are scored elsewhere."""
+        files = self.config.get("scores") or {}
+        return {
+            slug: {"name": one["name"], "scores": files[one["name"]]}
+            for slug, one in self.candidates.items()
+            if one["name"] in files
+        }
+
+    @cached_property
+    def deployable(self) -> dict[str, CandidateSpec]:
+        """{slug: candidate} of those that are a backbone and a head, of which a detector can be made."""
+        others = {*self.exposed, *self.given}
+        return {slug: candidate for slug, candidate in self.candidates.items() if slug not in others}
 
     @cached_property
     def before(self) -> dict[str, str]:
@@ -173,6 +190,16 @@ class Study:
                 "not_judged_by": not_judged_by(one["exposure"]["source"], self.config["sources"]),
             }
             for slug, one in self.exposed.items()
+        }
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """{candidate: [its backbone, its head]}; what is scored elsewhere has itself for a backbone."""
+        return {
+            one["name"]: [one["name"], GIVEN]
+            if slug in self.given
+            else [self.backbones[self.shared[slug]]["name"], head_of(one)]
+            for slug, one in self.candidates.items()
         }
 
     @property
@@ -222,6 +249,16 @@ class Study:
         patched = [slug for head, slugs in self.heads.items() if HEADS[head].patches for slug in slugs]
         return {self.shared[slug]: layout.grid_name(self.config["patch"]["grid"]) for slug in patched}
 
+    def has_curve(self, n_tasks: int) -> bool:
+        """Whether the selection of a data set of so many tasks is made anew with fewer images; never of fine-tuned networks."""
+        return n_tasks <= MOST_CURVED and not self.exposed
+
+    @property
+    def compared(self) -> list[tuple[str, bool]]:
+        """What heads compare: (slug of a backbone, whether its patches), in the order of the candidates."""
+        plain = {slug: one for slug, one in self.candidates.items() if slug not in self.exposed}
+        return list(dict.fromkeys((self.shared[slug], HEADS[head_of(one)].patches) for slug, one in plain.items()))
+
     @cached_property
     def class_names(self) -> dict[str, dict[str, str]]:
         """{data set: {task: its name in prompts}}."""
@@ -235,10 +272,16 @@ class Study:
         """Members of the ensemble at most."""
         return (self.config.get("selection") or {}).get("max_members", MAX_MEMBERS)
 
+    @cached_property
+    def limits(self) -> dict[str, Any]:
+        """What is asked of the costs of what is recommended, by the keys of the section `selection`; None for nothing."""
+        given = self.config.get("selection") or {}
+        return {key: given.get(key) for key in ("max_ms", "max_mb", "close_call")}
+
     @property
-    def max_ms(self) -> float | None:
-        """Milliseconds that what is recommended may cost, None for any."""
-        return (self.config.get("selection") or {}).get("max_ms")
+    def limited(self) -> bool:
+        """Whether the selection depends on what candidates cost."""
+        return any(self.limits.values())
 
     @property
     def in_paper(self) -> bool:
@@ -301,14 +344,12 @@ class Study:
             "config": tracked,
             "datasets": {name: keys | spec for name, spec in tracked["datasets"].items()},
             "dataset_order": list(self.datasets),
+            "sources": {name: entry | _code_of(name, entry) for name, entry in tracked["sources"].items()},
             "source_order": self.sources,
-            "candidates": self.backbones,
+            "candidates": {slug: one | code_of(one, family_of(one)) for slug, one in self.backbones.items()},
             "heads_of": self.heads_of,
             "grid_of": {slug: self.grids.get(slug) for slug in self.backbones},
-            "groups": {
-                one["name"]: [self.backbones[self.shared[slug]]["name"], head_of(one)]
-                for slug, one in self.candidates.items()
-            },
+            "groups": self.groups,
             "left_out": self.left_out,
             "declared": self.declared or None,
             "exposures": self.exposures,
@@ -324,7 +365,7 @@ class Study:
             "evaluation": _without(self.config["evaluation"], severity=self.config["evaluation"].get("severity")),
             "class_names": self.class_names,
             "max_members": None if self.max_members == MAX_MEMBERS else self.max_members,
-            "max_ms": self.max_ms,
+            **self.limits,
             "qualities": judging_by_scores(self.config["strategies"]),
             "train_seed": {
                 name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()
@@ -384,12 +425,13 @@ def study(config: dict[str, Any]) -> Study:
     clip = [clip_backbone(config["clip"])] if config["clip"] else []
     by_name = backbones(config["candidates"]) | {model["name"]: model for model in clip}
     by_name = {name: _fitted(model, fit_of(config["preparation"])) for name, model in by_name.items()}
-    slugs = {name: slug for slug, name in unique_slugs(by_name).items()}
+    elsewhere = [cast(CandidateSpec, {"name": name, "model": ""}) for name in config.get("scores") or ()]
+    slugs = {name: slug for slug, name in unique_slugs([*by_name, *(one["name"] for one in elsewhere)]).items()}
     return Study(
         config,
         present,
         tasks,
-        candidates={slugs[one["name"]]: one for one in config["candidates"]},
+        candidates={slugs[one["name"]]: one for one in [*config["candidates"], *elsewhere]},
         backbones={slugs[model["name"]]: model for model in by_name.values()},
         shared={slugs[name]: slugs[model["name"]] for name, model in by_name.items()},
         left_out=left_out,
@@ -507,6 +549,12 @@ def _check_exposures(given: Study) -> None:
 def _is_untracked(key: str, value: Any) -> bool:
     """Whether a key of a data set or source changes no result, or did not exist when studies were made that had its default."""
     return key in FETCHING or (key in LATER and value == LATER[key])
+
+
+def _code_of(source: str, section: dict[str, Any]) -> dict[str, str]:
+    """{"code_sha256": digest} of a source that runs code of the user's own, {} of others."""
+    code = SOURCES[source].code
+    return {"code_sha256": code(section)} if code else {}
 
 
 def _per_job(config, auto):

@@ -37,8 +37,9 @@ def kind_of(spec: Spec) -> Kind:
 def tasks(spec: Spec) -> list[str]:
     """Original names of the tasks of a data set, in official order, restricted to spec["tasks"].
 
-    Images that an official file names and that are not on disk are an InputError. With `allow_missing` the tasks are
-    the classes with enough support images on disk (those named in spec["tasks"] stay, however few they have).
+    The images are not looked at, as large data sets take long to list: `support_sizes` and `index` say what is missing. With
+    `allow_missing` they are, and the tasks are the classes with enough support images on disk (those named in spec["tasks"]
+    stay, however few they have).
     """
     return kind_of(spec).tasks(spec)
 
@@ -54,7 +55,10 @@ def support_images(spec: Spec, task: str, seed: int = 0, dataset: str = "") -> l
 
 
 def support_sizes(spec: Spec) -> dict[str, int]:
-    """{task: number of its train normals}, in the order of the tasks; the data set is listed once, not once per task."""
+    """{task: number of its train normals}, in the order of the tasks; the data set is listed once, not once per task.
+
+    Images that an official file names and that are not on disk are an InputError, unless `allow_missing`.
+    """
     chosen, kind = tasks(spec), kind_of(spec)
     if kind.support_sizes:
         return kind.support_sizes(spec, chosen)

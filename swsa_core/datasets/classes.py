@@ -31,9 +31,7 @@ def tasks(spec: Spec) -> list[str]:
             f"'test/{untested[0]}': add them, or set allow_missing: true to have no real figures for these classes"
         )
     chosen = choose(spec, known)
-    folders = {name: root / "train" / name for name in chosen} if spec["allow_missing"] else {}
-    counts = {name: len(listing.images_below(folder, choice_of(spec))) for name, folder in folders.items()}
-    return with_support(spec, chosen, counts)
+    return with_support(spec, chosen, lambda: rows(spec, chosen))
 
 
 def inputs(spec: Spec, task: str | None = None) -> list[str]:

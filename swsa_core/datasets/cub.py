@@ -1,7 +1,6 @@
 """CUB-200-2011 (Wah et al. 2011): 200 bird species, the official train/test split."""
 
 import re
-from collections import Counter
 from collections.abc import Collection
 from typing import Literal
 
@@ -22,8 +21,8 @@ class Cub(Official):
 
 def tasks(spec: Spec) -> list[str]:
     """The classes, in the order of classes.txt."""
-    counts = Counter(row.label for row in rows(spec) if row.split == "train")
-    return with_support(spec, choose(spec, _classes(spec).values()), counts)
+    listing.require(spec["root"], ["images", *TABLES], LAYOUT)
+    return with_support(spec, choose(spec, _classes(spec).values()), lambda: rows(spec))
 
 
 def inputs(spec: Spec, task: str | None = None) -> list[str]:

@@ -173,7 +173,7 @@ def _check_license(key, spec):
 def _problem(spec):
     """What the reader of a data set says against its root, "" where it finds all that the config needs."""
     try:
-        (SOURCES[spec["kind"]].pool.inputs if spec["kind"] in SOURCES else datasets.tasks)(spec)
+        (SOURCES[spec["kind"]].pool.inputs if spec["kind"] in SOURCES else datasets.support_sizes)(spec)
     except InputError as error:
         return str(error)
     return ""

@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,13 +171,15 @@ def choose(spec: dict[str, Any], known: Collection[str]) -> list[str]:
     return [name for name in known if name in wanted]
 
 
-def with_support(spec: dict[str, Any], names: list[str], counts: Mapping[str, int]) -> list[str]:
+def with_support(spec: dict[str, Any], names: list[str], rows: Callable[[], Iterable[Row]]) -> list[str]:
     """With allow_missing and `tasks: all`, the names with enough train images for the seeds; otherwise all names.
 
-    counts: {name: train images on disk}. Raises InputError when none is left, or a task named in the config has none.
+    rows: gives the rows on disk; it is asked with allow_missing alone, as large data sets take long to list.
+    Raises InputError when no name is left, or a task named in the config has no train images.
     """
     if not spec["allow_missing"]:
         return names
+    counts = Counter(row.label for row in rows() if row.split == "train")
     if spec["tasks"] != "all":
         if absent := [name for name in names if not counts.get(name)]:
             raise InputError(

@@ -1,7 +1,6 @@
 """VisA (Zou et al. 2022): 12 products; the one-class split of split_csv/1cls.csv, defect types of image_anno.csv."""
 
 import csv
-from collections import Counter
 from collections.abc import Collection
 from io import StringIO
 from typing import Literal
@@ -39,7 +38,7 @@ class VisA(Licensed):
 def tasks(spec: Spec) -> list[str]:
     """The products, in the order of 1cls.csv."""
     chosen = choose(spec, list(dict.fromkeys(line["object"] for line in _split(spec))))
-    return with_support(spec, chosen, Counter(row.label for row in rows(spec, chosen) if row.split == "train"))
+    return with_support(spec, chosen, lambda: rows(spec, chosen))
 
 
 def inputs(spec: Spec, task: str | None = None) -> list[str]:
@@ -97,17 +96,19 @@ def _read(path, columns):
         raise InputError(f"{path} cannot be read as a CSV table ({error}): download it again") from None
     if missing := columns - set(header):
         raise InputError(f"{path} lacks the columns {sorted(missing)}; its header is {header}")
-    found = []
+    found, annotated, least = [], header == ANNOTATION, 1 + max(map(header.index, columns))
     for number, line in enumerate(lines, 2):
-        if len(line) > len(header) and header == ANNOTATION:  # a label with commas and without quotes
+        if not line:
+            continue
+        if annotated and len(line) > len(header):  # a label with commas and without quotes
             line = [line[0], ",".join(line[1:-1]), line[-1]]
-        if line and not max(map(header.index, columns)) < len(line) <= len(header):
+        if not least <= len(line) <= len(header):
             raise InputError(f"{path}: line {number} has {len(line)} columns; expected the {len(header)} of its header")
-        if header == ANNOTATION and len(line) == len(header):
+        if annotated and len(line) == len(header):
             _check_mask(path, number, line[-1])
-        if line:
-            entry = dict(zip(header, line, strict=False))
-            found.append(entry | {"image": entry["image"].replace("\\", "/")})
+        entry = dict(zip(header, line, strict=False))
+        entry["image"] = entry["image"].replace("\\", "/")
+        found.append(entry)
     return found
 
 

@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--watch", metavar="DIR", help="score images as they arrive in this folder")
     parser.add_argument("--interval", type=float, default=INTERVAL, help="seconds between two looks at the folder")
     parser.add_argument("--add-normals", nargs="+", metavar="IMAGES", help="extend the detector by these normal images")
+    parser.add_argument("--trust-code", action="store_true", help="run functions of a user that the detector names")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--threads", type=int, default=2, help="threads of reading and computing")
     given = parser.parse_args(arguments)
@@ -67,7 +68,7 @@ def answer(given: argparse.Namespace) -> None:
         raise InputError("expected one of: images to score, --watch and a folder, --add-normals and normal images")
     if given.watch and not given.output:
         raise InputError("--watch needs -o and a CSV, which says what was scored when it is started again")
-    detector = load_detector(given.detector, given.device)
+    detector = load_detector(given.detector, given.device, given.trust_code)
     if given.add_normals:
         add_normals(undrawn(detector), given.detector, found_images(given.add_normals), given.task, given.threads)
         return

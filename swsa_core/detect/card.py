@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from swsa_core.basics.wording import decimals, plural
+from swsa_core.basics.wording import decimals, for_markdown, plural
+from swsa_core.candidates import family_of
 from swsa_core.detect.detector import Detector, Part
 from swsa_core.detect.heads import COMPARING
 from swsa_core.detect.level import WANTED, least_rate, level_of, realised, told
@@ -23,7 +24,7 @@ def card(detector: Detector) -> str:
 
 def _lines(detector: Detector) -> Iterator[str]:
     about = detector.about
-    yield f"# Anomaly detector of {_plain(about['dataset'])}"
+    yield f"# Anomaly detector of {for_markdown(about['dataset'])}"
     yield ""
     yield (
         f"Chosen by the strategy `{about['strategy']}` of SWSA, from normal images and the anomalies named below. It scores "
@@ -36,12 +37,14 @@ def _lines(detector: Detector) -> Iterator[str]:
     for one in (one for name, one in detector.members.items() if name in scoring):
         facts = one.facts
         head = COMPARING[one.head].title
-        yield f"| {_plain(one.name)} | {facts['model']} | {head} | {facts['licence']} | {facts['weights_sha256'][:16] or '-'} |"
+        digest = facts["weights_sha256"][:16] or "-"
+        yield f"| {for_markdown(one.name)} | {facts['model']} | {head} | {facts['licence']} | {digest} |"
     yield ""
     yield "Ask it about images, where SWSA is installed:"
     yield ""
     task = " --task NAME" if len(detector.parts) > 1 else ""
-    yield f"    python -m swsa_core.detect DETECTOR IMAGES{task} -o scores.csv"
+    code = " --trust-code" if any(family_of(one.backbone).runs_code for one in detector.members.values()) else ""
+    yield f"    python -m swsa_core.detect DETECTOR IMAGES{task}{code} -o scores.csv"
     yield ""
     yield (
         "A score is higher the more anomalous an image is. `p` is the share of normal images that are expected to look as "
@@ -59,11 +62,11 @@ def _of_part(part: Part) -> Iterator[str]:
     n = len(part.normals)
     rate = max(WANTED, least_rate(n))
     low, high = realised(n, rate)
-    yield f"## {_plain(part.name)}"
+    yield f"## {for_markdown(part.name)}"
     yield ""
     added = part.facts.get("added", 0)
     since = f", {added} of them added since it was chosen" if added else ""
-    yield f"Made of {plural(n, 'normal image')}{since}, scored by {', '.join(map(_plain, part.members))}. {told(n)}"
+    yield f"Made of {plural(n, 'normal image')}{since}, scored by {', '.join(map(for_markdown, part.members))}. {told(n)}"
     yield ""
     yield (
         f"Level at {rate:.1%} false alarms: {level_of(part.normals, rate):.6g}; the share that comes true lies between "
@@ -72,15 +75,10 @@ def _of_part(part: Part) -> Iterator[str]:
     facts: dict[str, Any] = part.facts
     if facts.get("verdict"):
         yield ""
-        yield f"{VERDICTS[facts['verdict']]}: {_plain(facts['reason'])}."
+        yield f"{VERDICTS[facts['verdict']]}: {for_markdown(facts['reason'])}."
     if facts.get("sources"):
         yield ""
         yield "| anomalies | AUROC | found at this level |"
         yield "|---|---|---|"
         for source, found in facts["sources"].items():
             yield f"| {source} | {decimals(found['auroc'], 3, '-')} | {decimals(found['found'], 2, '-')} |"
-
-
-def _plain(text: str) -> str:
-    """A name without what Markdown or HTML would take for markup."""
-    return "".join(f"&#{ord(sign)};" if sign in "<>&|`*_[]\\#" or not sign.isprintable() else sign for sign in text)

@@ -21,6 +21,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import unique_slugs
+from swsa_core.candidates import family_of
 from swsa_core.detect.card import card
 from swsa_core.detect.detector import Detector, Member, Part
 from swsa_core.files.checksums import sidecar
@@ -77,10 +78,11 @@ def _index_of(detector: Detector, folder: Path, banks: str) -> dict[str, Any]:
     }
 
 
-def load_detector(folder: Path | str, device: str = "auto") -> Detector:
+def load_detector(folder: Path | str, device: str = "auto", trust_code: bool = False) -> Detector:
     """The detector in a folder, whose files are those that it was saved with; its networks are loaded when they are needed.
 
-    device: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:1".
+    device: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:1". trust_code: whether functions of a user may be run,
+    which a detector only names.
     Raises InputError for a folder that is no detector, of another format, or with files that are missing or were changed.
     """
     folder = Path(folder)
@@ -102,6 +104,7 @@ def load_detector(folder: Path | str, device: str = "auto") -> Detector:
         raise InputError(
             f"{folder / INDEX} does not describe a detector ({error}): put back the file, or make it anew"
         ) from error
+    _check_code(members, folder, trust_code)
     return Detector(members, {part.name: part for part in parts}, index["about"], device)
 
 
@@ -167,6 +170,16 @@ def _check(index, folder):
                 f"the file {name} of the detector {str(folder)!r} is not the one that was saved with it: copy "
                 "the whole folder again"
             )
+
+
+def _check_code(members, folder, trusted):
+    """Raise InputError where a member is a function of a user, unless those are trusted."""
+    named = [one.backbone["model"] for one in members.values() if family_of(one.backbone).runs_code]
+    if named and not trusted:
+        raise InputError(
+            f"the detector {str(folder)!r} runs the function {named[0]} as found here: if you trust that code, ask with "
+            "--trust-code, or trust_code=True in Python"
+        )
 
 
 def _with_weights(one: Member, folder: Path) -> Member:

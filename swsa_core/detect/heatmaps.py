@@ -97,19 +97,23 @@ def on_image(square: np.ndarray, transform: Any, height: int, width: int) -> np.
 
 def side_by_side(image: np.ndarray, where: np.ndarray) -> np.ndarray:
     """The image, and beside it the image under the colours of a map (H, W), (h, w, 3) uint8."""
-    from matplotlib import colormaps
-
     height, width = image.shape[:2]
     factor = min(1.0, LARGEST / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
     small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    values = np.clip(_resized(where, size[1], size[0], Image.Resampling.NEAREST), 0, 1)
+    gap = np.full((size[1], 8, 3), 255, np.uint8)
+    return np.concatenate([small, gap, coloured(small, where)], axis=1)
+
+
+def coloured(image: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The image (h, w, 3) uint8 under the colours of a map (H, W), which it may be a smaller version of."""
+    from matplotlib import colormaps
+
+    values = np.clip(_resized(where, image.shape[0], image.shape[1], Image.Resampling.NEAREST), 0, 1)
     seen = np.isfinite(values)[..., None]
     colours = colormaps[COLOURS](np.nan_to_num(values))[..., :3] * 255
     opacity = OPAQUE * np.nan_to_num(values)[..., None]
-    overlay = np.where(seen, small * (1 - opacity) + colours * opacity, small)
-    gap = np.full((size[1], 8, 3), 255)
-    return np.concatenate([small, gap, overlay], axis=1).round().astype(np.uint8)
+    return np.where(seen, image * (1 - opacity) + colours * opacity, image).round().astype(np.uint8)
 
 
 def _resized(values, height, width, resample=Image.Resampling.BILINEAR):

@@ -64,3 +64,30 @@ def realised(n: int, rate: float, confidence: float = 0.95) -> tuple[float, floa
 def told(n: int) -> str:
     """What n normal images can promise at best, as a sentence."""
     return f"With {n} normal images no level can promise fewer than 1 false alarm in {n + 1}."
+
+
+def ranks(n: int, most: int = 50, largest: float = 0.3) -> list[int]:
+    """At most `most` numbers of alarms among n + 1 normal images that a level can be chosen by, up to a share `largest`.
+
+    The steps between them grow: from 1 to 2 % there is more to choose than from 29 to 30 %.
+
+    >>> ranks(10), ranks(1), ranks(5000)[:4], ranks(5000)[-1]
+    ([1, 2, 3], [1], [1, 2, 3, 4], 1500)
+    """
+    end = max(1, math.floor(largest * (n + 1)))
+    return (
+        list(range(1, end + 1)) if end <= most else np.unique(np.geomspace(1, end, most).round().astype(int)).tolist()
+    )
+
+
+def written(n: int, rank: int) -> str:
+    """The share of false alarms rank / (n + 1) in as few digits as ask for the same level.
+
+    >>> written(20, 1), written(99, 5), written(10_000, 3)
+    ('0.05', '0.05', '0.0003')
+    """
+    for digits in range(2, 12):
+        rate = math.ceil(rank / (n + 1) * 10**digits - 1e-9) / 10**digits
+        if rank_of(n, rate) == rank:
+            return f"{rate:.{digits}f}"
+    raise ValueError(f"no share of false alarms has the rank {rank} of {n} + 1")

@@ -88,18 +88,36 @@ def bank_bytes(n_bank: int, shape: Sequence[int], settings: Mapping[str, Any]) -
 
 
 def of_candidates(
-    costs: "pd.DataFrame", groups: Mapping[str, Sequence[str]], exposed: Collection[str] = ()
+    costs: "pd.DataFrame",
+    groups: Mapping[str, Sequence[str]],
+    exposed: Collection[str] = (),
+    n_parameters: "Mapping[str, float] | pd.Series | None" = None,
 ) -> "pd.DataFrame":
     """Rows of `COSTS` with the columns candidate and network, in the order of the candidates.
 
     groups: {candidate: (backbone, head)}; exposed: those that are fine-tuned. network: the backbone, but for those, whose
-    networks have weights of their own and share no pass.
+    networks have weights of their own and share no pass. n_parameters: of candidates; where it is given there is a column
+    weights_mb, of weights in float32.
     """
     import pandas as pd
 
     table = pd.DataFrame([(name, *group) for name, group in groups.items()], columns=["candidate", "backbone", "head"])
     table["network"] = table["backbone"].where(~table["candidate"].isin(exposed), table["candidate"])
+    if n_parameters is not None:
+        table["weights_mb"] = table["candidate"].map(n_parameters) * 4 / 1e6
     return table.merge(costs, on=["backbone", "head"], how="left", validate="m:1")
+
+
+def together_mb(costs: "pd.DataFrame") -> float:
+    """Megabytes of detectors together: the weights of each network, and every bank.
+
+    costs: rows of the detectors, columns network, weights_mb and bank_mb of `of_candidates`.
+
+    >>> import pandas as pd
+    >>> together_mb(pd.DataFrame({"network": ["a", "a", "b"], "weights_mb": [14, 14, 0], "bank_mb": [1, 5, 0.5]}))
+    20.5
+    """
+    return float(costs.groupby("network")["weights_mb"].max().sum() + costs["bank_mb"].sum())
 
 
 def together_ms(costs: "pd.DataFrame") -> float:

@@ -3,13 +3,14 @@
 A head is a module of this package named after its stage, score_<head>, that ends in `HEAD = Head(...)`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from swsa_core.detectors.scores import Answer, Scores
+from swsa_core.files.support import Support
 
 
 @dataclass(frozen=True)
@@ -36,5 +37,8 @@ class Head:
     """Whether it compares patches of images, (n, patches, d), not one feature vector of each."""
     keep: Callable[..., np.ndarray] = lambda bank, dataset, task, **settings: bank
     """Function of a bank (m, …), the names of its data set and task, and of its settings, to what a detector keeps of it."""
+    redraw: Callable[..., Callable[[Sequence[Support]], Scores]] | None = None
+    """Function of the `Scores` of whole support sets, of the embeddings and of its settings, all as of `score`, to a function
+    of smaller support sets to theirs by the protocol leave_one_out; None where `score` is quick enough to be asked again."""
     numbers: Callable[[dict[str, Any]], int] = lambda config: 3
     """Numbers that its file keeps of an image or anomaly, for the estimate of `snakemake plan`."""

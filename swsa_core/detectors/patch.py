@@ -66,6 +66,16 @@ def patch_scores(
     return Answer(scores, np.empty((0, 0), np.float16) if maps is None else maps, closest)
 
 
+def to_images(queries: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """L2 distances (n, p, m) float32 of the patches of n images (n, p, d) to the nearest patch of each bank image (m, b, d)."""
+    bank = np.asarray(bank, dtype=np.float32)
+    (n, p, d), m = queries.shape, len(bank)
+    centre = bank.mean(axis=(0, 1))
+    centred = bank - centre
+    patches = (np.asarray(queries, dtype=np.float32) - centre).reshape(-1, d)
+    return _nearest(patches, centred, np.einsum("mbd,mbd->mb", centred, centred)).reshape(n, p, m)
+
+
 def _nearest(patches: np.ndarray, bank: np.ndarray, norms: np.ndarray) -> np.ndarray:
     """Distances (n, m) float32 of patches (n, d) to the nearest of each bank image (m, b, d); norms: (m, b) of the bank."""
     (m, b, d), n = bank.shape, len(patches)

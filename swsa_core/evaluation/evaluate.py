@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from swsa_core.basics.errors import InputError
+from swsa_core.candidates.family import NOT_STATED
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.datasets import real_validation
 from swsa_core.datasets.kind import Spec
@@ -130,7 +131,7 @@ def described(candidates: Mapping[str, Scores], licences: Mapping[str, str]) -> 
         for name, one in candidates.items()
     ]
     table = pd.DataFrame(rows)
-    return table.assign(licence=table["backbone"].map(licences))[CANDIDATES.columns[1:]]
+    return table.assign(licence=table["backbone"].map(licences).fillna(NOT_STATED))[CANDIDATES.columns[1:]]
 
 
 def check_alike(scores: Mapping[str, Scores]) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from swsa_core.detectors.cost import together_ms
+from swsa_core.detectors.cost import together_mb, together_ms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +21,20 @@ class Budget(NamedTuple):
     max_ms: float = np.inf
     """Milliseconds that one image costs it at most."""
     costs: "pd.DataFrame | None" = None
-    """Rows of the c candidates in their order, columns network, median_ms and head_ms; needed where max_ms is finite."""
+    """Rows of the c candidates in their order, of `swsa_core.detectors.cost.of_candidates`; needed with a limit, and for
+    `cheapest`."""
+    max_mb: float = np.inf
+    """Megabytes of its networks and banks at most."""
+    cheapest: bool = False
+    """Whether a close call goes to the cheapest of those that cannot be told apart."""
 
     def allows(self, columns: Sequence[int]) -> bool:
-        """Whether the candidates in these columns, together, cost at most max_ms."""
-        return self.costs is None or together_ms(self.costs.iloc[list(columns)]) <= self.max_ms
+        """Whether the candidates in these columns, together, keep to the limits."""
+        if self.costs is None:
+            return True
+        rows = self.costs.iloc[list(columns)]
+        fast = np.isinf(self.max_ms) or together_ms(rows) <= self.max_ms
+        return fast and (np.isinf(self.max_mb) or together_mb(rows) <= self.max_mb)
 
 
 UNLIMITED = Budget()

@@ -82,8 +82,8 @@ def check_exportable(members: Mapping[str, Member]) -> None:
         precision = one.facts["precision"]
         if not precision:
             raise InputError(
-                f"{one.name}: {one.facts['model']} is a descriptor, which is no network, so that no ONNX graph can hold it: "
-                "leave descriptors out of the candidates, or use the detector through `python -m swsa_core.detect`"
+                f"{one.name}: {one.facts['model']} is code and no network, so that no ONNX graph can hold it: leave such "
+                "candidates out, or use the detector through `python -m swsa_core.detect`"
             )
         if precision != "float32":
             raise InputError(

@@ -39,6 +39,9 @@ PATHS = {
     "costs": "costs/{backbone}.csv",
     # features of the networks of a candidate that is fine-tuned for each task, of the tasks of a job
     "exposed": "{dataset}/exposed/{candidate}/{chunk}.h5",
+    # what a detector that runs elsewhere is to score
+    "to_score": "{dataset}/to_score/images.csv",
+    "to_score_images": "{dataset}/to_score/png",
     # scores and what is made of them, per data set
     "scores": "{dataset}/scores/{candidate}.h5",
     "leaks": "{dataset}/leaks.csv",
@@ -50,6 +53,10 @@ PATHS = {
     "selection": "{dataset}/selection.csv",
     "tsne": "{dataset}/tsne.csv",
     "total_variation": "{dataset}/total_variation.csv",
+    "support_curve": "{dataset}/support_curve.csv",
+    # what is recommended, and why: for programs, and for people
+    "recommendation": "{dataset}/recommendation.json",
+    "recommendation_markdown": "{dataset}/recommendation.md",
     # the detector that is recommended, a folder
     "detector": "{dataset}/detector/detector.json",
     "detector_banks": "{dataset}/detector/banks.safetensors",
@@ -58,6 +65,7 @@ PATHS = {
     "prompt_detector": "{dataset}/prompt_detector/detector.json",
     "prompt_detector_banks": "{dataset}/prompt_detector/banks.safetensors",
     "prompt_detector_card": "{dataset}/prompt_detector/README.md",
+    "detector_page": "{dataset}/detector/page.html",
     # the study
     "table1": "tables/table1.csv",
     "picks": "tables/picks.csv",

@@ -29,6 +29,7 @@ ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flow
 READING_GENERATED = 0.0035
 COMPRESSING = 8e-8
 START_NETWORK, START = 8, 1
+CURVE = 15  # of one core: 41 selections of 15 candidates
 ALL = "all"  # the target rule
 
 
@@ -102,6 +103,7 @@ def jobs(
     yield from _embeddings(study, sizes, costs, place)
     yield from _exposures(study, sizes, costs, place)
     yield from _scores(study, sizes, costs, place)
+    yield from _elsewhere(study, place)
     for slug in study.heads_of:
         start = START_NETWORK if costs[slug].flops else START
         yield Job("cost", place("costs", backbone=slug), start=start)
@@ -277,7 +279,7 @@ def _has(study, size, source):
 
 
 def _scores(study, sizes, costs, place):
-    for slug in (*study.candidates, *study.clip):
+    for slug in (*study.deployable, *study.exposed, *study.clip):
         cost = costs[study.shared[slug]]
         for dataset, (tasks, support, test) in sizes.items():
             spec = study.datasets[dataset]
@@ -300,6 +302,13 @@ def _scores(study, sizes, costs, place):
             yield Job(stage, place("scores", dataset=dataset, candidate=slug), disk=disk, memory=memory + disk)
 
 
+def _elsewhere(study, place):
+    for dataset in study.datasets if study.given else ():
+        yield Job("to_score", place("to_score", dataset=dataset))
+        for slug in study.given:
+            yield Job("score_given", place("scores", dataset=dataset, candidate=slug))
+
+
 def _evaluations(study, sizes, place):
     for dataset in study.datasets:  # each test image is read beside its nearest training image
         seconds = 2 * _reading(study, dataset) * sizes[dataset].test if dataset in sizes else 0
@@ -308,6 +317,10 @@ def _evaluations(study, sizes, place):
     for stage, table in stages:
         for dataset in study.datasets:
             yield Job(stage, place(table, dataset=dataset))
+    for dataset in study.datasets:
+        if dataset in sizes and study.has_curve(len(sizes[dataset].tasks)):
+            yield Job("support_curve", place("support_curve", dataset=dataset), start=CURVE)
+        yield Job("recommendation", place("recommendation", dataset=dataset))
 
 
 def _tables(study, place):

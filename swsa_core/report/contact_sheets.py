@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from swsa_core.files.images import longer_side_to
+
 N_SEEDS, N_HARDEST = 10, 8
 CROSS_WIDTH = 480, 960  # pixels: a narrower sheet of all pairs is enlarged, a wider one made smaller
 OUTLINE = (213, 94, 0)  # vermillion of Okabe and Ito
@@ -214,6 +216,14 @@ def data_uri(image: np.ndarray, side: int = 160) -> str:
     """An image (H, W, 3) uint8 as a data URI of a small square picture: PNG if it was enlarged, otherwise WebP."""
     picture = thumbnail(image, side)
     return _uri(picture, exact=min(image.shape[:2]) < len(picture))
+
+
+def whole_uri(image: np.ndarray, side: int = 160) -> str:
+    """All of an image (H, W, 3) uint8 as a data URI: its longer side is `side` pixels, or as many as a whole factor makes."""
+    if max(image.shape[:2]) >= side:
+        return _uri(longer_side_to(image, side, Image.Resampling.LANCZOS), exact=False)
+    factor = side // max(image.shape[:2])
+    return _uri(image.repeat(factor, axis=0).repeat(factor, axis=1), exact=True)
 
 
 def cross_uri(sheet: np.ndarray) -> str:

@@ -18,6 +18,7 @@ from swsa_core.report.costs import cost_figure
 from swsa_core.report.reliability import reliability_figure
 from swsa_core.report.style import ACCENT, FAINT, REFERENCE, WIDTH, Groups, legend_entries, limits, looks, styled
 from swsa_core.strategies import find
+from swsa_core.strategies.select import BETWEEN
 from swsa_core.strategies.wording import words
 
 
@@ -66,9 +67,16 @@ def study(
             intervals = intervals_of(aurocs, sure, dataset, source, protocol)
             if costs is not None and not prefix and source == rows["source"].iloc[0]:
                 scores = intervals.groupby("candidate", sort=False)["auroc"].mean()
-                figures[dataset, "cost"] = cost_figure(scores, costs, candidates, groups)
+                figures[dataset, "cost"] = cost_figure(scores, costs, candidates, groups, *_marked(rows))
             figures[dataset, f"{prefix}confidence.{source}"] = confidence_figure(intervals, rows, names, source, groups)
     return figures
+
+
+def _marked(picks):
+    """The recommended candidates of a data set, and those that no task can tell apart from its pick."""
+    recommended = picks[picks["recommended"].astype(bool)]
+    alike = [set(names.split(BETWEEN)) for names in recommended["alike"] if names]
+    return set(recommended["candidate"]), set.intersection(*alike) if alike else set()
 
 
 @styled

@@ -13,10 +13,13 @@ import numpy as np
 from tabulate import tabulate
 
 from swsa_core.basics.errors import InputError
-from swsa_core.basics.wording import plural
+from swsa_core.basics.wording import listed, plural
 from swsa_core.datasets.depth import is_told
+from swsa_core.datasets.support import told_copies, without_copies
+from swsa_core.files.copies import Picture, picture
 from swsa_core.files.images import colours_of, header, read_image, significant_bits
 from swsa_core.files.reading import file_of
+from swsa_core.files.support import Copies
 from swsa_core.report.stand_out import Seen, differs, size, stand_out
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 200  # images of a group whose colours are counted, for which their pixels are read
 MOST_LISTED = 10  # images of a group that are named in the log; the page names all
+MOST_NAMED = 3  # in the paragraph
 SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".tif": ".tiff"}
 
 
@@ -36,6 +40,7 @@ class Group:
     name: str
     seen: list[Seen] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)  # {image id: reason}
+    copies: list[Copies] = field(default_factory=list)  # among the training images whose pixels were read
 
     @property
     def title(self) -> str:
@@ -62,15 +67,55 @@ def look(index: "pd.DataFrame", progress: Callable[[int, int], None] = lambda do
     for key, images in groups.items():
         group = Group(*key)
         sampled = set(np.linspace(0, len(images) - 1, min(SAMPLE, len(images))).round().astype(int).tolist())
+        pictures: dict[str, Picture] = {}
         for number, (image_id, path) in enumerate(images):
             try:
-                group.seen.append(_seen(image_id, path, number in sampled))
+                pixels = read_image(path) if number in sampled else None
+                group.seen.append(_seen(image_id, path, pixels))
+                if pixels is not None and group.split == "train":
+                    pictures[image_id] = picture(pixels)
             except (InputError, OSError) as error:
                 group.unreadable[image_id] = str(error)
             done += 1
             progress(done, len(index))
+        if pictures:
+            group.copies = without_copies(pictures, _reader(dict(images)))[1]
         found.append(group)
     return found
+
+
+def in_short(summary: str, groups: Sequence[Group]) -> str:
+    """What was found, in one paragraph; summary: the counts, of `inspect_page.Part`."""
+    told = [summary]
+    n_copies = sum(len(one["copies"]) for group in groups for one in group.copies)
+    unreadable = [name for group in groups for name in group.unreadable]
+    unusual = [name for group in groups for name in stand_out(group.seen)]
+    if unreadable:
+        told.append(f"{plural(len(unreadable), 'image')} cannot be read ({_some(unreadable)})")
+    if n_copies:
+        copies = told_copies([one for group in groups for one in group.copies])
+        told.append(
+            f"{plural(n_copies, 'normal image')} will be left out as {'a copy' if n_copies == 1 else 'copies'} ({copies})"
+        )
+    if unusual:
+        told.append(
+            f"{plural(len(unusual), 'image')} {'stands' if len(unusual) == 1 else 'stand'} out ({_some(unusual)})"
+        )
+    if differing := groups_that_differ(groups):
+        told.append(f"whole groups differ from the normal images: {listed(list(differing))}")
+    return (
+        "; ".join(told if len(told) > 1 else [*told, "every image can be read, none is a copy, and none stands out"])
+        + "."
+    )
+
+
+def copies_told(groups: Sequence[Group]) -> list[str]:
+    """A sentence for each group of training images that has copies."""
+    return [
+        f"{group.title}: copies, of which one stays and the others are left out: {told_copies(group.copies, MOST_LISTED)}"
+        for group in groups
+        if group.copies
+    ]
 
 
 def groups_that_differ(groups: Sequence[Group]) -> dict[str, list[str]]:
@@ -141,11 +186,22 @@ def sampling(groups: Sequence[Group]) -> str:
     )
 
 
-def _seen(image_id, path, with_colours):
+def _reader(paths):
+    return lambda image_id: read_image(paths[image_id])
+
+
+def _some(names):
+    """The first names of several."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(map(repr, names[:MOST_NAMED])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _seen(image_id, path, pixels):
+    """What an image is; pixels: (H, W, 3) uint8, None where they were not read."""
     width, height, mode = header(path)
     suffix = Path(file_of(path)).suffix.lower()
-    colours = colours_of(read_image(path)) if with_colours else None
-    deep = with_colours and mode.startswith("16-bit") and not is_told(path)
+    colours = None if pixels is None else colours_of(pixels)
+    deep = pixels is not None and mode.startswith("16-bit") and not is_told(path)
     bits = significant_bits(path) if deep else 0
     return Seen(image_id, path, width, height, mode, SAME_SUFFIX.get(suffix, suffix), colours, bits)
 

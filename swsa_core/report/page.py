@@ -59,6 +59,7 @@ def render(
     unlicensed: Mapping[str, str] | None = None,
     misled: Mapping[str, Sequence[Misled]] | None = None,
     before_after: pd.DataFrame | None = None,
+    recommendations: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """The page as text.
 
@@ -72,7 +73,7 @@ def render(
     tables that lie beside the page, with its figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows
     of leaks.csv, with a column dataset; unlicensed: {candidate that the config's `licences` leave out: its licence}; misled:
     {data set: what evaluation.misleading finds}; before_after: table of report.before_after, None
-    where no network is fine-tuned.
+    where no network is fine-tuned; recommendations: {data set: of read.read_recommendations}.
     """
     groups = dict(zip(candidates["candidate"], candidates[["backbone", "head"]].to_numpy().tolist(), strict=True))
     page = environment(candidates["candidate"], groups).get_template("report.html.jinja")
@@ -120,6 +121,7 @@ def render(
         bound=next(name for name, one in STRATEGIES.items() if one.is_bound),
         ensemble=ENSEMBLE,
         paper_tables=paper_tables or {},
+        recommendations=recommendations or {},
         before_after=[] if before_after is None else before_after.to_dict("records"),
     )
 
@@ -285,7 +287,16 @@ def _ms(candidates, names):
 
 def _figures(name, svgs, config, prefix=""):
     """{kind: [(variant, inline SVG)]} of a data set; the variants are protocols or sources, in the config's order."""
-    kinds = ("strategies", "reliability", "real_vs_synthetic", "confidence", "cost", "severity", "training")
+    kinds = (
+        "strategies",
+        "reliability",
+        "real_vs_synthetic",
+        "confidence",
+        "support_curve",
+        "cost",
+        "severity",
+        "training",
+    )
     found: dict[str, list] = {f"{prefix}{kind}": [] for kind in kinds}
     order = ["", *config["evaluation"]["protocols"], *config["sources"]]
     for (dataset, figure), svg in svgs.items():

@@ -3,8 +3,9 @@
 Models (backbones with kNN) and prompts (of a CLIP model) are two selections: one is never picked against the other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from swsa_core.files.table import Table
 from swsa_core.strategies import detectors, find, split
 from swsa_core.strategies.evidence import Case, Evidence, Pick, Sureness
 from swsa_core.strategies.strategy import Strategy
-from swsa_core.strategies.verdict import Verdict, judge
+from swsa_core.strategies.swsa_source import described
+from swsa_core.strategies.verdict import CLOSE, Verdict, judge
 
 # The selection, "model" or "prompt", is said when the tables of both are put together.
 SELECTION = Table(
@@ -57,6 +59,29 @@ def select(
                 case = Case(task, name, source, protocol, setting)
                 rows.append(_row(strategy, case, strategy.pick(evidence, case), evidence))
     return pd.DataFrame(rows, columns=SELECTION.columns[1:])
+
+
+def picked(row: Any) -> list[str]:
+    """The candidates that a row of `SELECTION` picks: one, the members of a detector that combines some, or none."""
+    return [row.candidate] if row.candidate else row.members.split(BETWEEN) if row.members else []
+
+
+def deployed(selection: pd.DataFrame, strategies: Iterable[str]) -> tuple[str, pd.DataFrame]:
+    """The first strategy that picks from support images alone as SWSA proposes, and its first row of each task.
+
+    selection: rows of `SELECTION` of one selection and data set; strategies: names in the order of the config.
+    """
+    known = set(selection["strategy"])
+    name = next(name for name in strategies if find(name).proposed and name in known)
+    return name, selection[selection["strategy"] == name].drop_duplicates("task").set_index("task")
+
+
+def judged(selection: pd.DataFrame, strategies: Iterable[str]) -> pd.DataFrame:
+    """Of each task the first row that has a verdict: the recommended single candidate; arguments as of `deployed`."""
+    order = {name: number for number, name in enumerate(strategies)}
+    rows = selection[selection["verdict"] != ""]
+    rows = rows.iloc[np.argsort(rows["strategy"].map(order).to_numpy(), kind="stable")]
+    return rows.drop_duplicates("task").set_index("task")
 
 
 def gather(
@@ -122,6 +147,8 @@ def _row(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> list
     """A pick and how good it is, in the order of `SELECTION`."""
     source = pick.source if strategy.recommends else ""
     judged = _verdict(strategy, case, pick, evidence)
+    if judged.verdict == CLOSE and strategy.within_budget and evidence.budget.cheapest:
+        pick = cheapest(judged.alike, evidence, case._replace(source=pick.source))
     return [
         *(
             case.task,
@@ -137,6 +164,17 @@ def _row(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> list
         *(judged.verdict, judged.reason, BETWEEN.join(evidence.names[c] for c in judged.alike)),
         *_judged(pick, evidence.real[case.task, case.setting], evidence.names),
     ]
+
+
+def cheapest(alike: Sequence[int], evidence: Evidence, case: Case) -> Pick:
+    """Of candidates that cannot be told apart the one within the budget that takes the fewest milliseconds.
+
+    alike: their columns, the pick of the strategy, which is within the budget, among them.
+    """
+    costs = evidence.budget.costs
+    assert costs is not None  # see `Budget`
+    affordable = [column for column in alike if evidence.budget.allows([column])]
+    return described(Pick(evidence.names[min(affordable, key=costs["median_ms"].tolist().__getitem__)]), evidence, case)
 
 
 def _verdict(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> Verdict:

@@ -46,7 +46,7 @@ class Strategy:
     proposed: bool = False
     """Whether it is what the study is about, and not what that is compared with: accented in figures, its ties counted."""
     within_budget: bool = False
-    """Whether it keeps to `selection.max_ms`."""
+    """Whether it keeps to `selection.max_ms` and `max_mb`, and heeds `close_call`."""
     picks_one: bool = True
     """Whether it picks a single candidate, and is neither an expectation nor a combination of all of them."""
     is_detector: bool = False

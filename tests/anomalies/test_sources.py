@@ -21,6 +21,7 @@ MINIMAL = {
     "of": "procedural",
     "clip": {"model": "mini:clip"},
     "file": "truth.csv",
+    "function": "own_functions:spotted",
 }  # what a section needs beside its defaults, as far as it has such keys
 ROOTS = {"root": "somewhere"}
 

@@ -14,7 +14,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates import FAMILIES, family_of
 from swsa_core.candidates.backbone import check_model, load_backbone
 from swsa_core.candidates.clip import embed_texts, load_clip
-from swsa_core.candidates.family import Description, Family, Network, Texts, Towers, given_files
+from swsa_core.candidates.family import Description, Family, Function, Network, Texts, Towers, given_files
 from swsa_core.candidates.mini import CLIP_NOTE
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.candidates.transforms import Transform
@@ -30,6 +30,7 @@ SMALL = {
     "open_clip": ("open_clip:ViT-S-32-alt", {"device": "cpu"}),
     "mini": ("mini:resnet_s", {}),
     "descriptor": ("descriptor:hog", {}),
+    "python": ("python:own_functions:means", {}),
 }
 
 
@@ -44,7 +45,7 @@ def entry(request):
 
 
 def test_their_names_are_those_of_their_modules():
-    assert list(FAMILIES) == ["torchvision", "timm", "open_clip", "mini", "descriptor"]
+    assert list(FAMILIES) == ["torchvision", "timm", "open_clip", "mini", "descriptor", "python"]
     assert list(SMALL) == list(FAMILIES), "a small model of each is tested here"
 
 
@@ -64,7 +65,8 @@ def test_texts_about_a_family_are_for_readers(entry):
 
 def test_packages_are_installed_ones(entry):
     _, family, described = entry
-    assert family.packages(described) and all(version(package) for package in family.packages(described))
+    assert family.runs_code or family.packages(described)
+    assert all(version(package) for package in family.packages(described))
 
 
 def test_check_takes_what_is_there_and_refuses_the_rest(entry):
@@ -82,7 +84,7 @@ def test_load_gives_a_network_or_a_description(entry):
     if family.prefetched:
         described = described | {"weights": "not read", "args": SMALL[name][1]}
     loaded = family.load(described)
-    assert isinstance(loaded, Network if family.blank else Description)
+    assert isinstance(loaded, Network if family.blank else Function if family.runs_code else Description)
     assert isinstance(loaded.transform if family.blank else loaded.prepare, Transform)
 
 

@@ -127,7 +127,7 @@ def test_named_images_that_are_missing_are_counted(kind, tmp_path):
     gone = datasets.support_images(spec, task)[1:4]
     for image_id in gone:
         (tmp_path / image_id).unlink()
-    for function in (datasets.tasks, datasets.index, lambda spec: datasets.support_images(spec, task)):
+    for function in (datasets.support_sizes, datasets.index, lambda spec: datasets.support_images(spec, task)):
         with pytest.raises(InputError, match=f"3 images that are not on disk, the first is '{gone[0]}'.*allow_missing"):
             function(spec)
     lenient = {**spec, "allow_missing": True}
@@ -292,10 +292,10 @@ def test_damaged_bird_tables_are_named(tmp_path):
     lines = table.read_text().splitlines()
     table.write_text("\n".join(lines[:-1]))
     with pytest.raises(InputError, match="do not agree in their ids"):
-        datasets.tasks(spec)
+        datasets.support_sizes(spec)
     table.write_text("\n".join([*lines[:-1], "20"]))
     with pytest.raises(InputError, match=r"train_test_split\.txt: entry 20 is '20'; expected two columns"):
-        datasets.tasks(spec)
+        datasets.support_sizes(spec)
 
 
 def test_flower_names_are_torchvisions():
@@ -388,14 +388,14 @@ def test_mvtec_ad_has_its_official_counts(tmp_path):
 def test_real_subsets_need_allow_missing_and_then_give_their_classes():
     cub = layouts.spec("cub", DATA / "CUB_200_2011", seeds=20)
     with pytest.raises(InputError, match=r"11245 images .* the first is 'images/011\.Rusty_Blackbird/"):
-        datasets.tasks(cub)
+        datasets.support_sizes(cub)
     assert [name[:3] for name in datasets.tasks({**cub, "allow_missing": True})] == [f"{n:03d}" for n in range(1, 11)]
     index = datasets.index({**cub, "allow_missing": True})
     assert counts(index) == {"train": 300, "test": 243}
 
     flower = layouts.spec("flowers", DATA / "flowers102", seeds=10)
     with pytest.raises(InputError, match="images that are not on disk"):
-        datasets.tasks(flower)
+        datasets.support_sizes(flower)
     assert len(datasets.tasks({**flower, "allow_missing": True})) == 16
     assert counts(datasets.index({**flower, "allow_missing": True})) == {"train": 160, "test": 320}
     assert counts(datasets.index({**flower, "allow_missing": True, "real_split": "val"})) == {"train": 160, "test": 80}

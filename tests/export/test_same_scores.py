@@ -132,7 +132,7 @@ def test_scores_are_the_same_everywhere(images, tmp_path, network, head):
     np.testing.assert_allclose(served.scores, selected, rtol=0, atol=TOLERANCE * span)
     path = tmp_path / "it.onnx"
     if network.startswith("descriptor:"):
-        with pytest.raises(InputError, match="is a descriptor, which is no network"):
+        with pytest.raises(InputError, match="is code and no network"):
             export(detector, part, 0.2, path, [])
         assert not path.exists()
         return

@@ -1,6 +1,8 @@
 """The detector of a study: it scores as in the selection, and answers the command."""
 
 import csv
+import json
+import re
 import shutil
 
 import numpy as np
@@ -12,6 +14,7 @@ from swsa_core.detect import load_detector
 from swsa_core.detect.__main__ import main as detect
 from swsa_core.detectors import score_knn
 from swsa_core.detectors.together import together
+from swsa_core.report.detector_page import percent
 
 HEADS = ["knn", "cosine", "mahalanobis", "patch"]
 
@@ -36,7 +39,7 @@ def study(tmp_path_factory):
         "strategies": ["swsa_ensemble", "swsa"],
         "runtime": {"device": "cpu", "threads": 1},
     }
-    snakemake(directory, config, "results/shapes/detector/detector.json")
+    snakemake(directory, config, "detectors")
     return directory, config
 
 
@@ -59,6 +62,18 @@ def test_scores_are_those_of_the_selection(study):
         expected = selected[:, 0] if part.scale is None else together(selected, part.scale)
         found = detector.score([directory / "shapes" / image_id for image_id in ids], task)
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.ptp(expected))
+
+
+def test_the_page_shows_the_tasks_of_the_detector(study):
+    page = (folder_of(study) / "page.html").read_text()
+    detector = load_detector(folder_of(study))
+    numbers = json.loads(re.search(r'id="numbers">(.*?)</script>', page)[1])
+    for (name, part), shown in zip(detector.parts.items(), numbers, strict=True):
+        usual = shown["steps"][0]
+        assert shown["n"] == len(part.normals) == 8 and usual["text"]["level"] == f"{part.normals.max():.4g}"
+        found = [one["found"] for one in part.facts["sources"].values()]
+        assert usual["found"] == [percent(share) for share in found], name
+    assert page.count("<section") == 2 and page.count('class="mark"') >= 2 * 2 * 3
 
 
 def run(capsys, *arguments):

@@ -47,7 +47,7 @@ def test_scripts_read_settings_and_runtime_only(path):
     allowed = {"snakemake.params.config", "planned.config"} if path.stem in WHOLE_CONFIG else set()
     allowed |= {"snakemake.params.source"} if path.stem.startswith("sample_") else set()
     allowed |= (
-        {"snakemake.params.candidate"} if path.stem in ("score", "score_exposed") else set()
+        {"snakemake.params.candidate"} if path.stem in ("score", "score_exposed", "score_given") else set()
     )  # its name, by the slug in the path
     # of the study that `plan` makes of the config, any key
     read = {
@@ -141,6 +141,7 @@ def test_orders_that_input_files_do_not_keep(tmp_path):
     }
     assert dry_run(tmp_path, config | {"sources": turned["sources"]}) == {
         **{"evaluate": 2, "tsne": 2, "total_variation": 2, "select": 2, "tables": 1, "strategies": 1, "figures": 1},
+        **{"support_curve": 2, "recommendation": 2},
         **paper,
     }
 

@@ -121,7 +121,7 @@ def survived(cluster, tmp_path_factory):
         jobs = until(lambda: len(found := cluster.running("diffusion")) == 2 and found)
         seen = [until(lambda number=number: devices(number)) for number in jobs.values()]
         log = directory / "results" / "logs" / "diffusion" / "digits" / "0.log"
-        until(lambda: "of 5 styles are done" in log.read_text())
+        until(lambda: log.exists() and "of 5 styles are done" in log.read_text())
         cluster.ask("scancel", jobs["digits_0"])
         until(lambda: cluster.running("diffusion").get("digits_0", jobs["digits_0"]) != jobs["digits_0"])
         cluster.stop_controller()

@@ -91,6 +91,21 @@ def test_tables_hold_the_original_names(nasty):
     assert set(selection.task) == set(NASTY)
 
 
+def test_the_recommendation_is_what_the_tables_say(nasty):
+    results, _ = nasty
+    found = read_json(results / "nasty" / "recommendation.json")
+    picks = read_table(results / "tables" / "picks.csv", text=["task", "candidate", "verdict"]).query("recommended")
+    assert [one["task"] for one in found["tasks"]] == sorted(NASTY)
+    for one, row in zip(found["tasks"], picks.itertuples(), strict=True):
+        assert (one["task"], one["pick"], one["verdict"]) == (row.task, [row.candidate], row.verdict)
+        assert {source["source"]: source["auroc"] for source in one["sources"]}[row.source] == row.synthetic_auroc
+        last = one["support_curve"][-1]
+        assert (last["n"], last["picks"]) == (one["normals"], {row.candidate: 1})
+        assert last["auroc"] == pytest.approx(row.synthetic_auroc, abs=1e-3)
+    text = (results / "nasty" / "recommendation.md").read_text()
+    assert all(one["more_images"] in text for one in found["tasks"]) and "<b>" not in text
+
+
 def test_report_is_one_page_with_escaped_names(nasty):
     page = (nasty[0] / "report.html").read_text()
     assert "ünïcode [x] &#39;y&#39; &amp; &lt;b&gt;" in page

@@ -192,3 +192,38 @@ def test_candidates_less_than_half_as_far_above_guessing_as_the_best_are_no_memb
     assert highest(np.array([0.9, 0.71, 0.69]), list("abc"), Budget()) == [0, 1]
     assert highest(np.array([0.4, 0.45, 0.3]), list("abc"), Budget()) == [1], "the best of those below guessing"
     assert highest(np.array([np.nan, np.nan]), list("ab"), Budget()) == []
+
+
+def test_a_limit_of_memory_counts_each_network_once_and_every_bank():
+    costs = COSTS.assign(network=list("aabc"), weights_mb=[20.0, 20.0, 5.0, 0.0], bank_mb=[1.0, 3.0, 1.0, 0.5])
+    budget = Budget(max_mb=24, costs=costs)
+    assert (
+        budget.allows([0, 1]) and not budget.allows([0, 1, 2]) and not Budget(max_mb=23.9, costs=costs).allows([0, 1])
+    )
+    assert not Budget(max_ms=4, max_mb=24, costs=costs).allows([3]), "both limits count"
+    aurocs = np.array([0.9, 0.85, 0.8, 0.7])
+    assert highest(aurocs, list("aabc"), Budget(max_mb=6.5, costs=costs)) == [2, 3]
+
+
+def close_call(near, budget):
+    """The pick of swsa, and its verdict, where the best is near in `near` = (big, small) of the resamples."""
+    auroc_table, _, candidates = tables({("t", "cutpaste"): (0.9, 0.85), ("t", "tiny_imagenet"): (0.9, 0.85)})
+    rows = [
+        ("t", name, source, "leave_one_out", share, share, 0.8, 1.0)
+        for source in ("cutpaste", "tiny_imagenet", "all_sources")
+        for name, share in zip(("big", "small"), near, strict=True)
+    ]
+    columns = ["task", "candidate", "validation", "protocol", "p_best", "p_near", "low", "high"]
+    sure = pd.DataFrame(rows, columns=columns)
+    names = ["swsa", "swsa_cutpaste"]
+    found = select.select(auroc_table, sure, candidates, names, ["leave_one_out"], budget=budget)
+    return [(row.candidate, row.verdict, row.synthetic_auroc) for row in found.itertuples()]
+
+
+def test_a_close_call_goes_to_the_cheapest_where_that_is_asked_for():
+    cheapest = Budget(costs=COSTS[:2], cheapest=True)
+    assert close_call((0.7, 0.4), Budget())[0] == ("big", "close call", 0.9)
+    assert close_call((0.7, 0.4), cheapest) == [("small", "close call", 0.85), ("big", "close call", 0.9)]
+    assert close_call((0.9, 0.01), cheapest)[0] == ("big", "clear", 0.9)
+    slow = Budget(max_ms=10, costs=COSTS[:2].assign(median_ms=[9.0, 30.0]), cheapest=True)
+    assert close_call((0.7, 0.4), slow)[0] == ("big", "close call", 0.9), "what is beyond the limit is not cheap"
