@@ -90,7 +90,7 @@ SOURCE = Source(
     Feedback,
     title="feedback",
     about="Real anomalies that a person has confirmed, for a study of one data set with one task.",
-    look=Look("#4B4B8F", "d"),
+    look=Look("#4B4B8F", "v"),
     pool=Pool(inputs, images, whole=True),
     note="The anomalies of feedback are real, and few. They are those on which the detector in service raised an alarm: "
     "what it missed is not among them, which flatters candidates that are like it.",
