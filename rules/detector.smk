@@ -30,6 +30,36 @@ rule detector:
         "../workflow_scripts/detector.py"
 
 
+for slug in STUDY.clip:  # one, or none
+
+    rule prompt_detector:
+        input:
+            selection=at("selection"),
+            supports=support_files,
+            scores=at("scores", candidate=slug),
+            features=at("image_features", backbone=slug),
+        output:
+            at("prompt_detector"),
+            at("prompt_detector_banks"),
+            at("prompt_detector_card"),
+        log:
+            stage_log("prompt_detector", "dataset"),
+        benchmark:
+            stage_benchmark("prompt_detector", "dataset")
+        conda:
+            "../envs/swsa.yaml"
+        params:
+            **settings(
+                "prompt_detector",
+                strategies="strategies",
+                backbones="candidates",
+                templates="datasets.{dataset}.templates",
+                class_names="class_names.{dataset}",
+            ),
+        script:
+            "../workflow_scripts/prompt_detector.py"
+
+
 # Apart from the detector: its pictures and wording may change, and the detector stays as it is.
 rule detector_page:
     input:
@@ -56,4 +86,5 @@ rule detectors:
     input:
         per_dataset("detector"),
         per_dataset("detector_page"),
+        per_dataset("prompt_detector") if STUDY.clip else [],
     localrule: True

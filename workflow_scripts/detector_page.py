@@ -5,6 +5,7 @@ from pathlib import Path
 
 from swsa_core.detect import load_detector
 from swsa_core.detect.evidence import anomaly_scores, scores_of_normals
+from swsa_core.detect.mapping import undrawn
 from swsa_core.detectors import score_knn
 from swsa_core.detectors.cost import of_candidates
 from swsa_core.detectors.scores import banks_of
@@ -39,7 +40,7 @@ def images_of(part) -> Images:
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings
     folder = Path(given.detector).parent
-    detector = load_detector(folder, trust_code=True)  # as the config of this study names it
+    detector = undrawn(load_detector(folder, trust_code=True))  # as the config of this study names it
     names = {path: store.read(path, ["tasks"])[1]["candidate"] for path in given.scores}
     scores = {name: score_knn.read(path) for path, name in names.items() if name in detector.members}
     supports = read_task_supports(mine.of_every_task(given.supports))

@@ -16,6 +16,7 @@ SOURCES: dict[str, Source] = entries(
     "procedural",
     "hard_pool",
     "other_tasks",
+    "feedback",
     "function",
 )
 

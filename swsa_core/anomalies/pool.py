@@ -14,6 +14,17 @@ OTHER_IMAGES = Table("other_images", "task image_id other")  # support images of
 POOL_ROWS = Table("pool_rows", "task row", numbers="row")  # which of them each task samples
 
 
+def whole_pool(pool_size: int, tasks: Iterable[str], dataset: str, source: str) -> pd.DataFrame:
+    """All rows of a pool for the one task that it is of: the table `POOL_ROWS`. Raises InputError for several tasks."""
+    names = list(tasks)
+    if len(names) != 1:
+        raise InputError(
+            f"sources.{source}: its images belong to one task, and data set {dataset!r} has {len(names)}: name one under "
+            f"datasets.{dataset}.tasks, or remove sources.{source}"
+        )
+    return pd.DataFrame({"task": names[0], "row": range(pool_size)})
+
+
 def sample_pool(pool_size: int, n: int, tasks: Iterable[str], seed: int, dataset: str, source: str) -> pd.DataFrame:
     """`n` different rows of the pool for each task, uniformly at random (Sec. 4.2).
 

@@ -181,7 +181,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Pool:
-    """Images of which each task samples some.
+    """Images of which each task samples some, or takes all where the pool is of one task (`whole`).
 
     inputs: function of the section to the paths whose change means that the pool changed. images: function of the section and
     the config's seed to a DataFrame(image_id, path), drawn once for all tasks.
@@ -189,6 +189,7 @@ class Pool:
 
     inputs: Callable[[dict], list[str]]
     images: Callable[[dict, int], Any]
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,11 @@ class Source:
     def generated(self) -> bool:
         """Whether anomalies are generated for each task."""
         return self.make is not None or self.stream is not None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether its images are real anomalies of one task, of which a person said so."""
+        return self.pool is not None and self.pool.whole
 
     @property
     def gpu(self) -> bool:

@@ -34,6 +34,7 @@ STAGE_VERSIONS = {
     "select": 3,
     "detector": 2,
     "detector_page": 1,
+    "prompt_detector": 1,
     "support_curve": 1,
     "recommendation": 1,
     "strategies": 1,

@@ -154,7 +154,7 @@ class Config(Section):
         for name, dataset in self.datasets.items():
             seeds = (dataset.support or self.support).most
             anomalies = (seeds // 2) ** 2
-            for pool in (source for source in sources if SOURCES[source].pool):
+            for pool in (one for one in sources if SOURCES[one].pool and not SOURCES[one].labelled):
                 entry = getattr(self.sources, pool)
                 if entry.pool < anomalies:
                     raise inconsistent(
@@ -191,12 +191,18 @@ class Config(Section):
             )
 
     def _check_pools(self, sources):
-        """A source that chooses from another one's pool needs that source."""
-        pools = [source for source in sources if SOURCES[source].pool]
+        """A source that chooses from another one's pool needs that source; a pool that is of one task needs to be alone."""
+        pools = [source for source in sources if SOURCES[source].pool and not SOURCES[source].labelled]
+        whole = [source for source in sources if SOURCES[source].labelled]
+        if whole and len(self.datasets) > 1:
+            raise inconsistent(
+                f"sources.{whole[0]}: its images belong to one task, and there are {len(self.datasets)} data sets: make a "
+                "study of that one alone"
+            )
         for source in sources:
             of_pool = SOURCES[source].of_pool
             if of_pool and (name := of_pool.pool(getattr(self.sources, source).model_dump())) not in pools:
-                known = " or ".join(name for name in SOURCES if SOURCES[name].pool)
+                known = " or ".join(name for name, one in SOURCES.items() if one.pool and not one.labelled)
                 raise inconsistent(
                     f"sources.{source}.of: received {name!r}, expected a pool among the `sources` of this config "
                     f"({', '.join(pools) or 'which has none'}): add {known} to `sources`, or remove {source}"

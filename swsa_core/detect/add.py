@@ -8,6 +8,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.detect.detector import Detector, Part
+from swsa_core.detect.heads import PROMPT, holds_images
 from swsa_core.detect.make import digest_of, features_of_members, make_part, tested
 from swsa_core.files.reading import file_of
 
@@ -34,9 +35,9 @@ def with_normals(
 ) -> Added:
     """A detector whose task has some normal images more, by their paths: what `fit` makes of all of them, the new ones last.
 
-    Features of the former images are those of the bank, so that only new ones are computed. Where the bank keeps some of the
-    patches of each image only, the former images are read again, too. Raises InputError for images that cannot be read, and for
-    former images that are needed and are not there, or are others.
+    Features of the former images are those of the bank, so that only new ones are computed. Where the bank keeps some of
+    the patches of each image only, or texts, the former images are read again, too. Raises InputError for images that
+    cannot be read, and for former images that are needed and are not there, or are others.
     """
     part = detector.part(task)
     known = set(part.digests)
@@ -51,8 +52,10 @@ def with_normals(
     members = [detector.members[name] for name in part.members]
     found = features_of_members(detector, new, part.members, threads, log)
     kept = {one.name: part.banks[one.name] for one in members}
-    if any(one.grid and part.banks[one.name].shape[1] < one.grid**2 for one in members):
-        log(f"reading the {len(part.paths)} former normal images again: the bank keeps some of their patches only")
+    if not all(holds_images(one.head, one.grid, part.banks[one.name]) for one in members):
+        log(
+            f"reading the {len(part.paths)} former normal images again: the bank does not keep all that is needed of them"
+        )
         kept = features_of_members(detector, check_there(part), part.members, threads, log)
     whole = {name: np.concatenate([kept[name], found[name]]) for name in part.members}
     facts = {key: part.facts[key] for key in STAYS if key in part.facts}
@@ -65,6 +68,7 @@ def with_normals(
         [*part.digests, *map(digest_of, new)],
         detector.about["dataset"],
         facts=facts,
+        texts={one.name: part.banks[one.name] for one in members if one.head == PROMPT},
     )
     whole_detector = replace(detector, parts={**detector.parts, part.name: extended})
     return Added(tested(whole_detector, detector.backbones), new, old)

@@ -6,8 +6,15 @@ from typing import Any
 from swsa_core.basics.wording import decimals, for_markdown, plural
 from swsa_core.candidates import family_of
 from swsa_core.detect.detector import Detector, Part
+from swsa_core.detect.heads import COMPARING
 from swsa_core.detect.level import WANTED, least_rate, level_of, realised, told
-from swsa_core.detectors import HEADS
+from swsa_core.strategies.verdict import CLEAR, CLOSE, NO_BASIS
+
+VERDICTS = {
+    CLEAR: "The pick is clear",
+    CLOSE: "The pick is a close call",
+    NO_BASIS: "There is no basis for a pick",
+}
 
 
 def card(detector: Detector) -> str:
@@ -19,14 +26,17 @@ def _lines(detector: Detector) -> Iterator[str]:
     about = detector.about
     yield f"# Anomaly detector of {for_markdown(about['dataset'])}"
     yield ""
-    yield f"Chosen by the strategy `{about['strategy']}` of SWSA from normal images alone. It scores images by:"
+    yield (
+        f"Chosen by the strategy `{about['strategy']}` of SWSA, from normal images and the anomalies named below. It scores "
+        "images by:"
+    )
     yield ""
     yield "| member | network | head | licence of the weights | SHA-256 of the weights |"
     yield "|---|---|---|---|---|"
     scoring = {name for part in detector.parts.values() for name in part.members}
     for one in (one for name, one in detector.members.items() if name in scoring):
         facts = one.facts
-        head = HEADS[one.head].title
+        head = COMPARING[one.head].title
         digest = facts["weights_sha256"][:16] or "-"
         yield f"| {for_markdown(one.name)} | {facts['model']} | {head} | {facts['licence']} | {digest} |"
     yield ""
@@ -65,14 +75,10 @@ def _of_part(part: Part) -> Iterator[str]:
     facts: dict[str, Any] = part.facts
     if facts.get("verdict"):
         yield ""
-        yield (
-            f"The pick is a {facts['verdict']}: {for_markdown(facts['reason'])}."
-            if facts["verdict"] != "no basis"
-            else (f"There is no basis for a pick: {for_markdown(facts['reason'])}.")
-        )
+        yield f"{VERDICTS[facts['verdict']]}: {for_markdown(facts['reason'])}."
     if facts.get("sources"):
         yield ""
-        yield "| synthetic anomalies | AUROC | found at this level |"
+        yield "| anomalies | AUROC | found at this level |"
         yield "|---|---|---|"
         for source, found in facts["sources"].items():
             yield f"| {source} | {decimals(found['auroc'], 3, '-')} | {decimals(found['found'], 2, '-')} |"

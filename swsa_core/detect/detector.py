@@ -16,9 +16,9 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.candidates.backbone import Backbone, load_backbone
 from swsa_core.candidates.family import CandidateSpec
+from swsa_core.detect.heads import COMPARING
 from swsa_core.detect.level import p_values
 from swsa_core.detect.self_test import check_scores
-from swsa_core.detectors import HEADS
 from swsa_core.detectors.scores import Answer
 from swsa_core.detectors.together import together
 from swsa_core.embedding.embed import BATCH_SIZE, in_batches, share_threads
@@ -48,12 +48,11 @@ class Member:
 class Part:
     """A task of the detector.
 
-    members: names; banks: {member: what its head compares with, (n, …)}; scale: (3, m) of `together`, None of one member.
-    paths: (n,) where the normal images were read; digests: (n,) SHA-256 of their pixels; normals: (n,) their scores, each left
-    out of the bank.
-    maps: {member whose head compares patches: (n, patches) float16 of the normal images, each left out of the bank}.
-    drawn: names of members that have a bank and maps, and no part in the score.
-    facts: what is told of it: its verdict and how it does on synthetic anomalies.
+    members: names; banks: {member: what its head compares with, (n, …), or (2, d) texts}; scale: (3, m) of `together`, None
+    of one member. paths: (n,) where the normal images were read; digests: (n,) SHA-256 of their pixels; normals: (n,) their
+    scores, each left out of the bank. maps: {member whose head compares patches: (n, patches) float16 of the normal images,
+    each left out of the bank}. drawn: names of members that have a bank and maps, and no part in the score. facts: what is
+    told of it: its verdict and how it does on synthetic anomalies.
     """
 
     name: str
@@ -71,9 +70,9 @@ class Part:
 class Scored(NamedTuple):
     """What a detector says of n images, in order.
 
-    scores, p: (n,) float64, NaN of images that cannot be read; nearest: (n,) path of the normal image that is most like each
-    in the eyes of the first member, "" of those; reasons: (n,) why an image cannot be read, "" of the others. maps: of the
-    members that compare patches, {member: (n, patches) float16}.
+    scores, p: (n,) float64, NaN of images that cannot be read; nearest: (n,) path of the normal image that is most like
+    each in the eyes of the first member, "" of those and by prompts; reasons: (n,) why an image cannot be read, "" of the
+    others. maps: of the members that compare patches, {member: (n, patches) float16}.
     """
 
     scores: np.ndarray
@@ -210,9 +209,9 @@ class Detector:
             of_members = np.stack([answers[name].scores for name in part.members], axis=1)
             scores[seen.rows] = combined(of_members, part.scale)
             closest = answers[part.members[0]].nearest
-            assert closest is not None  # as every head tells it
-            for row, image in zip(seen.rows, closest, strict=True):
-                nearest[row] = file_of(part.paths[image])
+            if closest is not None:
+                for row, image in zip(seen.rows, closest, strict=True):
+                    nearest[row] = file_of(part.paths[image])
             for name, values in maps.items():
                 values[seen.rows] = answers[name].maps
         p = np.full(n, np.nan)
@@ -222,7 +221,9 @@ class Detector:
     def _answer(self, part: Part, name: str, found: Mapping[tuple[str, bool], np.ndarray]) -> Answer:
         """Scores by one member, of what its network gives of the images."""
         one = self.members[name]
-        return HEADS[one.head].against(found[one.backbone["name"], bool(one.grid)], part.banks[name], **one.settings)
+        return COMPARING[one.head].against(
+            found[one.backbone["name"], bool(one.grid)], part.banks[name], **one.settings
+        )
 
 
 def combined(scores: np.ndarray, scale: np.ndarray | None) -> np.ndarray:

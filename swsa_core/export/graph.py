@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch._dynamo.exc import UserError
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import unique_slugs
@@ -82,13 +82,13 @@ def check_exportable(members: Mapping[str, Member]) -> None:
         precision = one.facts["precision"]
         if not precision:
             raise InputError(
-                f"{one.name}: {one.facts['model']} is a descriptor, which is no network, so that no ONNX graph can hold it: "
-                "leave descriptors out of the candidates, or use the detector through `python -m swsa_core.detect`"
+                f"{one.name}: {one.facts['model']} is code and no network, so that no ONNX graph can hold it: leave such "
+                "candidates out, or use the detector through `python -m swsa_core.detect`"
             )
         if precision != "float32":
             raise InputError(
-                f"{one.name} was made in {precision}, and an ONNX graph computes in float32: set `runtime: {{precision: "
-                "float32}` and make the detector anew"
+                f"{one.name} was made in {precision}, and an ONNX graph computes in float32: set `precision: float32` in the "
+                "config and make the detector anew"
             )
 
 
@@ -101,7 +101,8 @@ def input_names(graph: Graph) -> list[str]:
 def as_program(graph: Graph, opset: int) -> tuple[Any, bool]:
     """(the ONNX program of a graph, whether it takes any number of images).
 
-    A network that can only be traced for one number of images becomes a graph of one image.
+    A network that can only be traced for one number of images becomes a graph of one image. Raises InputError for a network
+    that torch cannot trace, or has no ONNX for.
     """
     graph = graph.eval()
     batch = torch.export.Dim("batch", min=1, max=4096)
@@ -111,15 +112,23 @@ def as_program(graph: Graph, opset: int) -> tuple[Any, bool]:
         graph(*two)  # what a network finds out about itself at its first pass
         try:
             shapes = {"images": tuple({0: batch} for _ in graph.sides)}
-            traced, any_number = torch.export.export(graph, two, dynamic_shapes=shapes, strict=False), True
-        except UserError:
+            traced = torch.export.export(graph, two, dynamic_shapes=shapes, strict=False)
+            return _translated(traced, names, opset), True
+        except RuntimeError:  # what torch raises for code that asks how many images there are
             one = tuple(each[:1] for each in two)
-            traced, any_number = torch.export.export(graph, one, strict=False), False
-        program = torch.onnx.export(
-            traced, dynamo=True, opset_version=opset, input_names=names, output_names=OUTPUTS, verbose=False
-        )
-    assert program is not None  # as no file is given
-    return program, any_number
+        try:
+            return _translated(torch.export.export(graph, one, strict=False), names, opset), False
+        except RuntimeError as error:
+            raise InputError(
+                f"torch cannot export {', '.join(graph.names)} to ONNX ({shorten(str(error), 300, placeholder=' …')}): use the "
+                "detector through `python -m swsa_core.detect`"
+            ) from error
+
+
+def _translated(traced: Any, names: list[str], opset: int) -> Any:
+    return torch.onnx.export(
+        traced, dynamo=True, opset_version=opset, input_names=names, output_names=OUTPUTS, verbose=False
+    )
 
 
 def size_of(graph: Graph) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from swsa_core.detect.heads import PROMPT
+from swsa_core.detectors.clip import STEP
 from swsa_core.detectors.knn import l2_normalized, squared_norms
 from swsa_core.detectors.mahalanobis import principal
 from swsa_core.detectors.score_cosine import UNIT_LENGTH
@@ -86,11 +88,26 @@ class NearestPatch(nn.Module):
         return squares.reshape(n, p).amax(1).sqrt()
 
 
+class Prompt(nn.Module):
+    """The logit of the anomalous one of two texts (2, d) minus that of the normal one; templates: what they were made of."""
+
+    direction: torch.Tensor
+
+    def __init__(self, bank: np.ndarray, *, logit_scale: float, templates: Any) -> None:
+        super().__init__()
+        normal, anomalous = l2_normalized(bank)
+        _buffers(self, direction=logit_scale * (anomalous - normal))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return (_unit(features.double()) @ self.direction / STEP).round() * STEP
+
+
 IN_TORCH: dict[str, type[nn.Module]] = {
     "knn": Nearest,
     "cosine": Cosine,
     "mahalanobis": Mahalanobis,
     "patch": NearestPatch,
+    PROMPT: Prompt,
 }
 
 

@@ -62,6 +62,10 @@ PATHS = {
     "detector": "{dataset}/detector/detector.json",
     "detector_banks": "{dataset}/detector/banks.safetensors",
     "detector_card": "{dataset}/detector/README.md",
+    # and the prompt of CLIP, where there are some to choose from
+    "prompt_detector": "{dataset}/prompt_detector/detector.json",
+    "prompt_detector_banks": "{dataset}/prompt_detector/banks.safetensors",
+    "prompt_detector_card": "{dataset}/prompt_detector/README.md",
     "detector_page": "{dataset}/detector/page.html",
     # the study
     "table1": "tables/table1.csv",

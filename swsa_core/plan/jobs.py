@@ -213,8 +213,14 @@ def _embeddings(study, sizes, costs, place):
                 n = len(tasks) * study.datasets[dataset]["support"]["seeds"]
                 yield job("embed_reconstructions", output, n, seconds=READING_GENERATED)
         for pool in study.pools:
-            n, output = study.config["sources"][pool]["pool"], place("pool_features", pool=pool, backbone=slug)
+            n, output = _pool_size(study, pool), place("pool_features", pool=pool, backbone=slug)
             yield job("embed_pool", output, n, seconds=READING_GENERATED)
+
+
+def _pool_size(study, pool):
+    """Images of a pool: as many as its section asks for, or all there are."""
+    images, section = SOURCES[pool].pool, study.config["sources"][pool]
+    return len(images.images(section, study.config["seed"])) if images.whole else section["pool"]
 
 
 def _embedding_job(stage, output, n, cost, more, seconds):

@@ -26,6 +26,7 @@ from swsa_core.detectors import HEADS
 from swsa_core.detectors.cost import together_ms
 from swsa_core.files.images import longer_side_to, read_image
 from swsa_core.files.reading import file_of
+from swsa_core.metrics import auroc
 from swsa_core.report.contact_sheets import whole_uri
 from swsa_core.report.detector_numbers import (
     Evidence,
@@ -92,6 +93,7 @@ def render(
         members=[_member(one, costs) for one in detector.members.values()],
         together={"ms": together_ms(costs), "mb": costs["bank_mb"].sum()},
         measured=measured_on(costs),
+        labelled=any(SOURCES[source].labelled for one in evidence.values() for source in one.anomalies),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
@@ -122,7 +124,8 @@ def _part(detector, part, evidence, images, transforms, folder):
                 "about": SOURCES[source].about,
                 "n": int(np.isfinite(scores).sum()),
                 "few": bool(np.isfinite(scores).sum() < FEW),
-                "auroc": part.facts["sources"][source]["auroc"],
+                "auroc": _auroc(evidence.normals, scores),
+                "what": "confirmed alarm" if SOURCES[source].labelled else "synthetic defect",
                 "bars": bars(scores, axis),
                 "pictures": _of_source(source, evidence, images, found[start]["rank"], scales, transforms)
                 if images
@@ -134,6 +137,12 @@ def _part(detector, part, evidence, images, transforms, folder):
         "heatmaps": bool(scales),
         "command": _command(folder, part.name if len(detector.parts) > 1 else "", _options(detector, part)),
     }
+
+
+def _auroc(normals: np.ndarray, anomalies: np.ndarray) -> float:
+    """Of the scores of normal images and of anomalies, NaN where one has none."""
+    scores = np.concatenate([normals, anomalies[np.isfinite(anomalies)]])
+    return auroc(scores, np.arange(len(scores)) >= len(normals))
 
 
 def _written(step: Mapping[str, Any], n: int) -> dict[str, Any]:

@@ -107,6 +107,7 @@ def render(
         crosses=crosses or {},
         reconstructions=reconstructions or {},
         sampled=[name for name, source in SOURCES.items() if not source.generated],
+        labelled=any(SOURCES[name].labelled for name in config["sources"]),
         texts={
             name: one.training.texts(config["sources"][name])
             for name, one in SOURCES.items()

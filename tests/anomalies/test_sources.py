@@ -20,6 +20,7 @@ MINIMAL = {
     "steps": 2,
     "of": "procedural",
     "clip": {"model": "mini:clip"},
+    "file": "truth.csv",
     "function": "own_functions:spotted",
 }  # what a section needs beside its defaults, as far as it has such keys
 ROOTS = {"root": "somewhere"}
@@ -95,7 +96,7 @@ def test_pools_say_what_they_depend_on(name, tmp_path):
     if not source.pool:
         return
     section = section_of(name)
-    if "root" not in section:
+    if not {"root", "file"} & set(section):  # which are not there
         assert source.pool.inputs(section) == []
         images = source.pool.images(section | {"pool": 3}, 0)
         assert list(images.columns) == ["image_id", "path"] and len(images) == 3 == images.image_id.nunique()

@@ -11,6 +11,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.detect import fit, folder, load_detector, save
 from swsa_core.detect.__main__ import main as detect
 from swsa_core.detect.add import with_normals
+from swsa_core.detect.heads import PROMPT
 
 KNN = {"knn": {"k": 2, "distance": "squared_l2", "l2_normalize": False}}
 MEMBERS = {
@@ -18,6 +19,9 @@ MEMBERS = {
     "patches, some kept": [("mini:resnet_s", "patch", {"bank": 60, "seed": 0}), ("descriptor:hog", "knn", KNN)],
     "features": [("mini:vit_s", "mahalanobis", {}), ("mini:vit_s", "cosine", {"k": 2})],
 }
+
+TEXTS = [("mini:clip", PROMPT, {"templates": [["a photo of a small {}", "a photo of some digit"]]})]
+READ_AGAIN = ("patches, some kept", "texts")
 
 
 def candidates(members):
@@ -32,18 +36,24 @@ def paths(tmp_path):
     return found
 
 
-@pytest.mark.parametrize("members", MEMBERS)
+@pytest.mark.parametrize(
+    "members",
+    [*MEMBERS, pytest.param("texts", marks=pytest.mark.study)],  # which imports another library
+)
 def test_it_becomes_the_detector_of_all_images(paths, tmp_path, members):
-    candidates_of_test = candidates(MEMBERS[members])
-    save(fit(paths[:8], candidates_of_test, grid=4), tmp_path / "detector")
-    if members != "patches, some kept":
+    candidates_of_test = candidates(MEMBERS.get(members, TEXTS))
+    save(fit(paths[:8], candidates_of_test, grid=4, class_name="seven"), tmp_path / "detector")
+    if members not in READ_AGAIN:
         shutil.move(paths[0], tmp_path / "away.png")  # the bank alone is enough
     added = with_normals(load_detector(tmp_path / "detector"), list(map(str, paths[8:])))
     assert added.new == list(map(str, paths[8:])) and not added.known
     save(added.detector, tmp_path / "detector")
-    if members != "patches, some kept":
+    if members not in READ_AGAIN:
         shutil.move(tmp_path / "away.png", paths[0])
-    extended, fresh = load_detector(tmp_path / "detector").part(), fit(paths, candidates_of_test, grid=4).part()
+    extended, fresh = (
+        load_detector(tmp_path / "detector").part(),
+        fit(paths, candidates_of_test, grid=4, class_name="seven").part(),
+    )
     assert extended.paths == fresh.paths and extended.digests == fresh.digests
     for name in fresh.members:
         np.testing.assert_allclose(

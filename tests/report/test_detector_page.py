@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,7 +16,6 @@ from pages import Page
 from PIL import Image
 
 from swsa_core.detect import Detector, fit
-from swsa_core.detect.detector import Part
 from swsa_core.detect.level import level_of, p_values, rank_of, ranks, realised, written
 from swsa_core.report import detector_page
 from swsa_core.report.detector_numbers import Evidence, axis_of, bars, ranks_of, steps, to_show, usual
@@ -47,7 +47,7 @@ def made(tmp_path_factory, evidence):
     facts = {"verdict": "close call", "reason": EVIL, "sources": {name: {"auroc": 0.9} for name in SOURCES}}
     first = plain.part()
     parts = {
-        name: Part(name, first.members, first.banks, None, first.paths, evidence.normals, some, facts)
+        name: replace(first, name=name, normals=evidence.normals, maps=some, facts=facts)
         for name, some in ((f"</script>{EVIL}", maps), ("plain", {}))
     }
     detector = Detector(plain.members, parts, plain.about | {"dataset": "mine", "strategy": "swsa"})
