@@ -1,7 +1,9 @@
-"""Draws images of a part that nobody owns: brushed steel washers on a belt, no two alike. The picture in the README is of them.
+"""Draws images of a part that nobody owns: brushed steel washers on a belt, no two alike.
 
     python benchmarks/draw_parts.py data/washers [--images 24] [--side 320]
     make select IMAGES=data/washers
+
+The picture of a detector's page in the README is of them.
 """
 
 import argparse
