@@ -10,11 +10,13 @@ import pytest
 import scored
 from studies import study
 
+from swsa_core.basics.errors import InputError
 from swsa_core.detectors.scores import banks_of
 from swsa_core.evaluation import members, unusual
 from swsa_core.evaluation.protocols import LEADING, compare
+from swsa_core.files.text import write_json
 from swsa_core.metrics import auroc
-from swsa_core.report.recommendation import ALONE, in_words, markdown, over_limits, recommendation
+from swsa_core.report.recommendation import ALONE, in_words, markdown, over_limits, read_recommendation, recommendation
 from swsa_core.report.support_curve import told
 
 NAMES = ["net", "net patch", "descriptor:<hog>"]
@@ -92,6 +94,16 @@ def test_a_program_finds_every_key_and_no_nan():
         (20, 1, {"net": 1}),
     ]
     assert first["normals"] == 8 and second["support_curve"] == [] and second["more_images"] == ""
+
+
+def test_a_file_that_is_no_recommendation_is_refused(tmp_path):
+    path = tmp_path / "recommendation.json"
+    write_json(path, made())
+    assert read_recommendation(path) == made()
+    for wrong in ([], {"dataset": "d", "tasks": [{"task": "a"}], "left_out": []}, {"dataset": "d"}):
+        write_json(path, wrong)
+        with pytest.raises(InputError, match=r"recommendation\.json does not hold the recommendation of a data set"):
+            read_recommendation(path)
 
 
 def test_of_one_candidate_it_is_said_that_nothing_was_chosen():
