@@ -146,7 +146,7 @@ def in_words(one: Mapping[str, Any]) -> str:
         told.append(f"There is no basis for the choice: {one['reason']}. Try it on real defects before you rely on it.")
     found = [source for source in one["sources"] if source["auroc"] is not None]
     if found:
-        shares = [f"{100 * source['auroc']:.0f} ({words(source['source'])})" for source in found]
+        shares = [f"{_of_hundred(source['auroc'])} ({words(source['source'])})" for source in found]
         told.append(
             f"Of 100 pairs of a synthetic defect and a normal image it ranks the defect higher in {listed(shares)}."
         )
@@ -155,6 +155,11 @@ def in_words(one: Mapping[str, Any]) -> str:
             f"Look at {listed(far)}: {'it is' if len(far) == 1 else 'they are'} far more unusual than the other normal images."
         )
     return " ".join(told)
+
+
+def _of_hundred(share):
+    """A share as so many of a hundred, all of them only where none is missing."""
+    return "more than 99" if 0.995 <= share < 1 else f"{100 * share:.0f}"
 
 
 def markdown(found: Mapping[str, Any]) -> str:

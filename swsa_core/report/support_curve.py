@@ -88,7 +88,7 @@ def support_curve_figure(curve: pd.DataFrame) -> Figure:
         left.set_ylabel("synthetic AUROC")
         right.plot(n, share_of_same(points), "o-", color=ACCENT, markersize=4)
         right.set_ylim(-0.05, 1.05)
-        right.set_ylabel("share with the final pick")
+        right.set_ylabel("share, same pick")
         for ax in (left, right):
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         if len(tasks) > 1:

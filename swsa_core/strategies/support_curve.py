@@ -56,8 +56,8 @@ def support_curve(
 ) -> pd.DataFrame:
     """The table `SUPPORT_CURVE` of a data set; its last size is the whole support set, which is drawn once.
 
-    candidates: rows of candidates.csv; strategies, budget: of the config; fewest: images that a bank needs; progress: called
-    with (selections done, of how many).
+    candidates: of `swsa_core.evaluation.evaluate.described`; strategies, budget: of the config; fewest: images that a bank
+    needs; progress: called with (selections done, of how many).
     """
     drawn = list(subsets(supports, dataset, seed, fewest))
     found = []

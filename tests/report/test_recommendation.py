@@ -122,6 +122,8 @@ def test_of_one_candidate_it_is_said_that_nothing_was_chosen():
             "Deploy a, b and c together. The choice of the best single",
         ),
         ({"sources": [{"source": "cutpaste", "auroc": 0.984}]}, "higher in 98 (CutPaste)."),
+        ({"sources": [{"source": "cutpaste", "auroc": 0.9966}]}, "higher in more than 99 (CutPaste)."),
+        ({"sources": [{"source": "cutpaste", "auroc": 1.0}]}, "higher in 100 (CutPaste)."),
         ({"unusual": [{"image": "x.png", "far": True}]}, "Look at x.png: it is far more unusual"),
     ],
 )
