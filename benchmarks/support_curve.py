@@ -44,7 +44,7 @@ from workflow_scripts._score import read_embeddings  # noqa: E402
 CONFIG = Path(__file__).with_name("selection.yaml")
 STRATEGIES = ["swsa"]
 FEWEST = 5  # k, and the parents of an anomaly
-SAID = ("would hardly change it", "would hardly make it better", "would help")
+SAID = ("no sign that more would change it", "no sign that they would make it better", "would probably help")
 
 
 def main():
@@ -87,7 +87,7 @@ def of_dataset(planned, dataset, start, draws, most):
         for draw in range(draws):
             few = subset(support, start, rng(0, dataset, task, f"benchmark {draw}"))
             curve = support_curve(functions, [few], candidates, STRATEGIES, dataset, draw, FEWEST)
-            sentence = told(points_of(curve))
+            sentence = told(points_of(curve), least=0)
             said = next(words for words in SAID if words in sentence)
             pick = curve["pick"].iloc[-1]
             with_all, with_few = (auroc_of(whole.scores, [name], task, source) for name in (best, pick))

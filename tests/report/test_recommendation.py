@@ -38,6 +38,10 @@ def point(n, picks, loss=0.0):
         ([], ""),
         ([point(60, {"a": 1})], ""),
         (
+            [point(10, {"a": 9, "b": 1}), point(12, {"a": 1})],
+            "With 10 images the pick is another one in 1 of 10 draws: 12 images are too few to tell",
+        ),
+        (
             [point(10, {"b": 6, "a": 4}), point(38, {"a": 9, "b": 1}), point(60, {"a": 1})],
             "With 10 images the pick is another one in 6 of 10 draws. From 38 of the 60 images on the pick is the same",
         ),
