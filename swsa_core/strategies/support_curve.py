@@ -70,6 +70,8 @@ def support_curve(
         if one is None:
             continue
         for task, bank in banks_of(subset).items():
+            if not (one.names.get(task) and whole.names.get(task) and task in whole.sources):
+                continue  # nothing is picked
             key, names, source = (task, len(bank)), one.names[task], whole.sources[task]
             draws[key] = draws.get(key, -1) + 1
             with_all, best = (auroc_of(whole.scores, of, task, source) for of in (names, whole.names[task]))
