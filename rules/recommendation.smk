@@ -7,7 +7,6 @@ rule support_curve:
         images=at("images"),
         supports=support_files,
         scores=[at("scores", candidate=slug) for slug in STUDY.candidates if slug not in STUDY.exposed],
-        candidates=at("candidates"),
         costs=cost_files if STUDY.limited else [],
     output:
         at("support_curve"),

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from swsa_core.datasets.support import most_left_out
 from swsa_core.detectors import HEADS, score_knn
 from swsa_core.detectors.subsets import redrawn
-from swsa_core.evaluation.evaluate import CANDIDATES
+from swsa_core.evaluation.evaluate import described
 from swsa_core.evaluation.protocols import LEADING
 from swsa_core.files.support import read_task_supports
 from swsa_core.strategies.support_curve import SUPPORT_CURVE, support_curve
@@ -32,7 +32,7 @@ with job(snakemake) as mine, threadpool_limits(1):
     supports = read_task_supports(paths)
     embeddings = {key: compared(number, paths, key[1]) for number, key in enumerate(numbers)}
     scores = [score_knn.read(path, settings["source_order"]) for path in given.scores]
-    candidates = CANDIDATES.read(given.candidates).query("selection == 'model'")
+    candidates = described({one.attributes["candidate"]: one for one in scores}, {})
 
     def of_candidate(one):
         name = one.attributes["candidate"]

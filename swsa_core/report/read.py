@@ -37,10 +37,11 @@ from swsa_core.files.images import header, prepared, read_image
 from swsa_core.files.machine import reading
 from swsa_core.files.reading import file_of
 from swsa_core.files.support import Copies, Support, Unreadable, read_task_supports
-from swsa_core.files.text import read_json, read_text
+from swsa_core.files.text import read_text
 from swsa_core.report import contact_sheets
 from swsa_core.report.contact_sheets import Recommended, Sheet, grid, in_rows, thumbnail
-from swsa_core.report.tables import shown, stack
+from swsa_core.report.recommendation import read_recommendation
+from swsa_core.report.tables import MOST_TASKS, shown, stack
 from swsa_core.strategies.select import SELECTION
 from swsa_core.strategies.support_curve import SUPPORT_CURVE
 
@@ -276,10 +277,13 @@ def read_skipped(supports: Supports, score_files: Iterable[str], paths: Mapping[
 
 
 def read_recommendations(paths: Iterable[str], supports: Supports) -> dict[str, dict[str, Any]]:
-    """{data set: its recommendation}, each unusual normal image with its `picture` (H, W, 3) uint8."""
-    found: dict[str, dict[str, Any]] = {layout.dataset_of("recommendation", path): read_json(path) for path in paths}
+    """{data set: its recommendation}; where its tasks are shown one by one, each unusual normal image has its `picture`,
+    (H, W, 3) uint8."""
+    found: dict[str, dict[str, Any]] = {
+        layout.dataset_of("recommendation", path): read_recommendation(path) for path in paths
+    }
     for dataset, one in found.items():
-        for task in one["tasks"]:
+        for task in one["tasks"] if len(one["tasks"]) <= MOST_TASKS else ():
             for image in task["unusual"]:
                 image["picture"] = read_image(supports[dataset, task["task"]]["paths"][image["image"]])
     return found

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from swsa_core.basics.errors import InputError
 from swsa_core.basics.wording import decimals, for_markdown, listed, plural, two_digits
 from swsa_core.detectors.cost import together_mb, together_ms
 from swsa_core.detectors.scores import Scores
@@ -16,11 +18,15 @@ from swsa_core.evaluation.protocols import LEADING, compare, normal_scores
 from swsa_core.evaluation.unusual import FAR, far_out
 from swsa_core.files.reading import file_of
 from swsa_core.files.support import Support
+from swsa_core.files.text import read_json
 from swsa_core.report.support_curve import points_of, told
 from swsa_core.strategies.select import BETWEEN, deployed, judged, picked
 from swsa_core.strategies.verdict import CLEAR, CLOSE
 from swsa_core.strategies.wording import words
 
+# What the report reads of each task.
+OF_TASK = {"task", "pick", "in_words", "more_images", "normals", "ms", "mb", "licence", "runners_up", "sources"}
+OF_TASK |= {"decided_by", "unusual"}
 ALONE = "only candidate"  # the verdict where there is nothing to choose
 MOST_OTHERS = 5  # runners-up
 MOST_PICKS = 3  # of a size that the Markdown names
@@ -79,6 +85,16 @@ def recommendation(
     return {"dataset": dataset, "strategy": strategy, "tasks": tasks, "left_out": kept}
 
 
+def read_recommendation(path: Path | str) -> dict[str, Any]:
+    """The recommendation of a file. Raises InputError that names it where it cannot be read or is not one."""
+    found = read_json(path)
+    if isinstance(found, dict) and found.keys() >= {"dataset", "tasks", "left_out"}:
+        tasks = found["tasks"]
+        if isinstance(tasks, list) and all(isinstance(one, dict) and one.keys() >= OF_TASK for one in tasks):
+            return found
+    raise InputError(f"{path} does not hold the recommendation of a data set: delete it and run again")
+
+
 def over_limits(costs: pd.DataFrame, max_ms: float | None, max_mb: float | None) -> dict[str, str]:
     """{candidate that is over a limit: why it is left out}; costs: of `of_candidates`."""
     found: dict[str, list[str]] = {}
@@ -130,7 +146,7 @@ def in_words(one: Mapping[str, Any]) -> str:
         told.append(f"There is no basis for the choice: {one['reason']}. Try it on real defects before you rely on it.")
     found = [source for source in one["sources"] if source["auroc"] is not None]
     if found:
-        shares = [f"{100 * source['auroc']:.0f} ({words(source['source'])})" for source in found]
+        shares = [f"{_of_hundred(source['auroc'])} ({words(source['source'])})" for source in found]
         told.append(
             f"Of 100 pairs of a synthetic defect and a normal image it ranks the defect higher in {listed(shares)}."
         )
@@ -139,6 +155,11 @@ def in_words(one: Mapping[str, Any]) -> str:
             f"Look at {listed(far)}: {'it is' if len(far) == 1 else 'they are'} far more unusual than the other normal images."
         )
     return " ".join(told)
+
+
+def _of_hundred(share):
+    """A share as so many of a hundred, all of them only where none is missing."""
+    return "more than 99" if 0.995 <= share < 1 else f"{100 * share:.0f}"
 
 
 def markdown(found: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from swsa_core.basics.wording import shortened
 from swsa_core.evaluation.confidence import NEAR
 from swsa_core.report.style import ACCENT, FAINT, WIDTH, limits, styled
 
+LEAST = 20  # images, below which subsets told nothing reliable (docs/service.md)
 SAME = 0.9  # share of draws that have the pick of all images, from which on the pick is called the same
 
 
@@ -41,26 +42,33 @@ def share_of_same(points: Sequence[Mapping[str, Any]]) -> list[float]:
     return [point["picks"].get(last, 0) / point["repeats"] for point in points]
 
 
-def told(points: Sequence[Mapping[str, Any]]) -> str:
-    """Whether more normal images would help, in words; "" where there is no curve."""
+def told(points: Sequence[Mapping[str, Any]], least: int = LEAST) -> str:
+    """Whether more normal images would help, in words; "" where there is no curve.
+
+    least: of fewer images in all it is said that they are too few to tell.
+    """
     if len(points) < 2:
         return ""
     n, same = points[-1]["n"], share_of_same(points)
+    if n < least:
+        return f"With {_changes(points[-2], same[-2])}: {n} images are too few to tell what more would change, so take more."
     settled = len(same) - 1  # the first point from which on the pick is the same
     while settled and same[settled - 1] >= SAME:
         settled -= 1
     first, fewer = points[0], points[-2]
     if settled < len(points) - 1:
-        start = f"From {points[settled]['n']} of the {n} images on the pick is the same: more images would hardly change it."
+        start = (
+            f"From {points[settled]['n']} of the {n} images on the pick is the same: no sign that more would change it."
+        )
         return start if not settled else f"With {_changes(first, same[0])}. {start}"
     if fewer["loss"] <= NEAR:
         return (
             f"With {_changes(fewer, same[-2])}, but those picks are as good to within {NEAR} of AUROC: more than {n} images "
-            "may change the pick, and would hardly make it better."
+            "may change the pick, and there is no sign that they would make it better."
         )
     return (
         f"With {_changes(fewer, same[-2])}, and such a pick loses {fewer['loss']:.3f} of AUROC on average: "
-        f"more than {n} images would help."
+        f"more than {n} images would probably help."
     )
 
 
@@ -88,7 +96,7 @@ def support_curve_figure(curve: pd.DataFrame) -> Figure:
         left.set_ylabel("synthetic AUROC")
         right.plot(n, share_of_same(points), "o-", color=ACCENT, markersize=4)
         right.set_ylim(-0.05, 1.05)
-        right.set_ylabel("share with the final pick")
+        right.set_ylabel("share, same pick")
         for ax in (left, right):
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         if len(tasks) > 1:

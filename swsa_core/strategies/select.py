@@ -69,10 +69,11 @@ def picked(row: Any) -> list[str]:
 def deployed(selection: pd.DataFrame, strategies: Iterable[str]) -> tuple[str, pd.DataFrame]:
     """The first strategy that picks from support images alone as SWSA proposes, and its first row of each task.
 
-    selection: rows of `SELECTION` of one selection and data set; strategies: names in the order of the config.
+    selection: rows of `SELECTION` of one selection and data set; strategies: names in the order of the config. "" and no row
+    where the data set has no source that the strategies need.
     """
     known = set(selection["strategy"])
-    name = next(name for name in strategies if find(name).proposed and name in known)
+    name = next((name for name in strategies if find(name).proposed and name in known), "")
     return name, selection[selection["strategy"] == name].drop_duplicates("task").set_index("task")
 
 
@@ -173,8 +174,9 @@ def cheapest(alike: Sequence[int], evidence: Evidence, case: Case) -> Pick:
     """
     costs = evidence.budget.costs
     assert costs is not None  # see `Budget`
-    affordable = [column for column in alike if evidence.budget.allows([column])]
-    return described(Pick(evidence.names[min(affordable, key=costs["median_ms"].tolist().__getitem__)]), evidence, case)
+    ms = np.nan_to_num(costs["median_ms"].to_numpy(dtype=float), nan=np.inf)
+    fastest = min((column for column in alike if evidence.budget.allows([column])), key=lambda column: ms[column])
+    return described(Pick(evidence.names[fastest]), evidence, case)
 
 
 def _verdict(strategy: Strategy, case: Case, pick: Pick, evidence: Evidence) -> Verdict:

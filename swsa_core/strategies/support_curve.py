@@ -56,8 +56,8 @@ def support_curve(
 ) -> pd.DataFrame:
     """The table `SUPPORT_CURVE` of a data set; its last size is the whole support set, which is drawn once.
 
-    candidates: rows of candidates.csv; strategies, budget: of the config; fewest: images that a bank needs; progress: called
-    with (selections done, of how many).
+    candidates: of `swsa_core.evaluation.evaluate.described`; strategies, budget: of the config; fewest: images that a bank
+    needs; progress: called with (selections done, of how many).
     """
     drawn = list(subsets(supports, dataset, seed, fewest))
     found = []
@@ -70,6 +70,8 @@ def support_curve(
         if one is None:
             continue
         for task, bank in banks_of(subset).items():
+            if not (one.names.get(task) and whole.names.get(task) and task in whole.sources):
+                continue  # nothing is picked
             key, names, source = (task, len(bank)), one.names[task], whole.sources[task]
             draws[key] = draws.get(key, -1) + 1
             with_all, best = (auroc_of(whole.scores, of, task, source) for of in (names, whole.names[task]))

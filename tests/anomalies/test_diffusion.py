@@ -270,6 +270,7 @@ def test_rules_make_all_pairs_and_reconstructions_and_an_edit_reruns_what_depend
     sheet = tmp_path / "results" / "digits" / "reconstructions" / "diffusion" / "3.png"
     assert cross_uri(read_image(sheet)) in page.links
     below = dict.fromkeys(["evaluate", "select", "strategies", "tables", "figures", "report"], 1)
+    below |= {"support_curve": 1, "recommendation": 1}
     made = dict.fromkeys(["diffusion", "embed_anomalies", "reconstruct_diffusion", "embed_reconstructions"], 1)
     scores = dict.fromkeys(["score_knn", "score_mahalanobis"], 1)
     assert dry_run(tmp_path, reconstructing(gamma=0.5)) == made | scores | below

@@ -39,8 +39,10 @@ from swsa_core.files.text import read_text
 from swsa_core.report import tables
 from swsa_core.report.before_after import BEFORE_AFTER
 from swsa_core.report.read import read_drawn
+from swsa_core.report.recommendation import read_recommendation
 from swsa_core.strategies.compare import STRATEGIES_TABLE
 from swsa_core.strategies.select import SELECTION
+from swsa_core.strategies.support_curve import SUPPORT_CURVE
 
 OUTCOMES = ("sentence", "identical", "traceback", "silent")
 
@@ -95,6 +97,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     **{"candidates": CANDIDATES.read, "quality": QUALITY.read, "severity": SEVERITY.read, "selection": SELECTION.read},
     **{"tsne": TSNE.read, "total_variation": TOTAL_VARIATION.read, "table1": tables.TABLE1.read},
     **{"picks": tables.PICKS.read, "pick_counts": tables.PICK_COUNTS.read, "ranking": tables.RANKING.read},
+    **{"support_curve": SUPPORT_CURVE.read, "recommendation": read_recommendation},
     **{"before_after": BEFORE_AFTER.read, "strategies": STRATEGIES_TABLE.read},
 }
 FIGURES, CHECKSUM = "figures", "checksums themselves"

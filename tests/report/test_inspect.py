@@ -22,8 +22,10 @@ from swsa_core.report import visible
 from swsa_core.report.inspect import (
     SAMPLE,
     Group,
+    copies_told,
     counts,
     groups_that_differ,
+    in_short,
     lines,
     look,
     rows,
@@ -242,6 +244,28 @@ def test_the_page_escapes_every_name_and_loads_nothing(tmp_path):
     assert EVIL in Page(page).text
     assert all(link.startswith(("data:image/", "#")) for link in Page(page).links)
     assert len(set(Page(page).ids)) == len(Page(page).ids)
+
+
+def test_copies_and_all_else_are_told_in_one_paragraph(tmp_path):
+    layouts.split_folder(tmp_path, train=20, defects={"scratch": 3})
+    good = tmp_path / "train/good"
+    (good / "copy.png").write_bytes((good / "001.png").read_bytes())
+    (good / "empty.png").touch()
+    layouts.draw(good / "small.png", size=(10, 8))
+    spec, groups, _ = looked_at("folder", tmp_path)
+    [told] = copies_told(groups)
+    assert "'train/good/copy.png' of 'train/good/001.png'" in told
+    summary = Part("mine", "own folder", spec["root"], ["task"], groups, ()).summary
+    short = in_short(summary, groups)
+    assert short.startswith("1 task, 23 training images") and short.count("\n") == 0
+    assert "1 image cannot be read ('train/good/empty.png')" in short
+    assert "1 normal image will be left out as a copy ('train/good/copy.png' of 'train/good/001.png')" in short
+    assert "1 image stands out ('train/good/small.png')" in short
+    (good / "empty.png").unlink(), (good / "copy.png").unlink(), (good / "small.png").unlink()
+    _, groups, _ = looked_at("folder", tmp_path)
+    assert copies_told(groups) == [] and in_short("fine", groups).startswith(
+        "fine; every image can be read, none is a copy"
+    )
 
 
 def test_one_image_no_image_and_images_that_went_away(tmp_path):

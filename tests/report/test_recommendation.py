@@ -10,11 +10,13 @@ import pytest
 import scored
 from studies import study
 
+from swsa_core.basics.errors import InputError
 from swsa_core.detectors.scores import banks_of
 from swsa_core.evaluation import members, unusual
 from swsa_core.evaluation.protocols import LEADING, compare
+from swsa_core.files.text import write_json
 from swsa_core.metrics import auroc
-from swsa_core.report.recommendation import ALONE, in_words, markdown, over_limits, recommendation
+from swsa_core.report.recommendation import ALONE, in_words, markdown, over_limits, read_recommendation, recommendation
 from swsa_core.report.support_curve import told
 
 NAMES = ["net", "net patch", "descriptor:<hog>"]
@@ -35,6 +37,10 @@ def point(n, picks, loss=0.0):
     [
         ([], ""),
         ([point(60, {"a": 1})], ""),
+        (
+            [point(10, {"a": 9, "b": 1}), point(12, {"a": 1})],
+            "With 10 images the pick is another one in 1 of 10 draws: 12 images are too few to tell",
+        ),
         (
             [point(10, {"b": 6, "a": 4}), point(38, {"a": 9, "b": 1}), point(60, {"a": 1})],
             "With 10 images the pick is another one in 6 of 10 draws. From 38 of the 60 images on the pick is the same",
@@ -94,6 +100,16 @@ def test_a_program_finds_every_key_and_no_nan():
     assert first["normals"] == 8 and second["support_curve"] == [] and second["more_images"] == ""
 
 
+def test_a_file_that_is_no_recommendation_is_refused(tmp_path):
+    path = tmp_path / "recommendation.json"
+    write_json(path, made())
+    assert read_recommendation(path) == made()
+    for wrong in ([], {"dataset": "d", "tasks": [{"task": "a"}], "left_out": []}, {"dataset": "d"}):
+        write_json(path, wrong)
+        with pytest.raises(InputError, match=r"recommendation\.json does not hold the recommendation of a data set"):
+            read_recommendation(path)
+
+
 def test_of_one_candidate_it_is_said_that_nothing_was_chosen():
     one = made(names=NAMES[:1])["tasks"][0]
     assert one["verdict"] == ALONE and one["runners_up"] == [] and "nothing was chosen" in one["in_words"]
@@ -110,6 +126,8 @@ def test_of_one_candidate_it_is_said_that_nothing_was_chosen():
             "Deploy a, b and c together. The choice of the best single",
         ),
         ({"sources": [{"source": "cutpaste", "auroc": 0.984}]}, "higher in 98 (CutPaste)."),
+        ({"sources": [{"source": "cutpaste", "auroc": 0.9966}]}, "higher in more than 99 (CutPaste)."),
+        ({"sources": [{"source": "cutpaste", "auroc": 1.0}]}, "higher in 100 (CutPaste)."),
         ({"unusual": [{"image": "x.png", "far": True}]}, "Look at x.png: it is far more unusual"),
     ],
 )

@@ -6,7 +6,16 @@ import pytest
 from layouts import classes
 from workflow import dry_run, pretend_finished
 
-BELOW = {"evaluate": 1, "before_after": 1, "select": 1, "strategies": 1, "tables": 1, "figures": 1, "report": 1}
+BELOW = {
+    "evaluate": 1,
+    "recommendation": 1,
+    "before_after": 1,
+    "select": 1,
+    "strategies": 1,
+    "tables": 1,
+    "figures": 1,
+    "report": 1,
+}
 
 
 def config_of(directory):

@@ -10,9 +10,10 @@ from layouts import cub, draw, touch
 from workflow import ROOT, dry_run, pretend_finished, snakemake
 
 CANDIDATES = ["descriptor:hog", "descriptor:lbp"]
-BELOW_SELECT = {"strategies": 1, "tables": 1, "figures": 1, "report": 1}
+BELOW_SELECT = {"recommendation": 1, "strategies": 1, "tables": 1, "figures": 1, "report": 1}
 BELOW_EVALUATE = {"select": 1, **BELOW_SELECT}
 BELOW_SCORES = {"evaluate": 1, **BELOW_EVALUATE}
+CURVE = {"support_curve": 1}  # which follows the scores themselves, not how they are evaluated
 
 
 def base_config(directory):
@@ -59,7 +60,15 @@ def edited(config, path, value):
 EMBED_ALL = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "embed_pool": 2}
 # What is made of the images of a data set: everything but the pool.
 IMAGES = {"index_images": 1, "split_support": 2, "cutpaste": 2, "leaks": 1}
-IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_knn": 2, "cost": 2, **BELOW_SCORES}
+IMAGES |= {
+    "embed_images": 2,
+    "embed_support": 2,
+    "embed_anomalies": 2,
+    "score_knn": 2,
+    "cost": 2,
+    **CURVE,
+    **BELOW_SCORES,
+}
 
 
 @pytest.mark.parametrize(
@@ -69,12 +78,20 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
         ("runtime.threads", 2, {}),
         ("runtime.workers", 0, {}),
         ("runtime.device", "auto", {}),
-        ("knn.distance", "l2", {"score_knn": 2, "cost": 2, **BELOW_SCORES}),
-        ("sources.cutpaste.form", "scar", {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
-        ("sources.cutpaste.jitter", 0.1, {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
+        ("knn.distance", "l2", {"score_knn": 2, "cost": 2, **CURVE, **BELOW_SCORES}),
+        (
+            "sources.cutpaste.form",
+            "scar",
+            {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **CURVE, **BELOW_SCORES},
+        ),
+        (
+            "sources.cutpaste.jitter",
+            0.1,
+            {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **CURVE, **BELOW_SCORES},
+        ),
         ("sources.cutpaste.n", None, {}),  # the default, as before there was the key
-        ("sources.cutpaste.n", 6, {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
-        ("sources.mix", {}, {"mix": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
+        ("sources.cutpaste.n", 6, {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **CURVE, **BELOW_SCORES}),
+        ("sources.mix", {}, {"mix": 2, "embed_anomalies": 2, "score_knn": 2, **CURVE, **BELOW_SCORES}),
         ("datasets.shapes.on_bad_image", "skip", BELOW_SCORES),  # evaluate tells of images that are left out
         ("datasets.shapes.max_pixels", 300_000_000, {}),  # the default, as before there was the key
         ("datasets.shapes.exclude", [], {}),
@@ -86,21 +103,33 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
             "seed",
             1,
             {"split_support": 2, "cutpaste": 2, "leaks": 1, "index_pool": 1, "sample_procedural": 1}
-            | {"embed_support": 2, "embed_anomalies": 2, "embed_pool": 2, "score_knn": 2, "cost": 2, **BELOW_SCORES},
+            | {
+                "embed_support": 2,
+                "embed_anomalies": 2,
+                "embed_pool": 2,
+                "score_knn": 2,
+                "cost": 2,
+                **CURVE,
+                **BELOW_SCORES,
+            },
         ),
-        ("knn.k", 3, {"score_knn": 2, "cost": 2, **BELOW_SCORES}),
-        ("sources.cutpaste.area", [0.05, 0.15], {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}),
+        ("knn.k", 3, {"score_knn": 2, "cost": 2, **CURVE, **BELOW_SCORES}),
+        (
+            "sources.cutpaste.area",
+            [0.05, 0.15],
+            {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **CURVE, **BELOW_SCORES},
+        ),
         (
             "sources.cutpaste.aspect",
             [0.5, 2.0],
-            {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES},
+            {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **CURVE, **BELOW_SCORES},
         ),
         (
             "sources.procedural.pool",
             12,
-            {"index_pool": 1, "sample_procedural": 1, "embed_pool": 2, "score_knn": 2, **BELOW_SCORES},
+            {"index_pool": 1, "sample_procedural": 1, "embed_pool": 2, "score_knn": 2, **CURVE, **BELOW_SCORES},
         ),
-        ("sources.procedural", None, {"score_knn": 2, **BELOW_SCORES}),
+        ("sources.procedural", None, {"score_knn": 2, **CURVE, **BELOW_SCORES}),
         (
             "candidates",
             [*CANDIDATES, "descriptor:color_histogram"],
@@ -111,27 +140,36 @@ IMAGES |= {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2, "score_k
                 "embed_pool": 1,
                 "score_knn": 1,
                 "cost": 1,
+                **CURVE,
                 **BELOW_SCORES,
             },
         ),
         ("candidates", [{"model": CANDIDATES[0], "known_bad": True}, CANDIDATES[1]], {"report": 1}),
-        ("candidates", CANDIDATES[:1], BELOW_SCORES),
-        ("candidates", CANDIDATES[::-1], {"leaks": 1, **BELOW_SCORES}),
+        ("candidates", CANDIDATES[:1], CURVE | BELOW_SCORES),
+        ("candidates", CANDIDATES[::-1], {"leaks": 1, **CURVE, **BELOW_SCORES}),
         ("evaluation.hardest", ["all", 2], BELOW_SCORES),
         ("evaluation.protocols", ["paired"], BELOW_SCORES),
         ("evaluation.bootstrap", 200, BELOW_SCORES),
         ("evaluation.closest", "shared", BELOW_SCORES),
         ("evaluation.severity", False, {}),  # the default, as before there was the key
         ("evaluation.severity", True, {"severity": 1, "figures": 1, "report": 1}),
-        ("strategies", ["random", "swsa_cutpaste"], BELOW_EVALUATE),
-        ("strategies", ["swsa_cutpaste", "swsa_combined", "rank_ensemble"], BELOW_EVALUATE),
-        ("strategies", ["swsa_cutpaste", "hits"], BELOW_SCORES),  # its quality is computed where it is listed
+        ("strategies", ["random", "swsa_cutpaste"], CURVE | BELOW_EVALUATE),
+        ("strategies", ["swsa_cutpaste", "swsa_combined", "rank_ensemble"], CURVE | BELOW_EVALUATE),
+        ("strategies", ["swsa_cutpaste", "hits"], CURVE | BELOW_SCORES),  # its quality is computed where it is listed
         (
             "preparation.size",
             48,
-            {"cutpaste": 2, "embed_support": 2, "embed_anomalies": 2, "embed_pool": 2, "score_knn": 2, **BELOW_SCORES},
+            {
+                "cutpaste": 2,
+                "embed_support": 2,
+                "embed_anomalies": 2,
+                "embed_pool": 2,
+                "score_knn": 2,
+                **CURVE,
+                **BELOW_SCORES,
+            },
         ),
-        ("precision", "bfloat16", {**EMBED_ALL, "leaks": 1, "score_knn": 2, "cost": 2, **BELOW_SCORES}),
+        ("precision", "bfloat16", {**EMBED_ALL, "leaks": 1, "score_knn": 2, "cost": 2, **CURVE, **BELOW_SCORES}),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -165,8 +203,8 @@ def papers(tmp_path_factory):
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("candidates", THREE[:2], {**BELOW_SCORES, "total_variation": 1, **PAPER}),
-        ("strategies", ["random", "swsa_diffusion", "swsa_cutpaste"], {**BELOW_EVALUATE, **PAPER}),
+        ("candidates", THREE[:2], {**CURVE, **BELOW_SCORES, "total_variation": 1, **PAPER}),
+        ("strategies", ["random", "swsa_diffusion", "swsa_cutpaste"], {**CURVE, **BELOW_EVALUATE, **PAPER}),
         ("evaluation.bootstrap", 200, {**BELOW_SCORES, "total_variation": 1, **PAPER}),
         ("figures.space", THREE[1], {"tsne": 1, "total_variation": 1, **PAPER, "report": 1}),
         ("figures.tsne.cub", BIRDS[1], {"tsne": 1, **PAPER, "report": 1}),
@@ -210,7 +248,7 @@ def test_new_class_new_image_and_removed_image(copied):
     """A class or image that comes or goes computes that task's stages and those of the data set."""
     directory, config = copied
     embeddings = {"embed_images": 2, "embed_support": 2, "embed_anomalies": 2}
-    of_data_set = {"index_images": 1, **embeddings, "leaks": 1, "score_knn": 2, "cost": 2, **BELOW_SCORES}
+    of_data_set = {"index_images": 1, **embeddings, "leaks": 1, "score_knn": 2, "cost": 2, **CURVE, **BELOW_SCORES}
     image = directory / "shapes" / "train" / "circle" / "new.png"
     draw(image, seed=1)
     assert dry_run(directory, config) == {"split_support": 1, "cutpaste": 1, **of_data_set}
@@ -239,9 +277,9 @@ def test_version_bump_beside_an_equal_leaf_and_swapped_leaves(finished, tmp_path
     snakefile = copied_workflow(tmp_path)
     head = tmp_path / "swsa_core" / "detectors" / "score_knn.py"
     head.write_text(head.read_text().replace("score=by_knn,", "score=by_knn, version=2,"))
-    assert dry_run(directory, config, "--snakefile", str(snakefile)) == {"score_knn": 2, **BELOW_SCORES}
+    assert dry_run(directory, config, "--snakefile", str(snakefile)) == {"score_knn": 2, **CURVE, **BELOW_SCORES}
     swapped = edited(config, "sources.cutpaste", {"area": [0.3, 0.9], "aspect": [0.02, 0.15]})
-    assert dry_run(directory, swapped) == {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **BELOW_SCORES}
+    assert dry_run(directory, swapped) == {"cutpaste": 2, "embed_anomalies": 2, "score_knn": 2, **CURVE, **BELOW_SCORES}
 
 
 def test_code_that_is_only_touched_reruns_nothing(finished, tmp_path):

@@ -10,7 +10,16 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.detectors import score_knn
 from swsa_core.files import store
 
-BELOW_SCORES = {"evaluate": 2, "select": 2, "strategies": 1, "tables": 1, "figures": 1, "report": 1}
+BELOW_SCORES = {
+    "evaluate": 2,
+    "select": 2,
+    "support_curve": 2,
+    "recommendation": 2,
+    "strategies": 1,
+    "tables": 1,
+    "figures": 1,
+    "report": 1,
+}
 
 
 def config_of(directory, sources, datasets=("shapes", "one")):

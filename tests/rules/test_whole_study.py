@@ -193,7 +193,7 @@ def test_the_papers_figures(results):
 
 def test_figures_of_each_data_set(results):
     for dataset, sheets in SHEETS.items():
-        names = ["cost", *OF_EACH_DATASET, *(f"contact_sheet.{task}" for task in sheets)]
+        names = ["cost", "support_curve", *OF_EACH_DATASET, *(f"contact_sheet.{task}" for task in sheets)]
         made = {path.name for path in (results / "figures" / dataset).glob("[!.]*")}
         assert made == {f"{name}.{ending}" for name in names for ending in ("svg", "png")}
 
