@@ -4,6 +4,7 @@ Names of strategies and sources have titles of their own: `swsa_core.strategies.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from reprlib import Repr
 
@@ -41,10 +42,11 @@ def shown(value: object) -> str:
 def for_markdown(text: str) -> str:
     """A name without what Markdown or HTML would take for markup.
 
-    >>> for_markdown("a_<b>")
-    'a&#95;&#60;b&#62;'
+    >>> for_markdown("a_<b>"), for_markdown("lite_2")
+    ('a&#95;&#60;b&#62;', 'lite_2')
     """
-    return "".join(f"&#{ord(sign)};" if sign in "<>&|`*_[]\\#" or not sign.isprintable() else sign for sign in text)
+    plain = (f"&#{ord(sign)};" if sign in "<>&|`*[]\\#" or not sign.isprintable() else sign for sign in text)
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", "&#95;", "".join(plain))  # within a word it is no markup
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:

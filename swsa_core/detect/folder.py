@@ -28,7 +28,7 @@ from swsa_core.files.checksums import sidecar
 from swsa_core.files.machine import reading
 from swsa_core.files.packaged import is_packaged
 from swsa_core.files.provenance import file_sha256
-from swsa_core.files.text import read_json, replacing, write_json, write_text
+from swsa_core.files.text import read_json, replacing, write_bytes, write_json, write_text
 
 FORMAT = 2
 INDEX, BANKS, CARD, WEIGHTS = "detector.json", "banks.safetensors", "README.md", "weights"
@@ -210,8 +210,6 @@ def _is_inside(weights):
 
 
 def _write_arrays(path, arrays):
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    needed = sum(array.nbytes for array in arrays.values())
-    with replacing(path, needed) as finished:
-        save_file(arrays, finished)
+    write_bytes(path, save(arrays))  # not by its save_file, whose files other users cannot read
