@@ -8,7 +8,7 @@ from swsa_core.anomalies.source import Made, Source, Task, in_turn
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look
 from swsa_core.basics.section import Anomalies, LeftOutIfNull, Section
-from swsa_core.files.functions import Named, call, digest_of, source_of
+from swsa_core.files.functions import Named, array_from, digest_of, source_of
 
 
 class OwnFunction(Section):
@@ -34,7 +34,7 @@ def make(task: Task, section: dict[str, Any], rng: np.random.Generator) -> Made:
 
 def _checked(name, image, generator, image_id):
     """What the function makes of a copy of an image. Raises InputError where it is no image of that shape."""
-    found = np.asarray(call(name, image.copy(), generator, of=f"the image {image_id!r}"))
+    found = array_from(name, image.copy(), generator, of=f"the image {image_id!r}")
     if found.dtype != np.uint8 or found.shape != image.shape:
         raise InputError(
             f"{name} returned {found.dtype} of shape {found.shape} for the image {image_id!r}, expected uint8 of its shape, "

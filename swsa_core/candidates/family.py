@@ -215,9 +215,17 @@ def model_name(candidate: CandidateSpec) -> str:
     return candidate["model"].partition(":")[2]
 
 
+# Arguments of libraries that let pickles run code, or name files which the key `weights` checks.
+UNSAFE = ("weights_only", "checkpoint_path", "pretrained_image_path", "pretrained_text_path")
+PLAIN_VALUES = (str, int, float, bool, type(None))
+
+
 def args_of(candidate: CandidateSpec) -> dict[str, Any]:
-    """A copy of a candidate's `args`."""
-    return dict(candidate.get("args") or {})
+    """A copy of a candidate's `args`. Raises InputError for those by which a library would run code that a file holds."""
+    args = dict(candidate.get("args") or {})
+    if named := [name for name, value in args.items() if name in UNSAFE or not isinstance(value, PLAIN_VALUES)]:
+        raise InputError(f"args.{named[0]} of {candidate['model']} is not taken: name a file of weights by `weights`")
+    return args
 
 
 def check_weights(candidate: CandidateSpec) -> None:

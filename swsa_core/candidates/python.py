@@ -11,7 +11,7 @@ import numpy as np
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.family import NO_WEIGHTS, CandidateSpec, Family, Function, args_of, model_name
 from swsa_core.candidates.transforms import Transform
-from swsa_core.files.functions import call, digest_of, source_of
+from swsa_core.files.functions import array_from, digest_of, source_of
 
 
 def check(candidate: CandidateSpec) -> None:
@@ -32,10 +32,7 @@ def load(candidate: CandidateSpec) -> Function:
 def features(name: str, images: np.ndarray) -> np.ndarray:
     """What the function returns of images (n, side, side, 3) uint8, (n, d) float32. Raises InputError where it is not that."""
     n = len(images)
-    found = call(name, images.copy(), of=f"{n} images of shape {images.shape[1:]}")
-    if type(found).__module__.partition(".")[0] == "torch":
-        found = found.detach().cpu().numpy()
-    array = np.asarray(found)
+    array = array_from(name, images.copy(), of=f"{n} images of shape {images.shape[1:]}")
     if array.ndim != 2 or len(array) != n or not array.shape[1] or array.dtype.kind not in "fiu":
         raise InputError(
             f"{name} returned {array.dtype} of shape {array.shape} for {n} images, expected numbers of shape ({n}, d): "

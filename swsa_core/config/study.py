@@ -257,8 +257,11 @@ class Study:
         return {self.shared[slug]: layout.grid_name(self.config["patch"]["grid"]) for slug in patched}
 
     def has_curve(self, n_tasks: int) -> bool:
-        """Whether the selection of a data set of so many tasks is made anew with fewer images; never of fine-tuned networks."""
-        return n_tasks <= MOST_CURVED and not self.exposed
+        """Whether the selection of a data set of so many tasks is made anew with fewer images.
+
+        Never with fine-tuned networks, nor with candidates that are scored elsewhere: both would have to be made anew.
+        """
+        return n_tasks <= MOST_CURVED and not self.exposed and not self.given
 
     @property
     def compared(self) -> list[tuple[str, bool]]:

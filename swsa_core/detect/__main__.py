@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--trust-code", action="store_true", help="run functions of a user that the detector names")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--threads", type=int, default=2, help="threads of reading and computing")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     try:
         answer(given)
     except InputError as error:
@@ -70,7 +70,14 @@ def answer(given: argparse.Namespace) -> None:
         raise InputError("--watch needs -o and a CSV, which says what was scored when it is started again")
     detector = load_detector(given.detector, given.device, given.trust_code)
     if given.add_normals:
-        add_normals(undrawn(detector), given.detector, found_images(given.add_normals), given.task, given.threads)
+        part = detector.part(given.task)
+        if part.drawn:
+            log(
+                "the maps that were kept for --heatmaps are of the former normal images: they are made anew when asked for"
+            )
+        add_normals(
+            undrawn(detector, [part.name]), given.detector, found_images(given.add_normals), given.task, given.threads
+        )
         return
     if given.heatmaps:
         detector = with_maps(detector, given.detector, given.task, given.threads)

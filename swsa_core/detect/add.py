@@ -43,12 +43,12 @@ def with_normals(
     known = set(part.digests)
     new: list[str] = []
     old: list[str] = []
-    for path in images:
+    for path in map(part.as_read, images):
         digest = digest_of(path)
         (old if digest in known else new).append(path)
         known.add(digest)
     if not new:
-        return Added(detector, [], old)
+        return Added(detector, [], list(map(file_of, old)))
     members = [detector.members[name] for name in part.members]
     found = features_of_members(detector, new, part.members, threads, log)
     kept = {one.name: part.banks[one.name] for one in members}
@@ -71,7 +71,7 @@ def with_normals(
         texts={one.name: part.banks[one.name] for one in members if one.head == PROMPT},
     )
     whole_detector = replace(detector, parts={**detector.parts, part.name: extended})
-    return Added(tested(whole_detector, detector.backbones), new, old)
+    return Added(tested(whole_detector, detector.backbones), list(map(file_of, new)), list(map(file_of, old)))
 
 
 def check_there(part: Part) -> list[Any]:

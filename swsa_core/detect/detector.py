@@ -14,6 +14,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
+from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import Backbone, load_backbone
 from swsa_core.candidates.family import CandidateSpec
 from swsa_core.detect.heads import COMPARING
@@ -21,9 +22,9 @@ from swsa_core.detect.level import p_values
 from swsa_core.detect.self_test import check_scores
 from swsa_core.detectors.scores import Answer
 from swsa_core.detectors.together import together
-from swsa_core.embedding.embed import BATCH_SIZE, in_batches, share_threads
+from swsa_core.embedding.embed import BATCH_SIZE, compute_threads, in_batches, share_threads
 from swsa_core.embedding.image_stream import image_stream
-from swsa_core.files.reading import file_of
+from swsa_core.files.reading import PLAIN, address, file_of, parse
 
 BATCH = 64  # images at a time; each is in memory as what each network sees of it
 
@@ -65,6 +66,12 @@ class Part:
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     drawn: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def as_read(self, image: Any) -> Any:
+        """An image, where it is given by its path, read as the normal ones were: with the bit depth of their data set."""
+        if not is_path(image) or parse(image)[1] != PLAIN or not self.paths:
+            return image
+        return address(image, parse(self.paths[0])[1])
 
 
 class Scored(NamedTuple):
@@ -131,6 +138,7 @@ class Detector:
         for one in self.members.values():
             name = one.backbone["name"]
             if name not in found:
+                check_code(one)
                 backbone = load_backbone(
                     one.backbone, self.device, one.facts["precision"] or "auto", grids[name] or None
                 )
@@ -166,7 +174,7 @@ class Detector:
     ) -> Iterator[Scored]:
         """`Scored` of some images after the other, in bounded memory; images: as of `look`. threads: for all."""
         part = self.part(task)
-        for seen in self.see(images, [*part.members, *part.drawn], threads, log):
+        for seen in self.see([part.as_read(image) for image in images], [*part.members, *part.drawn], threads, log):
             yield self.scored(part, seen)
 
     def see(
@@ -185,10 +193,10 @@ class Detector:
         known = self.backbones if networks is None else networks
         backbones = {name: known[name] for name in dict.fromkeys(name for name, _ in sorted(wanted))}
         device = next((one.device for one in backbones.values() if one.device), "")
-        processes, _ = share_threads(threads, "auto", device)
+        processes, compute = share_threads(threads, "auto", device)
         sizes = {name: BATCH_SIZE[one.device] for name, one in backbones.items()}
         look = partial(prepared, images, {name: one.transform for name, one in backbones.items()})
-        with image_stream(look, processes) as stream:
+        with image_stream(look, processes) as stream, compute_threads(compute):
             arriving = stream(range(len(images)))
             for start in range(0, len(images), BATCH):
                 batch = [next(arriving) for _ in range(min(BATCH, len(images) - start))]
@@ -197,7 +205,7 @@ class Detector:
                 for name, backbone in backbones.items() if rows else ():
                     given, sizes[name] = in_batches(backbone, [batch[row][0][name] for row in rows], sizes[name], log)
                     found |= {(name, kind > 0): values for kind, values in enumerate(given)}
-                yield Seen(rows, [reason for _, reason in batch], found)
+                yield _finite(Seen(rows, [reason for _, reason in batch], found))
 
     def scored(self, part: Part, seen: Seen) -> Scored:
         """What a task's detector says of the images of a batch, which the networks of its members have seen."""
@@ -226,9 +234,34 @@ class Detector:
         )
 
 
+def _finite(seen: Seen) -> Seen:
+    """Images without those of which a network gives features that are not finite: heads would pass them as normal."""
+    reasons = list(seen.reasons)
+    good = np.ones(len(seen.rows), bool)
+    for (name, _), values in seen.found.items():
+        finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        for row in np.flatnonzero(good & ~finite):
+            reasons[seen.rows[row]] = f"{name} gives features of it that are not finite"
+        good &= finite
+    if good.all():
+        return seen
+    rows = [row for row, kept in zip(seen.rows, good, strict=True) if kept]
+    return Seen(rows, reasons, {key: values[good] for key, values in seen.found.items()})
+
+
 def combined(scores: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
     """Scores (n,) of a task whose members have the scores (n, m); scale: of `Part`."""
     return scores[:, 0] if scale is None else together(scores, scale)
+
+
+def check_code(one: Member) -> None:
+    """Raise InputError where a member is a function of a user whose file is another one now, before it is run."""
+    family = family_of(one.backbone)
+    if family.runs_code and family.code(one.backbone) != one.facts["weights_sha256"]:
+        raise InputError(
+            f"the detector was made with another version of the function {one.backbone['model']}: put back the file that it "
+            "was made with, or make the detector anew"
+        )
 
 
 def check_same(backbone: Backbone, facts: Mapping[str, Any]) -> None:
@@ -254,6 +287,8 @@ def prepared(
         return {name: transform(pixels) for name, transform in transforms.items()}, ""
     except InputError as error:
         return {}, str(error)
+    except OSError as error:  # of the machine: a mount that is lost, missing rights
+        return {}, f"{file_of(str(image))} cannot be read ({error.strerror or error})"
 
 
 def is_path(image: Any) -> bool:

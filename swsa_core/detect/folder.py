@@ -11,6 +11,7 @@ killed, the folder holds one detector or the other, whole.
 A network whose weights its library or a package brings is named, with the SHA-256 of the weights; it is not copied.
 """
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -185,8 +186,10 @@ def _check_code(members, folder, trusted):
 def _with_weights(one: Member, folder: Path) -> Member:
     """The member with its weights in the folder, where they are a file of safetensors."""
     weights = one.backbone.get("weights")
-    if not weights or is_packaged(weights) or Path(weights).suffix != ".safetensors":
+    if not weights or is_packaged(weights):
         return one
+    if Path(weights).suffix != ".safetensors":  # absolute, as relative ones are those of the folder
+        return replace(one, backbone=one.backbone | {"weights": os.path.abspath(weights)})
     inside = f"{WEIGHTS}/{one.facts['weights_sha256'][:16]}.safetensors"
     if not (folder / inside).is_file() or file_sha256(folder / inside) != one.facts["weights_sha256"]:
         with replacing(folder / inside, Path(weights).stat().st_size) as finished:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import slug
 from swsa_core.detect.detector import Detector, Part, Scored
 from swsa_core.detect.level import level_of
+from swsa_core.detect.run import log
 from swsa_core.files.images import read_image
 from swsa_core.files.text import replacing
 
@@ -42,7 +44,11 @@ def drawer(
             drawn += 1
             if scored.reasons[row]:
                 continue
-            image = read_image(path)
+            try:
+                image = read_image(part.as_read(path))
+            except (InputError, OSError) as error:  # it may have been moved since it was scored
+                log(f"no picture of {path}: {error}")
+                continue
             where = np.mean(
                 [
                     on_image(scaled(scored.maps[name][row], scales[name]), transforms[name], *image.shape[:2])

@@ -4,7 +4,7 @@ The maps have no part in the score. What they are compared with, patches of the 
 asked for, and is kept in the detector's folder from then on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from swsa_core.basics.errors import InputError
@@ -16,11 +16,16 @@ GRID = 14  # patches a side
 SETTINGS = {"bank": 20_000, "seed": 0}  # of the head patch: patches of the normal images that are kept
 
 
-def undrawn(detector: Detector) -> Detector:
-    """A detector without what it has for maps alone, so that its networks compute no patches for nothing."""
+def undrawn(detector: Detector, tasks: Collection[str] | None = None) -> Detector:
+    """A detector without what it has for maps alone, so that its networks compute no patches for nothing.
+
+    tasks: names of those whose maps are left out, None for all.
+    """
+    parts = {name: _undrawn(part) if tasks is None or name in tasks else part for name, part in detector.parts.items()}
     extra = {name for part in detector.parts.values() for name in part.drawn}
+    extra -= {name for part in parts.values() for name in part.drawn}
     members = {name: one for name, one in detector.members.items() if name not in extra}
-    return replace(detector, members=members, parts={name: _undrawn(part) for name, part in detector.parts.items()})
+    return replace(detector, members=members, parts=parts)
 
 
 def drawable(
@@ -39,6 +44,7 @@ def drawable(
             f"--heatmaps: {', '.join(part.members)} describes whole images and has no maps of them, so that nothing says where "
             "they are anomalous: make a detector of a network"
         )
+    detector.backbones  # noqa: B018 - refuses networks that compute otherwise, before what they give is kept
     log(f"reading the {len(part.paths)} normal images again, whose patches are kept for maps from now on")
     paths = check_there(part)
     with_twins = replace(detector, members=detector.members | twins)

@@ -20,6 +20,7 @@ from swsa_core.basics.wording import plural
 from swsa_core.detect.detector import BATCH, Detector, Scored
 from swsa_core.detect.run import COLUMNS, Summary, Tally, drawer_of, log, wanted_rate
 from swsa_core.files import listing
+from swsa_core.files.machine import writing
 from swsa_core.files.text import replacing
 
 INTERVAL = 2.0  # seconds between two looks, where nobody says otherwise
@@ -48,7 +49,7 @@ class Arrivals:
 
     def ready(self) -> list[str]:
         """Look at the folder: the paths of images that are complete and have no row, in the order of their times."""
-        now = {path: stamp for path, stamp in _stamps(self.folder) if os.path.abspath(path) not in self.done}
+        now = dict(_stamps(self.folder, self.done))
         found = settled(self.seen, now)
         self.failed = {path: count for path, count in self.failed.items() if path in found}  # else it has changed
         self.seen = now
@@ -107,8 +108,9 @@ def watch(
                 (scored,) = detector.stream(paths, task, threads, log)
                 rows = [row for row, path in enumerate(paths) if arrivals.finished(path, scored.reasons[row])]
                 finished, of_them = [paths[row] for row in rows], _taken(scored, rows)
-                table.writerows(tally.rows(finished, of_them))
-                stream.flush()
+                with writing(output):
+                    table.writerows(tally.rows(finished, of_them))
+                    stream.flush()
                 if draw:
                     draw(finished, of_them)
                 if rows:
@@ -121,7 +123,7 @@ def rows_in(output: Path) -> list[list[str]]:
 
     Raises InputError for a file that is no such CSV.
     """
-    rows: list[list[str]] = []
+    header, rows = list(COLUMNS), list[list[str]]()
     if listing.exists(output):
         try:
             with open(output, encoding="utf-8", newline="") as stream:
@@ -129,19 +131,21 @@ def rows_in(output: Path) -> list[list[str]]:
             header, *rows = list(csv.reader(text.splitlines(keepends=True))) or [list(COLUMNS)]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"{str(output)!r} cannot be read ({error}): name another CSV by -o") from error
-        if tuple(header) != COLUMNS:
+        if tuple(header[: len(COLUMNS)]) != COLUMNS:  # a person may have added further ones, such as `truth`
             raise InputError(f"{str(output)!r} is not a CSV of scores, it begins with {header}: name another one by -o")
         if text and not text.endswith("\n"):
             rows = rows[:-1]
-        rows = [row for row in rows if len(row) == len(COLUMNS)]
+        rows = [row for row in rows if len(row) >= len(COLUMNS)]
     with replacing(output, checksum=False) as finished, open(finished, "w", newline="", encoding="utf-8") as table:
-        csv.writer(table).writerows([COLUMNS, *rows])
+        csv.writer(table).writerows([header, *rows])
     return rows
 
 
-def _stamps(folder: str) -> Iterator[tuple[str, Stamp]]:
+def _stamps(folder: str, done: set[str]) -> Iterator[tuple[str, Stamp]]:
     for name in listing.images_below(folder):
         path = f"{folder.rstrip('/')}/{name}"
+        if os.path.abspath(path) in done:  # not looked at: there may be very many
+            continue
         try:
             found = os.stat(path)
         except OSError:

@@ -109,7 +109,7 @@ def of_candidates(
 
 
 def together_mb(costs: "pd.DataFrame") -> float:
-    """Megabytes of detectors together: the weights of each network, and every bank.
+    """Megabytes of detectors together: the weights of each network, and every bank; NaN if not known.
 
     costs: rows of the detectors, columns network, weights_mb and bank_mb of `of_candidates`.
 
@@ -117,11 +117,11 @@ def together_mb(costs: "pd.DataFrame") -> float:
     >>> together_mb(pd.DataFrame({"network": ["a", "a", "b"], "weights_mb": [14, 14, 0], "bank_mb": [1, 5, 0.5]}))
     20.5
     """
-    return float(costs.groupby("network")["weights_mb"].max().sum() + costs["bank_mb"].sum())
+    return float(costs.groupby("network")["weights_mb"].max().sum() + costs["bank_mb"].sum(skipna=False))
 
 
 def together_ms(costs: "pd.DataFrame") -> float:
-    """Milliseconds that one image costs detectors together: one pass of each network, and every head.
+    """Milliseconds that one image costs detectors together: one pass of each network, and every head; NaN if not known.
 
     costs: rows of the detectors, columns network, median_ms and head_ms of `of_candidates`.
 
@@ -130,7 +130,7 @@ def together_ms(costs: "pd.DataFrame") -> float:
     19.0
     """
     passes = costs["median_ms"] - costs["head_ms"]
-    return float(passes.groupby(costs["network"]).max().sum() + costs["head_ms"].sum())
+    return float(passes.groupby(costs["network"]).max().sum() + costs["head_ms"].sum(skipna=False))
 
 
 def frontier(costs: Sequence[float], gains: Sequence[float]) -> list[int]:

@@ -30,7 +30,7 @@ def redrawn(
 
 def _scored(head, embeddings, settings, supports):
     kept = {source: of_banks(made, supports) for source, made in embeddings["anomalies"].items()}
-    found: Scores = head.score(**embeddings | {"supports": supports, "anomalies": kept}, **settings)
+    found: Scores = head.score(**embeddings | {"supports": supports, "anomalies": kept}, **settings, threads=1)
     return found
 
 

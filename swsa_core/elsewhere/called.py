@@ -7,7 +7,7 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.elsewhere.manifest import FIT, SCORE
-from swsa_core.files.functions import call
+from swsa_core.files.functions import array_from
 from swsa_core.files.images import read_image
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def scored_by(name: str, manifest: "pd.DataFrame") -> Iterator["pd.DataFrame"]:
     for (task, fold), mine in manifest.groupby(["task", "fold"], sort=False):
         normal, wanted = (mine[mine["role"] == role] for role in (FIT, SCORE))
         of = f"task {task!r}, fold {fold!r}"
-        found = np.asarray(call(name, Images(normal["path"]), Images(wanted["path"]), of=of))
+        found = array_from(name, Images(normal["path"]), Images(wanted["path"]), of=of)
         if found.shape != (len(wanted),) or found.dtype.kind not in "fiu":
             raise InputError(
                 f"{name} returned {found.dtype} of shape {found.shape} for {of}, expected a number for each of "

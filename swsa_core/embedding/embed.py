@@ -7,7 +7,7 @@ killed goes on at the last one, with the same batches and hence the same bits.
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import islice
@@ -98,7 +98,7 @@ def embed(
     with (
         # The workers start before the file is opened: one that outlives a killed parent must not hold its lock.
         image_stream(partial(_prepare, read, backbone.transform), processes) as stream,
-        _compute_threads(compute),
+        compute_threads(compute),
         store.writer(path, n, columns, identity, constants, attributes, scratch=["reason"], log=log) as rows,
         _patch_writer(backbone, patches_path, grid, n, identity, constants, attributes, log) as patch_rows,
     ):
@@ -176,7 +176,7 @@ def _shortened(reason):
 
 
 @contextmanager
-def _compute_threads(threads):
+def compute_threads(threads: int) -> Iterator[None]:
     """Limit OpenMP, BLAS and torch to `threads` within the block."""
     torch = sys.modules.get("torch")  # descriptors do without
     before = torch.get_num_threads() if torch else None

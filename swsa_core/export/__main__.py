@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,8 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         # Functions of a user are refused below, before they would run: none is a network.
-        detector = undrawn(load_detector(given.detector, "cpu", trust_code=True))
-        part = detector.part(given.task)
+        loaded = undrawn(load_detector(given.detector, "cpu", trust_code=True))
+        part = loaded.part(given.task)
+        detector = with_members(loaded, part)
         rate = wanted_rate(part, given.false_alarms)
         print(export(detector, part, rate, given.onnx, found_images(given.images), given.threads))
     except InputError as error:
@@ -55,6 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
         print("export: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def with_members(detector: Detector, part: Part) -> Detector:
+    """The detector of those tasks that have the members of one of them: no other networks are loaded."""
+    parts = {name: one for name, one in detector.parts.items() if one.members == part.members}
+    return replace(detector, members={name: detector.members[name] for name in part.members}, parts=parts)
 
 
 def export(detector: Detector, part: Part, rate: float, path: Path, images: Sequence[str], threads: int = 1) -> str:
@@ -68,7 +76,7 @@ def export(detector: Detector, part: Part, rate: float, path: Path, images: Sequ
     from swsa_core.export.graph import Graph, as_program, check_exportable, input_names, size_of
     from swsa_core.export.proof import prove, session_of, table
 
-    compared = images or normals_of(part)
+    compared = [part.as_read(image) for image in images] or normals_of(part)
     check_exportable({name: detector.members[name] for name in part.members})
     torch.set_num_threads(threads)
     graph = Graph(detector, part, rate)

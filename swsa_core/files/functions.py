@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import AfterValidator
 
 from swsa_core.basics.errors import InputError
@@ -89,6 +90,20 @@ def call(name: str, *arguments: Any, of: str) -> Any:
         raise
     except Exception as error:
         raise InputError(f"{name} fails for {of}: {_told(error)}") from error
+
+
+def array_from(name: str, *arguments: Any, of: str) -> np.ndarray:
+    """What the function returns as an array, also where it is a tensor; arguments: as of `call`.
+
+    Raises InputError for what is no array of numbers, as rows of different lengths.
+    """
+    found = call(name, *arguments, of=of)
+    try:
+        if type(found).__module__.partition(".")[0] == "torch":
+            found = found.detach().cpu().numpy()
+        return np.asarray(found)
+    except Exception as error:
+        raise InputError(f"{name} returned no array for {of}: {_told(error)}") from error
 
 
 def _told(error):

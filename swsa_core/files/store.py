@@ -55,7 +55,7 @@ class _Rows:
         with writing(self._path, self.needed):
             for name, array in arrays.items():
                 self._file[name][self.done : end] = array
-            self._file[CHECKS][self.done : end] = self._checks(self.done, end)
+            self._file[CHECKS][self.done : end] = self._checks(arrays)
             self._file.flush()  # a process killed from here on has handed over the rows
             sync(self._file.id.get_vfd_handle())  # and a power cut from here on finds them, before they count as done
             self._count(end)
@@ -82,14 +82,20 @@ class _Rows:
         """Whether the rows so far are what was written."""
         step = max(1, COPIED // _row_bytes(self._columns))
         spans = ((start, min(start + step, self.done)) for start in range(0, self.done, step))
-        return all((self._checks(*span) == self._file[CHECKS][slice(*span)]).all() for span in spans)
+        return all(
+            (
+                self._checks({name: self._file[name][start:end] for name in self._columns})
+                == self._file[CHECKS][start:end]
+            ).all()
+            for start, end in spans
+        )
 
-    def _checks(self, start, end):
+    def _checks(self, arrays):
         """CRC-32 of the numbers of some rows, as the file has them."""
-        found = np.zeros(end - start, np.uint32)
+        found = np.zeros(len(next(iter(arrays.values()))), np.uint32)
         for name, (_, dtype) in self._columns.items():
             if h5py.check_string_dtype(np.dtype(dtype)) is None:
-                for row, values in enumerate(np.ascontiguousarray(self._file[name][start:end])):
+                for row, values in enumerate(np.asarray(arrays[name], dtype)):
                     found[row] = zlib.crc32(values.tobytes(), int(found[row]))
         return found
 
@@ -387,9 +393,9 @@ def _made_of(path):
 
 def _lay_out(file, total, columns, constants, attributes, identity):
     """Make the columns of a partial file, and what is known in advance; with `identity` it is begun."""
+    file[CHECKS] = np.zeros(total, np.uint32)  # written now, so that it has its place before the disk may get full
     for name, (shape, dtype) in columns.items():
         file.create_dataset(name, (total, *shape), dtype)
-    file.create_dataset(CHECKS, (total,), "uint32")
     _put(file, constants, attributes)
     file.attrs["done"] = 0
     file.flush()

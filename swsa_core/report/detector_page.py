@@ -101,6 +101,9 @@ def render(
 
 def _part(detector, part, evidence, images, transforms, folder):
     """What the template shows of one task; images: None where none are shown."""
+    added = part.facts.get("added", 0)
+    if added:  # what was measured on synthetic anomalies was measured against fewer normal images, and another level
+        evidence, images = Evidence(part.normals, {}), None
     n, axis = len(part.normals), axis_of(evidence)
     start, found = usual(n), steps(part.normals, evidence, axis)
     scales = {
@@ -111,7 +114,8 @@ def _part(detector, part, evidence, images, transforms, folder):
         "members": part.members,
         "n": n,
         "few": n < FEW,
-        "blind": not any(share >= HALF for share in found[start]["found"]),
+        "added": added,
+        "blind": bool(evidence.anomalies) and not any(share >= HALF for share in found[start]["found"]),
         "verdict": part.facts.get("verdict", ""),
         "in_words": IN_WORDS.get(part.facts.get("verdict", ""), ""),
         "reason": part.facts.get("reason", ""),
@@ -196,7 +200,7 @@ def _normals(part, rate, transforms, folder):
     """The normal images that look least normal."""
     scales = {name: scale_of_maps(maps, rate) for name, maps in part.maps.items()}
     order = np.argsort(-part.normals, kind="stable")
-    files = [file_of(path) for path in part.paths]
+    files = [os.path.abspath(file_of(path)) for path in part.paths]  # some may have been added by other paths
     above = os.path.commonpath([os.path.dirname(file) for file in files])
     return [
         {"number": number, "name": os.path.relpath(files[row], above or "."), "link": _link(files[row], folder)}

@@ -100,12 +100,14 @@ def over_limits(costs: pd.DataFrame, max_ms: float | None, max_mb: float | None)
     found: dict[str, list[str]] = {}
     for name, rows in costs.groupby("candidate", sort=False):
         ms, mb = together_ms(rows), together_mb(rows)
-        if max_ms and ms > max_ms:
-            found.setdefault(str(name), []).append(
-                f"one image takes {ms:.1f} ms, more than selection.max_ms: {max_ms:g}"
+        if max_ms and not ms <= max_ms:
+            takes = (
+                "it is not known what one image takes," if math.isnan(ms) else f"one image takes {ms:.1f} ms, more than"
             )
-        if max_mb and mb > max_mb:
-            found.setdefault(str(name), []).append(f"it has {mb:.1f} MB, more than selection.max_mb: {max_mb:g}")
+            found.setdefault(str(name), []).append(f"{takes} selection.max_ms: {max_ms:g}")
+        if max_mb and not mb <= max_mb:
+            has = "its size is not known," if math.isnan(mb) else f"it has {mb:.1f} MB, more than"
+            found.setdefault(str(name), []).append(f"{has} selection.max_mb: {max_mb:g}")
     return {name: listed(reasons) for name, reasons in found.items()}
 
 
