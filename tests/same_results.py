@@ -7,6 +7,7 @@ import numpy as np
 
 # What says how long a run took, or shows it.
 TIMED = ("costs", "benchmarks", "logs", "figures", "report.html")
+TELLS_COSTS = "recommendation"
 
 
 def differences(one: Path, other: Path) -> list[str]:
@@ -20,7 +21,7 @@ def _made(root):
     files = (
         path for path in root.rglob("*") if path.is_file() and path.suffix != ".sha256"
     )  # of files that are compared
-    return [path for path in files if path.relative_to(root).parts[0] not in TIMED]
+    return [path for path in files if path.relative_to(root).parts[0] not in TIMED and path.stem != TELLS_COSTS]
 
 
 def _same(one, other):

@@ -49,6 +49,7 @@ SENTENCE = "interrupted; the same command goes on from here"
 UNCOMPARED = ("logs", "benchmarks")  # folders below results
 CHECKSUMS = ".sha256"  # of files that are compared themselves
 MEASURED_FILES = ("figures/digits/cost.svg", "figures/digits/cost.png", "figures/.snakemake_timestamp")
+MEASURED_FILES += ("digits/recommendation.json", "digits/recommendation.md")
 MEASURED_COLUMNS = ("median_ms", "p95_ms", "head_ms")  # of costs/*.csv
 MEASURED_IN_REPORT = {  # pattern: what stands in its place
     r'<svg role="img" aria-label="digits: cost".*?</svg>': "",
