@@ -55,6 +55,8 @@ MEASURED_IN_REPORT = {  # pattern: what stands in its place
     r'<svg role="img" aria-label="digits: cost".*?</svg>': "",
     r"<dt>One image</dt><dd>[^<]* ms</dd>": "",
     r'(<td>(?:knn|cosine)</td>)(?:<td class="number">[^<]*</td>){3}': r"\1",  # median, p95, of the head
+    r"[Oo]ne image costs [^<;,]* ms": "",
+    r'<div class="scroll"[^>]*aria-label="Runners-up.*?</div>': "",
     r'<section id="took">.*?</section>': "",
 }
 
