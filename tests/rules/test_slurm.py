@@ -140,7 +140,8 @@ def test_gpu_jobs_on_one_node_get_devices_of_their_own(survived):
 
 
 def test_a_cancelled_job_is_submitted_again_and_goes_on(survived):
-    assert len(re.findall(r"slurm_logs/rule_diffusion/digits_0/\d+\.log\)", survived[1])) == 2
+    submitted = len(re.findall(r"slurm_logs/rule_diffusion/digits_0/\d+\.log\)", survived[1]))
+    assert submitted in (2, 3), "once more where the controller was away just as the second one began"
     log = (survived[0] / "results" / "logs" / "diffusion" / "digits" / "0.log").read_text()  # of the second try
     assert re.search(r"going on after \d+ of \d+ rows of an interrupted run", log)
 
