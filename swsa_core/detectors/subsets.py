@@ -25,9 +25,7 @@ def redrawn(
         return head.redraw(scores, dataset=dataset, **named, **settings)
     ids = [image_id for bank in banks_of(embeddings["supports"]).values() for image_id in bank]
     images = Features(np.asarray(features_of(embeddings["images"], ids, "images.h5")), ids)  # not those of test images
-    # one of them stands in for those, as a head of one's own need not know what to do without any
-    named |= {"images": images, "test_ids": ids[:1]}
-    return partial(_scored, head, named, dict(settings) | {"dataset": dataset})
+    return partial(_scored, head, named | {"images": images}, dict(settings) | {"dataset": dataset})
 
 
 def _scored(head, embeddings, settings, supports):

@@ -136,6 +136,7 @@ def test_the_report_says_what_was_left_out_and_why(studies):
     assert "copies" not in Page((folder / "clean/results/report.html").read_text()).text
 
 
+@pytest.mark.study
 def test_a_leak_that_is_only_told_of_makes_the_test_too_easy_and_one_that_is_an_error_is_named(studies):
     folder, _ = studies
     target = "results/parts/auroc.csv"

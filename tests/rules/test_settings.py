@@ -146,6 +146,7 @@ def test_orders_that_input_files_do_not_keep(tmp_path):
     }
 
 
+@pytest.mark.study
 @pytest.mark.slow
 def test_error_instead_of_skip_tells_of_finished_scores_that_lack_images(tmp_path):
     """It embeds nothing again, and names image, file and key; `skip` then makes the same table."""

@@ -146,6 +146,7 @@ def test_real_auroc_is_that_of_scikit_learn(nasty):
         assert found == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.study
 def test_same_numbers_with_other_threads_batches_and_order(nasty, tmp_path):
     """Parallelism, batch size and the order of jobs never change a result, but for a network's rounding errors.
 
