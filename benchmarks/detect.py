@@ -121,8 +121,8 @@ def main():
     parser.add_argument("--images", type=int, default=100_000, help="of the test of memory")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
+    memory(arguments.images, arguments.threads)  # first, as a child's peak counts what its parent has when it begins
     throughput(arguments.threads)
-    memory(arguments.images, arguments.threads)
 
 
 if __name__ == "__main__":
