@@ -8,6 +8,7 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.basics import status
 from swsa_core.basics.errors import InputError
 from swsa_core.config import study
+from swsa_core.config.check import check
 from swsa_core.config.config import validate
 
 
@@ -21,7 +22,7 @@ def checked(function, *args):
 
 STUDY = checked(study.study, checked(validate, config))
 if workflow.is_main_process:
-    checked(study.check, STUDY)
+    checked(check, STUDY)
     for name, licence in STUDY.left_out.items():
         print(f"candidates.{name} is left out: its licence, {licence}, is not among `licences`", file=sys.stderr)
     if STUDY.config["runtime"]["status"]:

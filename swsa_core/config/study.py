@@ -19,20 +19,18 @@ from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import check_model
 from swsa_core.candidates.family import CandidateSpec, code_of
 from swsa_core.candidates.licences import allowed
-from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.config.candidates import backbones, declared_licences, head_of
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.datasets.fetch import is_absent, or_fetch
 from swsa_core.datasets.kind import Spec
 from swsa_core.datasets.section import LATER
-from swsa_core.datasets.support import check_supports
 from swsa_core.detectors import DEFAULT, HEADS
 from swsa_core.elsewhere.scores import HEAD as GIVEN
 from swsa_core.evaluation.known import MAX_MEMBERS
 from swsa_core.exposure.folds import not_judged_by
 from swsa_core.files import layout
-from swsa_core.files.functions import digest_of, source_of
+from swsa_core.files.functions import digest_of
 from swsa_core.files.images import Fit, fit_of
 from swsa_core.strategies import judging_by_scores
 
@@ -401,13 +399,13 @@ class Study:
 
     def index_inputs(self, dataset: str) -> list[str]:
         """Paths whose change means that the index of a data set changed. Raises InputError that says how to fetch it."""
-        return _of_dataset(dataset, or_fetch, datasets.inputs, self.datasets[dataset])
+        return of_dataset(dataset, or_fetch, datasets.inputs, self.datasets[dataset])
 
     def support_inputs(self, dataset: str, task: str) -> list[str]:
         """Paths whose change means that the support of a task, given by its slug, changed."""
         if dataset not in self.present:
             self.index_inputs(dataset)  # raises the sentence about it
-        return _of_dataset(dataset, datasets.inputs, self.datasets[dataset], self.tasks[dataset][task])
+        return of_dataset(dataset, datasets.inputs, self.datasets[dataset], self.tasks[dataset][task])
 
     def pool_inputs(self, pool: str) -> list[str]:
         """Paths whose change means that a pool changed."""
@@ -431,7 +429,7 @@ def study(config: dict[str, Any]) -> Study:
     config, left_out = _licensed(config)
     present = {name: spec for name, spec in config["datasets"].items() if not is_absent(spec)}
     tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
-        name: unique_slugs(_of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
+        name: unique_slugs(of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
     }
     clip = [clip_backbone(config["clip"])] if config["clip"] else []
     by_name = backbones(config["candidates"]) | {model["name"]: model for model in clip}
@@ -470,59 +468,6 @@ def _licensed(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     return config | {"candidates": kept, "figures": config["figures"] | {"space": space}}, left_out
 
 
-def check(given: Study) -> None:
-    """Raise InputError for what can never work, before any job: tasks of figures, supports, sources, models, texts of prompts.
-
-    The rules read `tsne_tasks` and `contact_tasks` while the workflow is parsed, where an InputError would show its frames.
-    """
-    _ = given.tsne_tasks, given.contact_tasks  # each raises for a task that is not there
-    check_supports(given.config | {"datasets": given.present})
-    for name, section in given.config["sources"].items():
-        if check_source := SOURCES[name].check:
-            check_source(section, given.config["preparation"])
-    _check_others(given)
-    _check_exposures(given)
-    for one in given.given.values():
-        _check_scoring(one)
-    for backbone in given.backbones.values():
-        check_model(backbone)
-    for name, model in given.guides.items():
-        _check_guide(model, name, list(given.texts[name].values()))
-    for model in given.clip.values():
-        reader = family_of(model).texts
-        assert reader is not None  # as the config takes a model that reads texts alone
-        for name, spec in given.present.items():
-            names, key = given.class_names[name].values(), datasets.kind_of(spec).class_name_key
-            _of_dataset(name, check_texts, spec["templates"], names, reader.most_words(model))
-            texts = texts_of_classes(spec["templates"], names)
-            _of_dataset(name, reader.check_prompts, texts, key and f"datasets.{name}.{key}")
-
-
-def _check_scoring(one: dict[str, Any]) -> None:
-    """Raise InputError where the module of a function that scores is not there."""
-    try:
-        _ = isinstance(one["scores"], dict) and source_of(one["scores"]["call"])
-    except InputError as error:
-        raise InputError(f"scores.{one['name']}: {error}") from None
-
-
-def _check_guide(model: CandidateSpec, source: str, texts: list[str]) -> None:
-    """Raise InputError for the CLIP model that a source follows, and for texts that it cannot read."""
-    check_model(model)
-    reader = family_of(model).texts
-    assert reader is not None  # as the config takes a model that reads texts alone
-    most = reader.most_words(model)
-    for text in texts:
-        if most is not None and (n := len(text.split())) > most:
-            raise InputError(
-                f"sources.{source}.texts: the text {text!r} has {n} words, the CLIP model takes at most {most}: shorten it"
-            )
-    try:
-        reader.check_prompts({"": texts}, None)
-    except InputError as error:
-        raise InputError(f"sources.{source}.texts: {error}") from None
-
-
 def stage_version(stage: str) -> int:
     """Integer version of a stage, part of what its rule tracks; a generated source is a stage, and so is each head.
 
@@ -531,40 +476,6 @@ def stage_version(stage: str) -> int:
     generated = {name: source.version for name, source in SOURCES.items() if source.generated}
     generated |= {reconstructing(name): source.version for name, source in SOURCES.items() if source.reconstruct}
     return (STAGE_VERSIONS | generated | {f"score_{name}": head.version for name, head in HEADS.items()})[stage]
-
-
-def _check_others(given: Study) -> None:
-    """Raise InputError where a source needs other tasks and no data set has them, or it decides for one that has none."""
-    lone = [name for name in given.present if len(given.tasks[name]) == 1]
-    for source in given.others if lone else []:
-        if len(lone) == len(given.datasets):
-            raise InputError(
-                f"sources.{source}: takes the images of other tasks, but {' and '.join(lone)} has one task: remove the source, "
-                "or add tasks"
-            )
-        if source == given.sources[0]:
-            raise InputError(
-                f"sources.{source}: stands first and so makes the recommendation, but data set {lone[0]!r} has one task and no "
-                "other tasks whose images it could take: put another source first"
-            )
-
-
-def _check_exposures(given: Study) -> None:
-    """Raise InputError where a network cannot be fine-tuned for a data set: it lacks the source, or images to leave out."""
-    for one in given.exposed.values():
-        exposure, key = one["exposure"], f"candidates.{one['name']}: exposure"
-        for name in given.present:
-            if exposure["source"] in given.others and not given.others_of(name):
-                raise InputError(
-                    f"{key}.source: {exposure['source']!r} takes the images of other tasks, but data set {name!r} has one "
-                    "task: take another source"
-                )
-        for name, spec in given.datasets.items():
-            if (seeds := spec["support"]["seeds"]) < 2 * exposure["folds"]:
-                raise InputError(
-                    f"{key}.folds: received {exposure['folds']}, but a task of data set {name!r} has {seeds} seeds, "
-                    f"expected at least two in each fold: raise datasets.{name}.support.seeds to {2 * exposure['folds']}"
-                )
 
 
 def _is_untracked(key: str, value: Any) -> bool:
@@ -594,7 +505,7 @@ def _fitted(model: CandidateSpec, fit: Fit) -> CandidateSpec:
     return cast(CandidateSpec, _without({**model, "fit": own}, fit=None))
 
 
-def _of_dataset(name: str, function: Callable, *args: Any) -> Any:
+def of_dataset(name: str, function: Callable, *args: Any) -> Any:
     """`function(*args)`, with the data set's config key before the sentence of an InputError."""
     try:
         return function(*args)

@@ -14,12 +14,11 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
-from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import Backbone, load_backbone
 from swsa_core.candidates.family import CandidateSpec
 from swsa_core.detect.heads import COMPARING
 from swsa_core.detect.level import p_values
-from swsa_core.detect.self_test import check_scores
+from swsa_core.detect.self_test import check_code, check_same, check_scores
 from swsa_core.detectors.scores import Answer
 from swsa_core.detectors.together import together
 from swsa_core.embedding.embed import BATCH_SIZE, compute_threads, in_batches, share_threads
@@ -252,27 +251,6 @@ def _finite(seen: Seen) -> Seen:
 def combined(scores: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
     """Scores (n,) of a task whose members have the scores (n, m); scale: of `Part`."""
     return scores[:, 0] if scale is None else together(scores, scale)
-
-
-def check_code(one: Member) -> None:
-    """Raise InputError where a member is a function of a user whose file is another one now, before it is run."""
-    family = family_of(one.backbone)
-    if family.runs_code and family.code(one.backbone) != one.facts["weights_sha256"]:
-        raise InputError(
-            f"the detector was made with another version of the function {one.backbone['model']}: put back the file that it "
-            "was made with, or make the detector anew"
-        )
-
-
-def check_same(backbone: Backbone, facts: Mapping[str, Any]) -> None:
-    """Raise InputError where a network is not that of the detector's facts: its weights, or what it does with an image."""
-    now = backbone.attributes()
-    for what, remedy in (("weights_sha256", "put back the weights"), ("transform", "install the versions")):
-        if now[what] != facts[what]:
-            raise InputError(
-                f"the detector was made with {facts['backbone']} of {what} {facts[what]}, and here it has {now[what]}: "
-                f"{remedy} that it was made with, or make the detector anew"
-            )
 
 
 def prepared(

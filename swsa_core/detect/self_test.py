@@ -1,18 +1,20 @@
-"""Whether a detector computes here as where it was made: the score of a drawn image, which is kept with the detector.
+"""Whether a detector computes here as where it was made: the same weights, transforms and functions, and the same score of a
+drawn image, which is kept with the detector.
 
 Digests hold weights and files still; libraries, devices and processors are not the detector's own, so their effect is measured.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swsa_core.basics.errors import InputError
+from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import Backbone
 
 if TYPE_CHECKING:
-    from swsa_core.detect.detector import Detector
+    from swsa_core.detect.detector import Detector, Member
 
 # What a score may differ by: of the range of the normal images' scores, and of the score itself. Devices round differently.
 TOLERANCES = {"float32": (1e-3, 1e-4), "bfloat16": (0.1, 0.02), "": (1e-3, 1e-4)}
@@ -25,6 +27,27 @@ def drawn() -> np.ndarray:
     image = np.stack([x * 255 // 319, y * 255 // 239, squares + x * y % 127], axis=2).astype(np.uint8)
     image[(x - 200) ** 2 + (y - 90) ** 2 < 2500] = (230, 60, 40)
     return image
+
+
+def check_code(one: "Member") -> None:
+    """Raise InputError where a member is a function of a user whose file is another one now, before it is run."""
+    family = family_of(one.backbone)
+    if family.runs_code and family.code(one.backbone) != one.facts["weights_sha256"]:
+        raise InputError(
+            f"the detector was made with another version of the function {one.backbone['model']}: put back the file that it "
+            "was made with, or make the detector anew"
+        )
+
+
+def check_same(backbone: Backbone, facts: Mapping[str, Any]) -> None:
+    """Raise InputError where a network is not that of the detector's facts: its weights, or what it does with an image."""
+    now = backbone.attributes()
+    for what, remedy in (("weights_sha256", "put back the weights"), ("transform", "install the versions")):
+        if now[what] != facts[what]:
+            raise InputError(
+                f"the detector was made with {facts['backbone']} of {what} {facts[what]}, and here it has {now[what]}: "
+                f"{remedy} that it was made with, or make the detector anew"
+            )
 
 
 def own_scores(detector: "Detector", networks: Mapping[str, Backbone]) -> dict[str, float]:

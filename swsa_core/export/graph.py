@@ -11,6 +11,7 @@ from torch import nn
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import unique_slugs
+from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import Backbone
 from swsa_core.candidates.maps import by_hooks, patches
 from swsa_core.candidates.transforms import Transform
@@ -80,7 +81,7 @@ def check_exportable(members: Mapping[str, Member]) -> None:
     """Raise InputError for a member that no graph can hold: a descriptor, or a network that computed in bfloat16."""
     for one in members.values():
         precision = one.facts["precision"]
-        if not precision:
+        if not precision or family_of(one.backbone).runs_code:
             raise InputError(
                 f"{one.name}: {one.facts['model']} is code and no network, so that no ONNX graph can hold it: leave such "
                 "candidates out, or use the detector through `python -m swsa_core.detect`"

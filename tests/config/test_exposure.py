@@ -3,8 +3,9 @@
 import pytest
 
 from swsa_core.basics.errors import InputError
+from swsa_core.config.check import check
 from swsa_core.config.config import validate
-from swsa_core.config.study import check, study
+from swsa_core.config.study import study
 
 BASE = {
     "datasets": {"digits": {"kind": "digits"}},
