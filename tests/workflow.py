@@ -62,13 +62,14 @@ def run_without_jobs(arguments):
 def forking_server():
     """The process of tests/forked_snakemake.py, which ends with this one."""
     command = [sys.executable, str(Path(__file__).with_name("forked_snakemake.py"))]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))  # where plugins may be, too
     return subprocess.Popen(
         command,
         text=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": path},
     )
 
 
