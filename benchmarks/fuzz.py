@@ -110,8 +110,9 @@ def study_inputs(config: Any) -> dict[str, Any]:
     """The validated config, after all that the Snakefile does with a config before the first job."""
     from swsa_core.anomalies import SOURCES
     from swsa_core.candidates import family_of
+    from swsa_core.config.check import check
     from swsa_core.config.config import validate
-    from swsa_core.config.study import check, study
+    from swsa_core.config.study import study
 
     plain = validate(config)
     given = study(plain)

@@ -15,8 +15,9 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import text_slugs
 from swsa_core.candidates.clip import embed_texts, image_encoder, load_clip
 from swsa_core.candidates.section import clip_backbone
+from swsa_core.config.check import check
 from swsa_core.config.config import validate
-from swsa_core.config.study import check, study
+from swsa_core.config.study import study
 from swsa_core.datasets import digits
 from swsa_core.diffusion import load_adm, reconstruct
 from swsa_core.diffusion.delta_h import delta_h_for, write_delta_h
