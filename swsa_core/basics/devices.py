@@ -16,6 +16,7 @@ from typing import Any
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.lease import claim, free_gpu
 
+MALLOPT = {-3: 2**30, -1: 2**31 - 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
 HIDDEN = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES that hide every GPU
 
 
@@ -110,9 +111,10 @@ def find_device(device: str, log: Callable[[str], None] = print) -> str:
     """The torch device of the config's `runtime.device`: "auto" is a GPU where torch can use one, else the CPU.
 
     Of several GPUs, "auto" and "cuda" take one that no other job has taken. Where "auto" passes over a GPU, one line says why.
-    Raises InputError for a GPU that is not there.
+    On the CPU the process keeps the memory that networks free, see `keep_memory`. Raises InputError for a GPU that is not there.
     """
     if device == "cpu":
+        keep_memory()
         return "cpu"
     import torch
 
@@ -124,6 +126,7 @@ def find_device(device: str, log: Callable[[str], None] = print) -> str:
                 f"WARNING: there is a GPU here, but {problem}. This job computes on the CPU, which may take many times longer. "
                 "Update the driver or install a torch that suits it; `runtime: {device: cpu}` in the config silences this line."
             )
+        keep_memory()
         return "cpu"
     if not available:
         why = f", as {problem}" if problem else ""
@@ -136,6 +139,18 @@ def find_device(device: str, log: Callable[[str], None] = print) -> str:
         raise InputError(f"runtime.device: received {device!r}, but torch sees {found}: use one of these, or auto")
     claim(int(device.partition(":")[2]))  # so that others pass it over; whoever names a card may share it
     return device
+
+
+def keep_memory() -> None:
+    """Keep memory that is freed for what this process allocates next, where the C library is glibc.
+
+    By itself it gives each large activation back to the system, which then clears its pages for the next one: that took more
+    time than the computation (benchmarks/allocator.py). From 1 GB on an allocation goes back as before.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt:
+        for parameter, value in MALLOPT.items():
+            mallopt(parameter, value)
 
 
 def find_dtype(precision: str, device: str) -> Any:

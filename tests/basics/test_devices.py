@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -227,3 +228,28 @@ def test_other_errors_are_not_taken_for_memory():
         "cuDNN error: CUDNN_STATUS_NOT_INITIALIZED",
     ):
         assert not is_out_of_memory(RuntimeError(message))
+
+
+ALLOCATING = """
+import resource
+import sys
+import numpy as np
+from swsa_core.basics.devices import find_device
+if sys.argv[1] == "kept":
+    assert find_device("cpu") == "cpu"
+np.ones(10_000_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(10_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such settings")
+def test_memory_that_a_network_frees_is_kept_for_its_next_pass():
+    faults = {}
+    for way in ("given back", "kept"):
+        command = [sys.executable, "-c", ALLOCATING, way]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        faults[way] = int(ran.stdout)
+    assert faults["kept"] < faults["given back"] / 10
