@@ -111,7 +111,7 @@ def find_device(device: str, log: Callable[[str], None] = print) -> str:
     """The torch device of the config's `runtime.device`: "auto" is a GPU where torch can use one, else the CPU.
 
     Of several GPUs, "auto" and "cuda" take one that no other job has taken. Where "auto" passes over a GPU, one line says why.
-    On the CPU the process keeps the memory that networks free, see `keep_memory`. Raises InputError for a GPU that is not there.
+    On the CPU the process keeps the memory that networks free (`keep_memory`). Raises InputError for a GPU that is not there.
     """
     if device == "cpu":
         keep_memory()
