@@ -6,7 +6,7 @@ member's head; of a task with several it is `swsa_core.detectors.together` of th
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -150,10 +150,10 @@ class Detector:
 
         Raises InputError for an image that cannot be read.
         """
-        scored = self.look(images, task)
-        if reason := next(filter(None, scored.reasons), None):
+        batches = list(self.stream(images, task, maps=False))
+        if reason := next((reason for one in batches for reason in one.reasons if reason), None):
             raise InputError(reason)
-        return scored.scores
+        return np.concatenate([np.empty(0), *(one.scores for one in batches)])
 
     def look(self, images: Sequence[Any], task: str | None = None) -> Scored:
         """All that the detector says of images, paths or (H, W, 3) uint8 arrays; it is held in memory, see `stream`."""
@@ -169,10 +169,20 @@ class Detector:
         )
 
     def stream(
-        self, images: Sequence[Any], task: str | None = None, threads: int = 1, log: Callable[[str], None] = print
+        self,
+        images: Sequence[Any],
+        task: str | None = None,
+        threads: int = 1,
+        log: Callable[[str], None] = print,
+        maps: bool = True,
     ) -> Iterator[Scored]:
-        """`Scored` of some images after the other, in bounded memory; images: as of `look`. threads: for all."""
+        """`Scored` of some images after the other, in bounded memory; images: as of `look`.
+
+        threads: for all. maps: whether they are wanted; without them patches are compared in about a third of the time.
+        """
         part = self.part(task)
+        if not maps:
+            part = replace(part, maps={}, drawn=[])
         for seen in self.see([part.as_read(image) for image in images], [*part.members, *part.drawn], threads, log):
             yield self.scored(part, seen)
 
@@ -226,11 +236,11 @@ class Detector:
         return Scored(scores, p, nearest, seen.reasons, maps)
 
     def _answer(self, part: Part, name: str, found: Mapping[tuple[str, bool], np.ndarray]) -> Answer:
-        """Scores by one member, of what its network gives of the images."""
+        """Scores by one member, of what its network gives of the images; with its map where the task has one."""
         one = self.members[name]
-        return COMPARING[one.head].against(
-            found[one.backbone["name"], bool(one.grid)], part.banks[name], **one.settings
-        )
+        head = COMPARING[one.head]
+        settings = one.settings | ({"maps": name in part.maps} if head.patches else {})
+        return head.against(found[one.backbone["name"], bool(one.grid)], part.banks[name], **settings)
 
 
 def _finite(seen: Seen) -> Seen:

@@ -96,7 +96,7 @@ def run(
     with place as finished, _opened(finished) as stream:
         table = csv.writer(stream)
         table.writerow(COLUMNS)
-        for one in detector.stream(images, task, threads, log):
+        for one in detector.stream(images, task, threads, log, maps=draw is not None):
             paths = images[tally.n : tally.n + len(one.reasons)]
             table.writerows(tally.rows(paths, one))
             if draw:

@@ -105,7 +105,7 @@ def watch(
                 if ended.is_set():
                     break
                 paths = ready[start : start + BATCH]
-                (scored,) = detector.stream(paths, task, threads, log)
+                (scored,) = detector.stream(paths, task, threads, log, maps=draw is not None)
                 rows = [row for row, path in enumerate(paths) if arrivals.finished(path, scored.reasons[row])]
                 finished, of_them = [paths[row] for row in rows], _taken(scored, rows)
                 with writing(output):

@@ -1,5 +1,6 @@
 """Nearest normal patches: an image is as anomalous as its patch that is least like any normal one (Roth et al. 2022)."""
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,8 @@ from swsa_core.detectors.scores import Answer
 IMAGES = 2**24  # float32 numbers of query patches and of their distances to bank images at a time: 64 MB each
 BLOCK = 2**20  # float32 products of query and bank patches at a time: 4 MB, which stay in the cache
 ROUNDING = 1e-5  # of the squared norms: more than a float32 product of centred patches is off
+PART = 8  # each so-manieth image of a bank is compared with all patches,
+FIRST = 8  # and so many of these, the least like it, with the whole bank before the others
 CLOSE = 1e-3  # of the largest distance: patches this close to it are computed again in float64
 
 
@@ -33,47 +36,93 @@ def patch_scores(
     Float32 products find the patches that may decide; their distances are computed in float64, so that a score is exact.
     Raises ValueError when no image of the bank is left.
     """
-    bank = np.asarray(bank, dtype=np.float32)
     rows = np.arange(len(queries)) if rows is None else np.asarray(rows)
     left_out = np.full((len(rows), 1), -1) if left_out is None else np.asarray(left_out)
-    m, b, d = bank.shape
-    centre = bank.mean(axis=(0, 1))
-    centred = (bank - centre).reshape(-1, d)
-    of_images, norms = centred.reshape(m, b, d), np.einsum("nd,nd->n", centred, centred).reshape(m, b)
+    centre, of_images, norms = _centred(bank)
+    m = len(of_images)
     of_query: dict[int, list[int]] = {}
     for request, row in enumerate(rows.tolist()):
         of_query.setdefault(row, []).append(request)
     scores, maps, closest = np.empty(len(rows)), None, np.empty(len(rows), int)
     wanted = np.array(list(of_query))
-    step = max(1, IMAGES // (max(m, d) * max(1, np.asarray(queries[:1]).shape[1])))
-    for start in range(0, len(wanted), step):
-        images = np.asarray(queries[wanted[start : start + step]], dtype=np.float32) - centre  # (block, p, d)
-        n, p, _ = images.shape
-        flat = images.reshape(-1, d)
-        nearest = _nearest(flat, of_images, norms).reshape(n, p, m)
+    for some in _blocks(queries, wanted, of_images):
+        images = np.asarray(queries[some], dtype=np.float32) - centre  # (block, p, d)
+        n, p, d = images.shape
+        nearest = _nearest(images.reshape(-1, d), of_images, norms).reshape(n, p, m)
         maps = np.empty((len(rows), p), np.float16) if maps is None else maps
-        for image, distances, row in zip(images, nearest, wanted[start : start + step].tolist(), strict=True):
+        for image, distances, row in zip(images, nearest, some.tolist(), strict=True):
             for request in of_query[row]:
                 kept = np.setdiff1d(np.arange(m), left_out[request])
                 if not len(kept):
                     raise ValueError(f"none of the {m} images of the bank is left")
-                of_patches = distances[:, kept].min(axis=1)  # (p,)
-                deciding = of_patches >= of_patches.max() * (1 - CLOSE)
-                mine = slice(None) if len(kept) == m else kept  # a slice copies nothing
-                scores[request] = _exact(image[deciding], of_images[mine].reshape(-1, d), norms[mine].reshape(-1))
-                maps[request] = of_patches
-                closest[request] = kept[distances[of_patches.argmax(), kept].argmin()]
+                scores[request], image_row = _largest(image, distances[:, kept], of_images, norms, kept)
+                maps[request] = distances[:, kept].min(axis=1)
+                closest[request] = kept[image_row]
     return Answer(scores, np.empty((0, 0), np.float16) if maps is None else maps, closest)
+
+
+def highest_patch_scores(queries: Patches | np.ndarray, bank: np.ndarray) -> Answer:
+    """`patch_scores` of each image by the whole bank, without maps, in about a third of the time.
+
+    The distance to the nearest patch of some bank images is at least that to the nearest of all. So a patch that is closer to
+    some than another one of its image is to all cannot decide, and is not compared with the rest.
+    """
+    centre, of_images, norms = _centred(bank)
+    m, _, d = of_images.shape
+    scores, closest = np.empty(len(queries)), np.empty(len(queries), int)
+    for some in _blocks(queries, np.arange(len(queries)), of_images):
+        images = np.asarray(queries[some], dtype=np.float32) - centre
+        n, p, _ = images.shape
+        at_most = _nearest(images.reshape(-1, d), of_images[::PART], norms[::PART]).min(axis=1).reshape(n, p)
+        first = np.argsort(-at_most, axis=1)[:, :FIRST]
+        candidates = np.take_along_axis(images, first[:, :, None], axis=1).reshape(-1, d)
+        at_least = _nearest(candidates, of_images, norms).min(axis=1).reshape(n, -1).max(axis=1)
+        rounding = 2 * ROUNDING * norms.max()
+        row, patch = np.nonzero(at_most**2 >= at_least[:, None] ** 2 * (1 - 2 * CLOSE) - rounding)
+        distances = _nearest(images[row, patch], of_images, norms)
+        for position, image in enumerate(some.tolist()):
+            mine = row == position
+            scores[image], closest[image] = _largest(
+                images[position, patch[mine]], distances[mine], of_images, norms, np.arange(m)
+            )
+    return Answer(scores, nearest=closest)
+
+
+def _centred(bank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The centre (d,) of a bank (m, b, d), the bank less its centre in float32, and the squared norms (m, b) of that."""
+    bank = np.asarray(bank, dtype=np.float32)
+    centre = bank.mean(axis=(0, 1))
+    centred = bank - centre
+    return centre, centred, np.einsum("mbd,mbd->mb", centred, centred)
+
+
+def _blocks(queries: Patches | np.ndarray, rows: np.ndarray, bank: np.ndarray) -> Iterator[np.ndarray]:
+    """Some of the rows of the queries after the other, as many as are compared with a bank (m, b, d) at a time."""
+    (m, _, d), p = bank.shape, np.asarray(queries[:1]).shape[1]
+    step = max(1, IMAGES // (max(m, d) * max(1, p)))
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
+
+
+def _largest(
+    patches: np.ndarray, distances: np.ndarray, bank: np.ndarray, norms: np.ndarray, kept: np.ndarray
+) -> tuple[float, int]:
+    """The largest distance of patches (k, d) to their nearest ones in some images of the bank, and the position of that image.
+
+    distances: (k, r) of `_nearest`, to the images `kept` (r,) of the bank (m, b, d) with the squared norms (m, b).
+    """
+    of_patches = distances.min(axis=1)
+    deciding = np.flatnonzero(of_patches >= of_patches.max() * (1 - CLOSE))
+    largest = max(_exact(patches[one], distances[one], bank, norms, kept) for one in deciding.tolist())
+    return largest, int(distances[of_patches.argmax()].argmin())
 
 
 def to_images(queries: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """L2 distances (n, p, m) float32 of the patches of n images (n, p, d) to the nearest patch of each bank image (m, b, d)."""
-    bank = np.asarray(bank, dtype=np.float32)
-    (n, p, d), m = queries.shape, len(bank)
-    centre = bank.mean(axis=(0, 1))
-    centred = bank - centre
+    centre, centred, norms = _centred(bank)
+    n, p, d = queries.shape
     patches = (np.asarray(queries, dtype=np.float32) - centre).reshape(-1, d)
-    return _nearest(patches, centred, np.einsum("mbd,mbd->mb", centred, centred)).reshape(n, p, m)
+    return _nearest(patches, centred, norms).reshape(n, p, len(centred))
 
 
 def _nearest(patches: np.ndarray, bank: np.ndarray, norms: np.ndarray) -> np.ndarray:
@@ -93,16 +142,17 @@ def _nearest(patches: np.ndarray, bank: np.ndarray, norms: np.ndarray) -> np.nda
     return np.sqrt(np.maximum(nearest, 0, out=nearest), out=nearest)
 
 
-def _exact(patches: np.ndarray, bank: np.ndarray, norms: np.ndarray) -> float:
-    """The largest distance (float64) of patches (n, d) to their nearest ones in the bank (r, d) with the squared norms (r,)."""
-    largest = 0.0
-    for patch in patches:
-        squares = bank @ (-2 * patch) + norms  # but for the patch's own norm
-        own = float(patch @ patch)
-        slack = CLOSE * max(0.0, float(squares.min()) + own) + ROUNDING * (own + float(norms.max()))
-        difference = bank[squares <= squares.min() + slack].astype(np.float64) - patch
-        largest = max(largest, float(np.einsum("nd,nd->n", difference, difference).min()))
-    return float(np.sqrt(largest))
+def _exact(patch: np.ndarray, distances: np.ndarray, bank: np.ndarray, norms: np.ndarray, kept: np.ndarray) -> float:
+    """The distance (float64) of one patch (d,) to its nearest; arguments as of `_largest`, distances (r,)."""
+    own = float(patch @ patch)
+    rounding = ROUNDING * (own + float(norms.max()))
+    squares = distances.astype(np.float64) ** 2
+    near = kept[squares <= squares.min() * (1 + CLOSE) + rounding]
+    images, of_images = bank[near].reshape(-1, len(patch)), norms[near].reshape(-1)
+    squares = images @ (-2 * patch) + of_images + own
+    close = images[squares <= max(0.0, float(squares.min())) * (1 + CLOSE) + rounding]
+    difference = close.astype(np.float64) - patch
+    return float(np.sqrt(np.einsum("nd,nd->n", difference, difference).min()))
 
 
 def spread_over(n_images: int, n_patches: int, most: int, generator: np.random.Generator) -> np.ndarray:

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.seeding import rng
 from swsa_core.detectors.head import Head
-from swsa_core.detectors.patch import patch_scores, spread_over, to_images
+from swsa_core.detectors.patch import highest_patch_scores, patch_scores, spread_over, to_images
 from swsa_core.detectors.requests import score_dataset
 from swsa_core.detectors.scores import (
     Anomalies,
@@ -47,13 +47,18 @@ def keep(images: Any, dataset: str, task: str, *, bank: int, seed: int) -> np.nd
     return _kept(images, bank, rng(seed, dataset, task, "patch bank"))
 
 
-def against(queries: Any, images: Any, own: np.ndarray | None = None, *, bank: int, seed: int) -> Answer:
+def against(
+    queries: Any, images: Any, own: np.ndarray | None = None, *, bank: int, seed: int, maps: bool = True
+) -> Answer:
     """Scores, maps and nearest images of patches (n, p, d) against those of a bank (m, p, d).
 
-    own: as of `Head.against`; bank, seed: as of `score`. What `keep` has kept is kept whole.
+    own: as of `Head.against`; bank, seed: as of `score`. What `keep` has kept is kept whole. maps: False where scores alone
+    are wanted.
     """
-    left_out = None if own is None else np.asarray(own)[:, None]
-    return patch_scores(queries, _kept(images, bank, rng(seed, "patch bank")), None, left_out)
+    kept = _kept(images, bank, rng(seed, "patch bank"))
+    if own is None and not maps:
+        return highest_patch_scores(queries, kept)
+    return patch_scores(queries, kept, None, None if own is None else np.asarray(own)[:, None])
 
 
 def _kept(bank: Any, most: int, generator: np.random.Generator) -> np.ndarray:

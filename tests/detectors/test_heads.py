@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from swsa_core.detectors import DEFAULT, HEADS, Head, patch, score_cosine, score_mahalanobis, score_patch
 from swsa_core.detectors.mahalanobis import mahalanobis
-from swsa_core.detectors.patch import patch_scores, spread_over
+from swsa_core.detectors.patch import highest_patch_scores, patch_scores, spread_over
 from swsa_core.detectors.scores import Features, apart, once_each
 from swsa_core.evaluation.protocols import compare
 
@@ -62,6 +62,21 @@ def test_patch_scores_are_those_of_a_plain_loop(monkeypatch, block):
     expected = np.array([nearest_patch(image, bank) for image in queries])
     np.testing.assert_allclose(found.scores, expected.max(axis=1), rtol=1e-6)
     np.testing.assert_allclose(found.maps, expected, rtol=2e-3)
+
+
+@pytest.mark.parametrize("m", [1, 6, 40])
+@pytest.mark.parametrize("spread", [0.01, 1, 5])
+@pytest.mark.parametrize("block", [patch.IMAGES, 5000])
+def test_without_maps_scores_and_nearest_images_are_the_same(monkeypatch, m, spread, block):
+    monkeypatch.setattr(patch, "IMAGES", block)
+    bank = drawn(m, 49, 20, seed=1) + np.float16(3)
+    near = bank[np.arange(9) % m] + np.float16(spread) * drawn(9, 49, 20)
+    for queries in (near, drawn(9, 49, 20), np.concatenate([bank, bank])):
+        whole, quick = patch_scores(queries, bank), highest_patch_scores(queries, bank)
+        np.testing.assert_array_equal(quick.scores, whole.scores)
+        distinct = whole.scores > 0  # at a distance of 0 rounding decides which image is nearest
+        np.testing.assert_array_equal(quick.nearest[distinct], whole.nearest[distinct])
+        assert quick.maps is None
 
 
 def test_an_image_that_is_left_out_takes_all_of_its_patches():
