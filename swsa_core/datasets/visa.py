@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Collection
+from functools import lru_cache
 from io import StringIO
 from typing import Literal
 
@@ -66,6 +67,12 @@ def class_name(name: str) -> str:
 
 def _split(spec):
     path = listing.require(spec["root"], [SPLIT], LAYOUT) / SPLIT
+    status = path.stat()
+    return _lines_of_split(path, (status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=2)  # planning asks for it several times
+def _lines_of_split(path, known_as):
     lines = _read(path, {"object", "split", "label", "image"})
     check_inside((line["object"] for line in lines), path)
     return lines
