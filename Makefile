@@ -2,11 +2,12 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN = .venv/bin
 
-.PHONY: help setup demo select test test-all test-gpu bench-gpu lint lock bench install-mini schema
+.PHONY: help setup demo select weights test test-all test-gpu bench-gpu lint lock bench install-mini schema
 
 help:
 	@echo "make demo          install, run the demo, and print the path of its report"
 	@echo "make select        pick a detector for the normal images in a folder: make select IMAGES=path/to/folder"
+	@echo "make weights       download the networks that make select takes where they are on this machine (2 GB)"
 	@echo "make test          install, lint, and run all tests except whole studies of real images"
 	@echo "make test-all      the same with whole studies of real images"
 	@echo "make test-gpu      run the tests that need a GPU, for a machine with one (two, for all of them)"
@@ -37,6 +38,9 @@ select: setup
 	@echo "The detector: $$PWD/results_my_images/mine/detector"
 	@echo "What it finds, and at how many false alarms: $$PWD/results_my_images/mine/detector/page.html"
 	@echo "Ask it: $(BIN)/python -m swsa_core.detect results_my_images/mine/detector path/to/new/images -o scores.csv"
+
+weights: setup
+	$(BIN)/snakemake --cores 1 --configfile config/my_images.yaml -- weights
 
 test: setup lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not study and not gpu"

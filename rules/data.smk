@@ -143,6 +143,6 @@ rule weights:
     conda:
         "../envs/swsa.yaml"
     params:
-        **settings("weights", candidates="candidates", guides="guides"),
+        **settings("weights", candidates="candidates", guides="guides", missing="missing"),
     script:
         "../workflow_scripts/weights.py"

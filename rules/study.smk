@@ -23,8 +23,9 @@ def checked(function, *args):
 STUDY = checked(study.study, checked(validate, config))
 if workflow.is_main_process:
     checked(check, STUDY)
-    for name, licence in STUDY.left_out.items():
-        print(f"candidates.{name} is left out: its licence, {licence}, is not among `licences`", file=sys.stderr)
+    for why in dict.fromkeys(STUDY.left_out.values()):
+        names = ", ".join(name for name, other in STUDY.left_out.items() if other == why)
+        print(f"Left out, as {why}: {names}", file=sys.stderr)
     if STUDY.config["runtime"]["status"]:
         gpus = workflow.global_resources.get("gpu")
         status.watch(logger, workflow.output_settings, gpus and gpus.value)

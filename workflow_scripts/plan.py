@@ -126,8 +126,8 @@ with job(snakemake) as mine:
         tasks = plural(len(size.tasks), "task")
         origin = "published numbers, not on disk" if absent[name] else "counted on disk"
         print(f"  {name}: {tasks}, {size.support:,} normal training and {size.test:,} test images ({origin})")
-    for name, licence in mine.settings["left_out"].items():
-        print(f"  without {name}: its licence, {licence}, is not among `licences`")
+    for name, why in mine.settings["left_out"].items():
+        print(f"  without {name}: {why}")
     print(f"Time {where}.\n")
     print(*table(rows), sep="\n")
     print(NOTES.format(reading=reading_note(share_threads(threads, runtime["workers"], device)[0])))

@@ -18,8 +18,7 @@ with job(snakemake) as mine:
     candidates = CANDIDATES.read(given.candidates).query(OF_MODELS)
     n_parameters = candidates.set_index("candidate")["n_parameters"]
     costs = of_candidates(read_costs(given.costs), settings["groups"], settings["exposed"], n_parameters)
-    unlicensed = settings.get("left_out", {}).items()
-    left_out = {name: f"its licence, {licence}, is not among `licences` of the config" for name, licence in unlicensed}
+    left_out = settings.get("left_out", {})
     found = recommendation(
         dataset,
         settings["strategies"],

@@ -79,7 +79,7 @@ with job(snakemake) as mine:
         class_names=settings["class_names"],
         crosses=read_crosses(picks, supports, here),
         reconstructions=read_reconstructions(picks, supports, here),
-        unlicensed=dict(settings).get("left_out", {}),
+        without=dict(settings).get("left_out", {}),
         paper_tables={name: FORMS[name].title for name in dict(settings).get("paper_tables", ())},
         svgs=read_figures(given.figures),
         skipped=read_skipped(

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-LAYOUT = 2  # of the files: raise it when a function that lists returns something else
+LAYOUT = 3  # of the files: raise it when a function that lists returns something else
 
 
 @cache

@@ -25,7 +25,8 @@ NO_WEIGHTS, NOT_STATED = "no weights", "not stated"
 class CandidateSpec(TypedDict):
     """A candidate as the validated config has it, or the CLIP model as `section.clip_backbone` gives it.
 
-    model: family:model. weights: a file, or package:<package>. licence: what is declared of that file. Keys that are None or
+    model: family:model. weights: a file, or package:<package>. optional: whether a study goes without it where those are not
+    here; of a study's candidates it is left out. licence: what is declared of that file. Keys that are None or
     left out keep the library's own. section: the config key that errors name, where it is not candidates.<name>. fit: left
     out where the library's own transform stays. code_sha256: of the user's own code, in what is tracked.
     """
@@ -33,6 +34,7 @@ class CandidateSpec(TypedDict):
     name: str
     model: str
     weights: NotRequired[str | None]
+    optional: NotRequired[bool]
     licence: NotRequired[str]
     args: NotRequired[dict[str, str | int | float | bool | None]]
     mean: NotRequired[list[float] | None]
@@ -148,6 +150,11 @@ def unstated(candidate: CandidateSpec) -> str:
     return NOT_STATED
 
 
+def always(candidate: CandidateSpec) -> bool:
+    """Of a model that nothing has to be downloaded for."""
+    return True
+
+
 def no_code(candidate: CandidateSpec) -> str:
     """The digest of a model that is none of the user's code."""
     return ""
@@ -184,6 +191,8 @@ class Family:
     only where it is trusted: in a study, by its config, not in a detector that comes from elsewhere."""
     prefetched: bool = False
     """Whether its library downloads weights by itself, which `snakemake weights` does beforehand."""
+    cached: Callable[[CandidateSpec], bool] = always
+    """Whether the weights that its library downloads are in its cache; needs no torch."""
     gpu: bool = True
     """Whether it embeds images on a GPU where there is one."""
     note: Callable[[CandidateSpec, bool], str] = no_note

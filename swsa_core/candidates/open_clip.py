@@ -10,6 +10,7 @@ from typing import Any
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
+from swsa_core.candidates.caches import in_hugging_face_cache
 from swsa_core.candidates.catalogue import catalogue
 from swsa_core.candidates.family import (
     CandidateSpec,
@@ -220,6 +221,17 @@ def most_words(candidate: CandidateSpec) -> int | None:
     return known["config"]["text_cfg"].get("context_length", 77) - 2
 
 
+def cached(candidate: CandidateSpec) -> bool:
+    """Whether open_clip has downloaded the weights of a model's tag."""
+    source, _, model = model_name(candidate).rpartition(":")
+    if source:
+        return source == "local-dir" or in_hugging_face_cache(model)
+    tags = (catalogue("open_clip_torch", listed) or {}).get(model, {"tags": {}})["tags"]
+    owner, _, rest = tags.get(args_of(candidate).get("pretrained"), {}).get("hf_hub", "").partition("/")
+    name, _, file = rest.partition("/")
+    return bool(name) and in_hugging_face_cache(f"{owner}/{name}", file)
+
+
 FAMILY = Family(
     title="image towers of open_clip's CLIP models",
     licence=(
@@ -232,5 +244,6 @@ FAMILY = Family(
     blank=blank,
     files=given_files,
     prefetched=True,
+    cached=cached,
     texts=Texts(form="open_clip:<model>", has=bool, tagged=True, load=load_towers, most_words=most_words),
 )

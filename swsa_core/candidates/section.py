@@ -77,6 +77,9 @@ class Candidate(Section):
     weights: PlainPath | None = None
     """Local file of weights, used instead of the download of the library; or package:<package>, an installed Python package
     that holds one file of weights, whose tensors are those of the model in the same order, whatever their names."""
+    optional: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    """Whether the study goes without it where its weights are not on this machine. Which these are is told before the first job
+    and in the report; `snakemake weights` downloads those of all candidates."""
     licence: Annotated[Annotated[str, AfterValidator(not_blank)] | None, LeftOutIfNull] = None
     """Licence of the file that `weights` names, such as apache-2.0, for the column `licence` and the filter `licences`. It
     cannot be given beside weights of which the library or the package says the licence."""

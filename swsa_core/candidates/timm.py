@@ -5,6 +5,7 @@ from typing import Any
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
+from swsa_core.candidates.caches import in_hugging_face_cache, in_torch_hub
 from swsa_core.candidates.catalogue import catalogue
 from swsa_core.candidates.family import (
     NOT_STATED,
@@ -24,7 +25,8 @@ from swsa_core.candidates.transforms import Transform
 def listed() -> dict[str, Any]:
     """{"models": timm's architectures, "old": their former names, "tagged": architecture.tag}, by its own listing.
 
-    "licences" are those of the weights of each of these names, None where timm names none.
+    "licences" are those of the weights of each of these names, None where timm names none; "places" their models on the Hugging
+    Face hub, or else their URLs.
     """
     import timm
 
@@ -33,7 +35,10 @@ def listed() -> dict[str, Any]:
     tagged = timm.list_models(include_tags=True)
     configs = {name: timm.get_pretrained_cfg(name) for name in (*models, *old, *tagged)}
     licences = {name: getattr(config, "license", None) for name, config in configs.items()}
-    return {"models": models, "old": sorted(old), "tagged": tagged, "licences": licences}
+    places = {
+        name: getattr(config, "hf_hub_id", None) or getattr(config, "url", None) for name, config in configs.items()
+    }
+    return {"models": models, "old": sorted(old), "tagged": tagged, "licences": licences, "places": places}
 
 
 def check(candidate: CandidateSpec) -> None:
@@ -56,6 +61,15 @@ def licence_of(candidate: CandidateSpec) -> str:
     """The licence of a model's weights as timm names it: those of its tag, or those that timm takes without one."""
     known = catalogue("timm", listed) or {"licences": {}}
     return known["licences"].get(model_name(candidate)) or NOT_STATED
+
+
+def cached(candidate: CandidateSpec) -> bool:
+    """Whether timm has downloaded a model's weights."""
+    source, _, model = model_name(candidate).rpartition(":")
+    if source:
+        return source == "local-dir" or in_hugging_face_cache(model)
+    place = (catalogue("timm", listed) or {"places": {}})["places"].get(model) or ""
+    return in_torch_hub(place) if "://" in place else "/" in place and in_hugging_face_cache(place)
 
 
 def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
@@ -140,4 +154,5 @@ FAMILY = Family(
     blank=partial(on_meta, network),
     files=given_files,
     prefetched=True,
+    cached=cached,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
+from swsa_core.candidates.caches import in_torch_hub
 from swsa_core.candidates.catalogue import catalogue
 from swsa_core.candidates.family import (
     NOT_STATED,
@@ -25,13 +26,14 @@ from swsa_core.candidates.transforms import Transform
 AUXILIARY = ("AuxLogits", "aux1", "aux2")
 
 
-def listed() -> dict[str, dict[str, str | None]]:
-    """{classification model of torchvision: {its weights: their licence, None where none is named}}, by its own listing."""
+def listed() -> dict[str, dict[str, tuple[str | None, str]]]:
+    """{classification model: {its weights: (their licence, None where none is named; their URL)}}, by torchvision's listing."""
     from torchvision import models
 
     return {
         model: {
-            name: weights.meta.get("license") for name, weights in models.get_model_weights(model).__members__.items()
+            name: (weights.meta.get("license"), weights.url)
+            for name, weights in models.get_model_weights(model).__members__.items()
         }
         for model in models.list_models(module=models)
     }
@@ -59,7 +61,14 @@ def licence_of(candidate: CandidateSpec) -> str:
     """The licence that torchvision names with a model's weights; where it names none, that of torchvision itself."""
     choices = (catalogue("torchvision", listed) or {}).get(model_name(candidate), {})
     chosen = args_of(candidate).get("weights", default_weights(choices))
-    return (choices[chosen] or "BSD-3-Clause") if chosen in choices else NOT_STATED
+    return (choices[chosen][0] or "BSD-3-Clause") if chosen in choices else NOT_STATED
+
+
+def cached(candidate: CandidateSpec) -> bool:
+    """Whether torchvision has downloaded a model's weights."""
+    choices = (catalogue("torchvision", listed) or {}).get(model_name(candidate), {})
+    chosen = args_of(candidate).get("weights", default_weights(choices))
+    return chosen in choices and in_torch_hub(choices[chosen][1])
 
 
 def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
@@ -110,4 +119,5 @@ FAMILY = Family(
     blank=partial(on_meta, network),
     files=given_files,
     prefetched=True,
+    cached=cached,
 )

@@ -1,5 +1,6 @@
 """Candidates with their heads, and the backbones that they share."""
 
+from pathlib import Path
 from typing import Any, cast
 
 from swsa_core.basics.errors import InputError
@@ -10,6 +11,7 @@ from swsa_core.candidates.family import CandidateSpec, args_of, model_name
 from swsa_core.candidates.licences import licence_of
 from swsa_core.candidates.section import Candidate
 from swsa_core.detectors import DEFAULT, HEADS
+from swsa_core.files.packaged import is_packaged, packaged_file
 
 OF_HEADS = ("name", "head", "known_bad", "licence", "exposure")  # what candidates of one backbone may differ in
 
@@ -105,6 +107,37 @@ def declared_licences(candidates: list[CandidateSpec]) -> dict[str, str]:
                 f"candidates: these have the same weights, but not the same `licence`: {listed}; give all of them the same"
             )
     return {backbone: licence for backbone, of in declared.items() for licence in set(of.values()) if licence}
+
+
+def at_hand(candidates: list[CandidateSpec]) -> tuple[list[CandidateSpec], dict[str, CandidateSpec]]:
+    """(Candidates without the key `optional`, {name of an optional one whose weights are not on this machine: candidate}).
+
+    Raises InputError where none is left.
+    """
+    plain = [cast(CandidateSpec, {key: value for key, value in one.items() if key != "optional"}) for one in candidates]
+    optional = [one["name"] for one in candidates if one.get("optional")]
+    missing = {one["name"]: one for one in plain if one["name"] in optional and absent(one)}
+    if len(missing) == len(plain):
+        listed = ", ".join(f"{name} ({absent(one)})" for name, one in missing.items())
+        raise InputError(f"candidates: all are optional, and the weights of none are here: {listed}")
+    return [one for one in plain if one["name"] not in missing], missing
+
+
+def absent(candidate: CandidateSpec) -> str:
+    """What of a candidate's weights is not on this machine, as a clause; "" where they are, or it has none."""
+    weights = candidate.get("weights")
+    if not weights:
+        here = family_of(candidate).cached(candidate)
+        return (
+            "" if here else "the weights are not on this machine (`snakemake weights` with this config downloads them)"
+        )
+    if is_packaged(weights):
+        try:
+            packaged_file(weights)
+        except InputError:
+            return f"the weights, {weights}, are not installed"
+        return ""
+    return "" if Path(weights).is_file() else f"the weights, {weights}, are not there"
 
 
 def _backbone(candidate: CandidateSpec) -> dict[str, Any]:

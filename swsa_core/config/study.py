@@ -20,7 +20,7 @@ from swsa_core.candidates.backbone import check_model
 from swsa_core.candidates.family import CandidateSpec, code_of
 from swsa_core.candidates.licences import allowed
 from swsa_core.candidates.section import clip_backbone
-from swsa_core.config.candidates import backbones, declared_licences, head_of
+from swsa_core.config.candidates import absent, at_hand, backbones, declared_licences, head_of
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.datasets.fetch import is_absent, or_fetch
 from swsa_core.datasets.kind import Spec
@@ -55,7 +55,8 @@ class Study:
     candidates: {slug in paths: candidate}, a backbone and a head, in the order of the config.
     backbones: {slug in paths: model that embeds images}, those of the candidates and the CLIP model whose prompts are chosen
     among; shared: {slug of a candidate, or of the CLIP model: slug of its backbone}.
-    left_out: {name of a candidate that `licences` leaves out, and is nowhere else: its licence}.
+    left_out: {name of a candidate that is left out, and is nowhere else: why, as a clause}.
+    missing: {name: candidate}, of those that are optional and whose weights are not on this machine.
     declared: {name of a backbone: the licence that the config declares of its file of weights}.
     """
 
@@ -66,6 +67,7 @@ class Study:
     backbones: dict[str, CandidateSpec]
     shared: dict[str, str]
     left_out: dict[str, str]
+    missing: dict[str, CandidateSpec]
     declared: dict[str, str]
 
     @property
@@ -360,6 +362,7 @@ class Study:
             "groups": self.groups,
             "scoring": self.scoring,
             "left_out": self.left_out,
+            "missing": list(self.missing.values()),
             "declared": self.declared or None,
             "exposures": self.exposures,
             "before_after": self.pairs,
@@ -426,7 +429,7 @@ def chunks_of(tasks: list[Any], size: int) -> dict[str, list[Any]]:
 def study(config: dict[str, Any]) -> Study:
     """The `Study` of a validated config. Raises InputError for a data set that is there and cannot be read."""
     declared = declared_licences(config["candidates"])
-    config, left_out = _licensed(config)
+    config, left_out, missing = _left(config)
     present = {name: spec for name, spec in config["datasets"].items() if not is_absent(spec)}
     tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
         name: unique_slugs(of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
@@ -444,28 +447,31 @@ def study(config: dict[str, Any]) -> Study:
         backbones={slugs[model["name"]]: model for model in by_name.values()},
         shared={slugs[name]: slugs[model["name"]] for name, model in by_name.items()},
         left_out=left_out,
+        missing=missing,
         declared=declared,
     )
 
 
-def _licensed(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """(The config without the candidates that its `licences` leave out, {name of each of those: its licence}).
+def _left(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], dict[str, CandidateSpec]]:
+    """The config without the candidates whose weights are missing or have another licence, and `Study.left_out`, `missing`.
 
     Raises InputError where `figures.space` names one of those; where it names none, it is the first that is left.
     """
-    kept, left_out = config["candidates"], dict[str, str]()
+    kept, missing = at_hand(config["candidates"])
+    left_out = {name: absent(one) for name, one in missing.items()}
     if licences := config.get("licences"):
         for candidate in kept:
             check_model(candidate)  # of a model that is not there no licence is known
-        kept, left_out = allowed(kept, licences)
+        kept, others = allowed(kept, licences)
+        left_out |= {name: f"the licence, {licence}, is not among `licences`" for name, licence in others.items()}
     embedded = [one["name"] for one in kept if not one.get("exposure")]
     space = config["figures"]["space"] or embedded[0]
     if space in left_out:
         raise InputError(
-            f"figures.space: {space!r} is left out, as its licence, {left_out[space]}, is not among `licences`: name another "
-            f"candidate, such as {embedded[0]!r}, remove the key, or add the licence"
+            f"figures.space: {space!r} is left out: {left_out[space]}; name another candidate, such as {embedded[0]!r}, or "
+            "remove the key"
         )
-    return config | {"candidates": kept, "figures": config["figures"] | {"space": space}}, left_out
+    return config | {"candidates": kept, "figures": config["figures"] | {"space": space}}, left_out, missing
 
 
 def stage_version(stage: str) -> int:

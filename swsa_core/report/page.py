@@ -56,7 +56,7 @@ def render(
     copies: Sequence[Copied] = (),
     leaks: pd.DataFrame | None = None,
     drawings: Sequence[Drawn] = (),
-    unlicensed: Mapping[str, str] | None = None,
+    without: Mapping[str, str] | None = None,
     misled: Mapping[str, Sequence[Misled]] | None = None,
     before_after: pd.DataFrame | None = None,
     recommendations: Mapping[str, Mapping[str, Any]] | None = None,
@@ -71,7 +71,7 @@ def render(
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of the
     anomalies of each source; reconstructions: the same of those of the seed images; paper_tables: {name: title} of the paper's
     tables that lie beside the page, with its figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows
-    of leaks.csv, with a column dataset; unlicensed: {candidate that the config's `licences` leave out: its licence}; misled:
+    of leaks.csv, with a column dataset; without: {candidate that is left out: why}; misled:
     {data set: what evaluation.misleading finds}; before_after: table of report.before_after, None
     where no network is fine-tuned; recommendations: {data set: of read.read_recommendations}.
     """
@@ -96,7 +96,7 @@ def render(
         skipped=skipped,
         backbones=[rows.to_dict("records") for _, rows in candidates.groupby("backbone", sort=False)],
         measured=measured_on(candidates),
-        unlicensed=unlicensed or {},
+        without=without or {},
         costs=_shares(costs).to_dict("records"),
         total=costs["seconds"].sum(),
         on_gpu=bool(costs["gpu_mb"].notna().any()),

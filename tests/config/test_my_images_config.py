@@ -1,16 +1,19 @@
 """config/my_images.yaml, with and without the lines that it holds as comments."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
+from layouts import classes
 
-from swsa_core.candidates import family_of
+from swsa_core.candidates import FAMILIES, family_of
 from swsa_core.candidates.backbone import check_model
 from swsa_core.candidates.licences import licence_of
 from swsa_core.candidates.prefetch import of_libraries
 from swsa_core.candidates.prompts import prompts
 from swsa_core.config.config import validate
+from swsa_core.config.study import study
 from swsa_core.plan.costs import backbone_cost
 
 ROOT = Path(__file__).parents[2]
@@ -23,9 +26,15 @@ def test_it_selects_no_prompts_as_it_is():
     assert validate(yaml.safe_load(TEXT))["clip"] is None
 
 
-def test_it_downloads_nothing_as_it_is():
-    candidates = validate(yaml.safe_load(TEXT))["candidates"]
+def test_where_nothing_was_downloaded_it_downloads_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    classes(tmp_path / "data" / "mine", ["good"])
+    for library in ("torchvision", "timm"):
+        monkeypatch.setitem(FAMILIES, library, replace(FAMILIES[library], cached=lambda candidate: False))
+    found = study(validate(yaml.safe_load(TEXT)))
+    candidates = found.config["candidates"]
     assert of_libraries(candidates) == []
+    assert len(of_libraries(found.missing.values())) == len(found.left_out) == 9
     assert [one["name"] for one in candidates] == [
         *(f"efficientnet_lite{number}{head}" for number in (2, 1, 0) for head in HEADS),
         *("descriptor:hog", "descriptor:lbp", "descriptor:color_histogram"),
@@ -52,7 +61,7 @@ def test_docs_say_what_each_network_is_and_costs():
         assert told == [licence, f"{cost.parameters / 1e6:.1f} M", f"{crop} px", f"{cost.flops / 1e9:.2f}"]
         line = next(line for line in TEXT.splitlines() if candidate["model"] in line)
         assert f"# {cost.parameters / 1e6:.0f} M" in line or f", {cost.parameters / 1e6:.0f} M" in line
-        assert candidate["weights"] or line.endswith(f"; {licence}")
+        assert candidate["weights"] or (line.endswith(f"; {licence}") and "optional: true" in line)
         parameters.append(cost.parameters)
     assert len(networks) == 23 and parameters == sorted(parameters, reverse=True)
 

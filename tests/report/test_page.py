@@ -29,7 +29,7 @@ BENCHMARKS = pd.DataFrame(
 
 def rendered(
     datasets, candidates=CANDIDATES, skipped=(), boxes=True, n_parents=None, change=None, draw=False, crosses=None,
-    reconstructions=None, benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), unlicensed=None,
+    reconstructions=None, benchmarks=BENCHMARKS, paper_tables=None, copies=(), leaks=None, drawings=(), without=None,
     misled=None, before_after=None, **options,
 ):  # fmt: skip
     """The page of a made-up study; options: of studies.study."""
@@ -62,7 +62,7 @@ def rendered(
         copies=copies,
         leaks=leaks,
         drawings=drawings,
-        unlicensed=unlicensed,
+        without=without,
         misled=misled,
         before_after=before_after,
     )
@@ -80,10 +80,10 @@ def practitioner():
 
 
 def test_licences_of_candidates_and_those_that_are_left_out():
-    page = rendered({"mine": (["a"], False)}, unlicensed={"vit <h>": "cc-by-nc-4.0"})
+    page = rendered({"mine": (["a"], False)}, without={"vit <h>": "its licence"})
     assert len(re.findall("<td[^>]*>apache-2.0</td>", page)) == 5 and page.count('<td rowspan="1">no weights</td>') == 2
-    assert "of the config: vit &lt;h&gt; (cc-by-nc-4.0)." in page
-    assert "Left out, as" not in rendered({"mine": (["a"], False)})
+    assert "Left out: vit &lt;h&gt; (its licence)." in page
+    assert "Left out: vit" not in rendered({"mine": (["a"], False)})
 
 
 def test_examples_in_docstrings():
