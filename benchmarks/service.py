@@ -6,7 +6,7 @@
 For each data set of a finished study it asks the detector of every task about the real test images, as `swsa_core.detect` does,
 and prints Markdown: the mean real AUROC (one-vs-rest) beside that of the best candidate of each task, of the largest network,
 of the mean candidate and of swsa_cutpaste; the share of normal test images that are alarms at 5 % and 10 %, and in how many
-tasks their number lies in the 95 % interval that the level promises.
+tasks their number lies in the 95 % interval that the level promises. A second table has the verdicts beside the truth.
 """
 
 import argparse
@@ -27,11 +27,14 @@ from swsa_core.detect import load_detector  # noqa: E402
 from swsa_core.detect.level import rank_of  # noqa: E402
 from swsa_core.files import layout  # noqa: E402
 from swsa_core.metrics import auroc  # noqa: E402
-from swsa_core.strategies.select import SELECTION  # noqa: E402
+from swsa_core.strategies.select import SELECTION, judged  # noqa: E402
 
 RATES = (0.05, 0.1)
 OTHERS = ("best", "largest_model", "random", "swsa_cutpaste")
 SETTING = "one_vs_rest"
+NEAR = 0.01
+VERDICTS = f"""| data set | verdict | tasks | within {NEAR} of the best | mean regret | largest |
+|---|---|---|---|---|---|"""
 
 
 def main():
@@ -46,6 +49,9 @@ def main():
     print("|---" * (len(OTHERS) + 6) + "|")
     for name, spec in config["datasets"].items():
         print(row_of(name, spec, config["results"], arguments.threads), flush=True)
+    print(f"\n{VERDICTS}")
+    for name in config["datasets"]:
+        print(*verdicts_of(name, config["results"]), sep="\n", flush=True)
 
 
 def row_of(dataset, spec, results, threads):
@@ -87,6 +93,17 @@ def row_of(dataset, spec, results, threads):
     )
     cells = [dataset, len(detector.parts), f"{np.mean(aurocs):.3f}", *others, shares, promised, inside]
     return f"| {' | '.join(map(str, cells))} |"
+
+
+def verdicts_of(dataset, results):
+    """Lines of the second table: for each verdict how far below the best candidate its picks really are."""
+    selection = SELECTION.read(layout.at(results, "selection", dataset=dataset)).query(
+        "selection == 'model' and setting == @SETTING"
+    )
+    for verdict, rows in judged(selection, ["swsa"]).groupby("verdict"):
+        regret = rows["regret"]
+        near = int((regret <= NEAR).sum())
+        yield f"| {dataset} | {verdict} | {len(regret)} | {near} | {regret.mean():.3f} | {regret.max():.3f} |"
 
 
 def answers(detector, part, seen):
