@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,21 +39,28 @@ class Arrivals:
     """What is known of the images in a folder.
 
     done: absolute paths that have their row; seen: {path: stamp at the last look}, of the others; failed: {path: looks at which
-    a file, complete by its stamp, could not be read}.
+    a file, complete by its stamp, could not be read}; misnamed: what was told of files whose names no row can hold.
     """
 
     folder: str
     done: set[str]
     seen: dict[str, Stamp] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
+    misnamed: set[str] = field(default_factory=set)
 
     def ready(self) -> list[str]:
         """Look at the folder: the paths of images that are complete and have no row, in the order of their times."""
-        now = dict(_stamps(self.folder, self.done))
+        now = dict(_stamps(self.folder, self.done, self._tell))
         found = settled(self.seen, now)
         self.failed = {path: count for path, count in self.failed.items() if path in found}  # else it has changed
         self.seen = now
         return found
+
+    def _tell(self, sentence: str) -> None:
+        """Say once that a file is not scored, since its name cannot be written."""
+        if sentence not in self.misnamed:
+            self.misnamed.add(sentence)
+            log(f"{sentence}; it is not scored")
 
     def finished(self, path: str, reason: str) -> bool:
         """Whether a row can be written of an image that was looked at; reason: why it cannot be read, "" where it can."""
@@ -141,8 +148,8 @@ def rows_in(output: Path) -> list[list[str]]:
     return rows
 
 
-def _stamps(folder: str, done: set[str]) -> Iterator[tuple[str, Stamp]]:
-    for name in listing.images_below(folder):
+def _stamps(folder: str, done: set[str], misnamed: Callable[[str], None]) -> Iterator[tuple[str, Stamp]]:
+    for name in listing.images_below(folder, listing.Choice(misnamed=misnamed)):
         path = f"{folder.rstrip('/')}/{name}"
         if os.path.abspath(path) in done:  # not looked at: there may be very many
             continue

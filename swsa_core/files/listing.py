@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -43,11 +43,13 @@ NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 class Choice(NamedTuple):
     """Which paths below `root` are wanted: those that a pattern of `include` means (all, where it is empty), and none of
-    `exclude`; see `matches`."""
+    `exclude`; see `matches`. misnamed: is told, in a sentence, of each entry that is left out because its name cannot be
+    written; without it such a name is an InputError."""
 
     root: str | Path = ""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    misnamed: Callable[[str], None] | None = None
 
     def takes(self, path: str | Path) -> bool:
         """Whether the file at `path` is wanted."""
@@ -94,7 +96,7 @@ def images(directory: str | Path, choice: Choice = ALL) -> list[str]:
     """Sorted names of the image files in a directory, known by their suffix; hidden files are no images."""
     return sorted(
         name
-        for name, is_directory in _entries(directory)
+        for name, is_directory in _entries(directory, choice)
         if not is_directory and name.lower().endswith(SUFFIXES) and choice.takes(f"{directory}/{name}")
     )
 
@@ -103,7 +105,7 @@ def directories(directory: str | Path, choice: Choice = ALL) -> list[str]:
     """Sorted names of the sub-directories that are neither hidden nor the system's nor full of thumbnails."""
     return sorted(
         name
-        for name, is_directory in _entries(directory)
+        for name, is_directory in _entries(directory, choice)
         if is_directory and choice.enters(os.path.join(directory, name))
     )
 
@@ -126,7 +128,7 @@ def left_aside(directory: str | Path, choice: Choice = ALL) -> dict[str, int]:
     """{suffix: count} of the files in a directory that are wanted, but known neither as images nor as their companions."""
     suffixes = (
         os.path.splitext(name)[1].lower()
-        for name, is_directory in _entries(directory)
+        for name, is_directory in _entries(directory, choice)
         if not is_directory and choice.takes(os.path.join(directory, name))
     )
     return dict(sorted(Counter(suffix for suffix in suffixes if suffix not in KNOWN).items()))
@@ -180,7 +182,7 @@ def _is_loop(path, way):
     return any(step.resolve().is_relative_to(target) for step in way)
 
 
-def _entries(directory):
+def _entries(directory, choice):
     """(name, is a directory) of everything that is neither hidden nor the system's nor a directory of thumbnails."""
     try:
         with os.scandir(directory) as entries:
@@ -190,10 +192,17 @@ def _entries(directory):
         raise InputError(
             f"directory {str(directory)!r} cannot be listed: {os.strerror(error.errno)}, {str(path)!r}"
         ) from error
+    misnamed = set()
     for name, _ in found:
         if not (name.isascii() and name.isprintable()):
-            _check_name(name, directory)
-    return found
+            try:
+                _check_name(name, directory)
+            except InputError as error:
+                if choice.misnamed is None:
+                    raise
+                choice.misnamed(str(error))
+                misnamed.add(name)
+    return [entry for entry in found if entry[0] not in misnamed] if misnamed else found
 
 
 def _is_left_out(name):

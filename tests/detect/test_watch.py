@@ -108,6 +108,19 @@ def test_a_file_is_ready_when_it_stays_the_same(tmp_path):
     assert arrivals.ready() == []
 
 
+def test_a_name_that_no_row_can_hold_is_told_once_and_holds_nothing_up(tmp_path, capsys):
+    for name in ("good.png", "two\nlines.png", "deep/esc\x1b.png"):
+        draw(tmp_path / name)
+    draw(tmp_path / "folder\r" / "inside.png")
+    arrivals = Arrivals(str(tmp_path), set())
+    assert arrivals.ready() == []
+    assert [Path(path).name for path in arrivals.ready()] == ["good.png"]
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3 and all(
+        line.endswith("control character in its name: rename it; it is not scored") for line in told
+    )
+
+
 @pytest.mark.parametrize("text", ["path,verdict\na,normal\n", "\x00\xff"])
 def test_another_file_is_not_taken_for_scores(tmp_path, text):
     (tmp_path / "own.csv").write_bytes(text.encode("latin-1"))
