@@ -242,6 +242,7 @@ def reconstructing(**diffusion):
     }
 
 
+@pytest.mark.study
 @needs_model
 def test_rules_make_all_pairs_and_reconstructions_and_an_edit_reruns_what_depends_on_them(tmp_path):
     planned = snakemake(tmp_path, reconstructing(), "--dry-run")

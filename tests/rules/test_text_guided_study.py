@@ -30,6 +30,7 @@ def finished(tmp_path_factory):
     return directory
 
 
+@pytest.mark.study
 @pytest.mark.slow
 def test_both_systems_reach_the_tables_and_the_report(finished):
     results = finished / "results"
@@ -47,6 +48,7 @@ def test_both_systems_reach_the_tables_and_the_report(finished):
         assert told in page, told
 
 
+@pytest.mark.study
 @pytest.mark.slow
 def test_an_edited_text_trains_that_one_alone(finished):
     config = reduced()

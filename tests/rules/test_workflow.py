@@ -340,6 +340,7 @@ def test_folder_without_labels(tmp_path):
     assert not re.search(r"\bnan\b|\bNone\b", text)
 
 
+@pytest.mark.study
 def test_grey_images_of_any_size_stay_original(tmp_path):
     for i in range(8):
         (tmp_path / "parts").mkdir(exist_ok=True)
