@@ -18,12 +18,14 @@ from networks import tame_adm
 from swsa_core.anomalies.made import read_origins
 from swsa_core.anomalies.pool import NEAREST_ROWS, OTHER_IMAGES, POOL_IMAGES, POOL_ROWS
 from swsa_core.anomalies.source import LOSSES
+from swsa_core.anomalies.text_guided import read_way
 from swsa_core.basics.errors import InputError
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_clip, score_knn
 from swsa_core.detectors.cost import COSTS
 from swsa_core.detectors.scores import check_listed
 from swsa_core.diffusion.delta_h import delta_h_for, read_delta_h, write_delta_h
+from swsa_core.elsewhere.manifest import MANIFEST
 from swsa_core.embedding.image_stream import RowReader
 from swsa_core.evaluation.confidence import CONFIDENCE
 from swsa_core.evaluation.consensus import QUALITY
@@ -75,22 +77,35 @@ def network(path: Path) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in read_delta_h(path, tame_adm()).state_dict().items()}
 
 
+def ways_of(path: Path) -> list[dict[str, np.ndarray]]:
+    """The unedited ways of all seed images of a task, as training reads them."""
+    count = len(store.read(path, ["images"])[0]["images"])
+    return [
+        {name: value.numpy() for name, value in read_way(str(path), row, "cpu")._asdict().items()}
+        for row in range(count)
+    ]
+
+
 def write_network(path: Path, seed: int) -> None:
     """A trained network, such as the sources that train write."""
     write_delta_h(path, delta_h_for(tame_adm(), seed), {"text": str(seed)})
 
 
-# How stages read the results by the names of their paths; those that no stage reads are not here.
+# How stages read the results by the names of their paths; those that no stage reads are not here, nor are detectors, which are
+# not read by stages but delivered (tests/detect/test_detector.py).
 READERS: dict[str, Callable[[Path], Any]] = {
     "images": index_of,
     "support": supports_of,
     **dict.fromkeys(("anomalies", "reconstructions"), made_images),
     **dict.fromkeys(("sheet", "reconstruction_sheet"), read_drawn),
+    "ways": ways_of,
     **dict.fromkeys(("image_features", "support_features", "anomaly_features", "pool_features", "exposed"), store.read),
     **dict.fromkeys(("image_patches", "support_patches", "anomaly_patches", "pool_patches"), store.read),
+    **dict.fromkeys(("reconstruction_features", "reconstruction_patches"), store.read),
     "scores": scores,
-    "trained": network,
-    "trained_losses": LOSSES.read,
+    **dict.fromkeys(("trained", "trained_of_task"), network),
+    **dict.fromkeys(("trained_losses", "trained_of_task_losses"), LOSSES.read),
+    "to_score": MANIFEST.read,
     **{"pool_images": POOL_IMAGES.read, "pool_rows": POOL_ROWS.read},
     **{"nearest_rows": NEAREST_ROWS.read, "other_images": OTHER_IMAGES.read},
     **{"costs": COSTS.read, "leaks": LEAKS.read, "auroc": AUROC.read, "confidence": CONFIDENCE.read},
@@ -101,7 +116,8 @@ READERS: dict[str, Callable[[Path], Any]] = {
     **{"before_after": BEFORE_AFTER.read, "strategies": STRATEGIES_TABLE.read},
 }
 FIGURES, CHECKSUM = "figures", "checksums themselves"
-GENERIC = {"pool_rows": ("nearest", "others")}  # files of other names that its pattern takes, too
+# Stems of files of other kinds that a pattern takes, too.
+GENERIC = {"pool_rows": ("nearest", "others")}
 
 
 def files_of(results: Path) -> dict[str, list[Path]]:

@@ -19,12 +19,14 @@ from swsa_core.anomalies.pool import POOL_ROWS
 from swsa_core.datasets import INDEX
 from swsa_core.detectors import score_knn
 from swsa_core.detectors.cost import COSTS
+from swsa_core.elsewhere.manifest import MANIFEST
 from swsa_core.evaluation.leaks import LEAKS
 from swsa_core.files import store
 from swsa_core.files.layout import at
 from swsa_core.files.text import write_bytes, write_json, write_text
 
 TASKS = ("a", "b")
+WAY = {"x_T": (3, 8, 8), "predicted": (2, 3, 8, 8)}
 
 
 def png(image):
@@ -43,6 +45,9 @@ def write_task(place, task, support, noise):
     path = place("anomalies", source="cutpaste", task=task)
     write_anomalies(path, images, parents, {"task": task, "source": "cutpaste"})
     write_bytes(place("sheet", source="cutpaste", task=task), png(images[0]))
+    way = {name: noise.normal(size=(3, *shape)).astype(np.float32) for name, shape in WAY.items()}
+    way |= {"images": np.stack(images), "image_ids": np.array(ids[:3], object)}
+    store.write(place("ways", source="text_guided", task=task), way, {"task": task})
     write_network(place("trained", source="text_guided", text=task), ord(task))
 
 
@@ -57,6 +62,9 @@ def results(tmp_path_factory):
     for task, support in zip(TASKS, made.supports, strict=True):
         write_task(place, task, support, noise)
         write_text(f"{at(str(root), 'figures')}/d/{task}.svg", f"<svg><text>{task}</text></svg>")
+    store.write(place("reconstruction_features", backbone="b", source="diffusion"), embedded, {"skipped": "[]"})
+    manifest = pd.DataFrame({name: [f"{name} {row}" for row in range(4)] for name in MANIFEST.columns})
+    MANIFEST.write(place("to_score"), manifest)
     score_knn.write(place("scores", candidate="b"), made.scores(), {"candidate": "b", "skipped": "[]"})
     POOL_ROWS.write(place("pool_rows", pool="p"), pd.DataFrame({"task": ["a", "b"] * 3, "row": range(6)}))
     LEAKS.write(place("leaks"), pd.DataFrame(columns=LEAKS.columns))
