@@ -12,7 +12,8 @@ from swsa_core.basics.errors import InputError
 
 # What an archive may unpack to: so many times its size and so many bytes more, in so many files. Images hardly compress.
 MOST_GROWTH, SLACK, MOST_MEMBERS = 20, 1_000_000_000, 5_000_000
-DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError)
+# KeyError: of a hard link to a file that is not among the members.
+DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, KeyError)
 
 
 def unpack(archive: Path | str, directory: Path | str, progress: Callable[[int, int], None] | None = None) -> Path:

@@ -91,6 +91,16 @@ def test_links_out_and_devices_are_refused(kind, tmp_path):
     assert found(tmp_path) == {"a.tar": archive.read_bytes(), "out/data/first.jpg": b"1"}
 
 
+def test_links_within_an_archive(tmp_path):
+    members = {"data/first.jpg": b"1", "hard": special("data/hard.jpg", tarfile.LNKTYPE, "data/first.jpg")}
+    members |= {"soft": special("data/soft.jpg", tarfile.SYMTYPE, "first.jpg")}
+    directory = unpack(tar(tmp_path / "a.tar", members), tmp_path / "out")
+    assert found(directory) == dict.fromkeys(["data/first.jpg", "data/hard.jpg", "data/soft.jpg"], b"1")
+    to_nothing = {"data/first.jpg": b"1", "hard": special("data/hard.jpg", tarfile.LNKTYPE, "data/gone.jpg")}
+    with pytest.raises(InputError, match=r"b\.tar cannot be unpacked, .*'data/gone\.jpg' not found.*: fetch it again"):
+        unpack(tar(tmp_path / "b.tar", to_nothing), tmp_path / "other")
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_an_archive_that_was_cut_off_is_refused(name, tmp_path):
     archive = MAKERS[name](tmp_path / name, IMAGES)
