@@ -40,7 +40,8 @@ select: setup
 	@echo "Ask it: $(BIN)/python -m swsa_core.detect results_my_images/mine/detector path/to/new/images -o scores.csv"
 
 weights: setup
-	$(BIN)/snakemake --cores 1 --configfile config/my_images.yaml -- weights
+	@test -n "$(IMAGES)" || { echo "Which images? make weights IMAGES=path/to/folder" >&2; exit 2; }
+	$(BIN)/snakemake --cores 1 --configfile config/my_images.yaml --config images="$(IMAGES)" -- weights
 
 test: setup lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not study and not gpu"

@@ -41,6 +41,8 @@ def main():
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    if options.images % options.batch:
+        parser.error(f"--images: received {options.images}, expected whole batches of {options.batch}")
     context = multiprocessing.get_context("spawn")
     print("| network | freed at once, images a second | kept | ratio | MB | kept |\n|---|---:|---:|---:|---:|---:|")
     for model in options.models:

@@ -25,7 +25,8 @@ with job(snakemake) as mine:
         print(f"{model['name']}: {f'fetched {size:,} bytes' if size else 'already there'}", flush=True)
     for family in dict.fromkeys(map(family_of, models)):
         print(f"licences of {family.title}: {family.licence}")
-    print(
-        "all weights that this config needs are here"
-        + (f"; optional ones are not: {', '.join(failed)}" if failed else "")
-    )
+    print("all weights that this config needs are here")
+    if failed:
+        raise InputError(
+            f"weights of optional candidates could not be fetched: {', '.join(failed)}; the reasons stand above"
+        )

@@ -16,7 +16,9 @@ from typing import Any
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.lease import claim, free_gpu
 
-MALLOPT = {-3: 2**30, -1: 2**31 - 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
+# Parameters of malloc.h, and what the first is set to: glibc before 2.35 refuses more than 32 MB.
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
+THRESHOLDS = (2**30, 2**25)
 HIDDEN = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES that hide every GPU
 
 
@@ -145,12 +147,12 @@ def keep_memory() -> None:
     """Keep memory that is freed for what this process allocates next, where the C library is glibc.
 
     By itself it gives each large activation back to the system, which then clears its pages for the next one: that took more
-    time than the computation (benchmarks/allocator.py). From 1 GB on an allocation goes back as before.
+    time than the computation (benchmarks/allocator.py). From 1 GB on (32 MB with glibc before 2.35) an allocation goes back as
+    before.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt:
-        for parameter, value in MALLOPT.items():
-            mallopt(parameter, value)
+    if mallopt and any(mallopt(MMAP_THRESHOLD, value) for value in THRESHOLDS):
+        mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 
 def find_dtype(precision: str, device: str) -> Any:

@@ -1,10 +1,8 @@
 """What the model libraries have downloaded, told without torch and without a network."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
-
-NAMES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-INDEX = "model.safetensors.index.json"  # of weights in several files
 
 
 def in_torch_hub(url: str) -> bool:
@@ -14,9 +12,13 @@ def in_torch_hub(url: str) -> bool:
     return Path(home, "hub", "checkpoints", os.path.basename(url)).is_file()
 
 
-def in_hugging_face_cache(model: str, name: str = "") -> bool:
-    """Whether weights of a model of the Hugging Face hub, owner/name, have been downloaded; name: of the file, where known."""
+def in_hugging_face_cache(model: str, names: Iterable[str]) -> bool:
+    """Whether one of the files `names` of a model of the Hugging Face hub, owner/name[@revision], was downloaded."""
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    names = [name] if name else [*NAMES, INDEX]
-    return any(isinstance(try_to_load_from_cache(model, one), str) for one in names)
+    model, _, revision = model.partition("@")
+    try:
+        return any(isinstance(try_to_load_from_cache(model, name, revision=revision or None), str) for name in names)
+    except HFValidationError:  # the hub has no such names
+        return False

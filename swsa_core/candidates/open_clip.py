@@ -29,6 +29,9 @@ from swsa_core.candidates.family import (
 from swsa_core.candidates.transforms import Transform
 from swsa_core.files.weights import load_weights
 
+# Of weights, as open_clip looks for them on the hub.
+FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+
 
 def listed() -> dict[str, Any]:
     """{model: {"config": how it is built, "tags": {pretrained tag: its weights and images}}}, by open_clip's own listing."""
@@ -225,11 +228,11 @@ def cached(candidate: CandidateSpec) -> bool:
     """Whether open_clip has downloaded the weights of a model's tag."""
     source, _, model = model_name(candidate).rpartition(":")
     if source:
-        return source == "local-dir" or in_hugging_face_cache(model)
+        return source == "local-dir" or in_hugging_face_cache(model, FILES)
     tags = (catalogue("open_clip_torch", listed) or {}).get(model, {"tags": {}})["tags"]
     owner, _, rest = tags.get(args_of(candidate).get("pretrained"), {}).get("hf_hub", "").partition("/")
     name, _, file = rest.partition("/")
-    return bool(name) and in_hugging_face_cache(f"{owner}/{name}", file)
+    return bool(name) and in_hugging_face_cache(f"{owner}/{name}", [file] if file else FILES)
 
 
 FAMILY = Family(

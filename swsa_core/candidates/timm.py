@@ -21,6 +21,9 @@ from swsa_core.candidates.family import (
 from swsa_core.candidates.maps import Seen, chosen
 from swsa_core.candidates.transforms import Transform
 
+# Of weights, as timm looks for them on the hub.
+FILES = ("model.safetensors", "pytorch_model.bin")
+
 
 def listed() -> dict[str, Any]:
     """{"models": timm's architectures, "old": their former names, "tagged": architecture.tag}, by its own listing.
@@ -67,9 +70,9 @@ def cached(candidate: CandidateSpec) -> bool:
     """Whether timm has downloaded a model's weights."""
     source, _, model = model_name(candidate).rpartition(":")
     if source:
-        return source == "local-dir" or in_hugging_face_cache(model)
+        return source == "local-dir" or in_hugging_face_cache(model, FILES)
     place = (catalogue("timm", listed) or {"places": {}})["places"].get(model) or ""
-    return in_torch_hub(place) if "://" in place else "/" in place and in_hugging_face_cache(place)
+    return in_torch_hub(place) if "://" in place else "/" in place and in_hugging_face_cache(place, FILES)
 
 
 def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:

@@ -43,8 +43,16 @@ def check(candidate: CandidateSpec) -> None:
     """Raise InputError unless the weights file is there and torchvision has a classification model of this name."""
     check_weights(candidate)
     model, known = model_name(candidate), catalogue("torchvision", listed)
-    if known is not None:
-        _check_name(model, known)
+    if known is None:
+        return
+    _check_name(model, known)
+    chosen = args_of(candidate).get("weights", default_weights(known[model]))
+    _check_choice(model, chosen, known[model])
+
+
+def _check_choice(model: str, chosen: Any, choices: Collection[str]) -> None:
+    if chosen not in choices:
+        raise InputError(f"args.weights: {model} has no weights {chosen!r}: {did_you_mean(str(chosen), choices)}")
 
 
 def _check_name(model: str, known: Collection[str]) -> None:
@@ -79,8 +87,7 @@ def network(model: str, weights: str | None, args: dict[str, Any]) -> Network:
     _check_name(model, models.list_models(module=models))
     choices = models.get_model_weights(model).__members__
     chosen = args.pop("weights", default_weights(choices))
-    if chosen not in choices:
-        raise InputError(f"args.weights: {model} has no weights {chosen!r}: {did_you_mean(chosen, choices)}")
+    _check_choice(model, chosen, choices)
     if weights and model in ("googlenet", "inception_v3"):
         # What torchvision itself sets with its weights, which were trained on inputs scaled otherwise.
         args = {"transform_input": True, "init_weights": False} | args

@@ -28,7 +28,8 @@ def check(given: Study) -> None:
     _check_exposures(given)
     for one in given.given.values():
         _check_scoring(one)
-    for backbone in given.backbones.values():
+    of_libraries = [one for one in given.missing.values() if not one.get("weights")]
+    for backbone in [*given.backbones.values(), *of_libraries]:
         check_model(backbone)
     for name, model in given.guides.items():
         _check_guide(model, name, list(given.texts[name].values()))

@@ -55,8 +55,8 @@ class Study:
     candidates: {slug in paths: candidate}, a backbone and a head, in the order of the config.
     backbones: {slug in paths: model that embeds images}, those of the candidates and the CLIP model whose prompts are chosen
     among; shared: {slug of a candidate, or of the CLIP model: slug of its backbone}.
-    left_out: {name of a candidate that is left out, and is nowhere else: why, as a clause}.
-    missing: {name: candidate}, of those that are optional and whose weights are not on this machine.
+    left_out: {name of a candidate that the study goes without: why, as a clause}.
+    missing: {name: candidate}, of those of them that are optional and whose weights are not on this machine.
     declared: {name of a backbone: the licence that the config declares of its file of weights}.
     """
 
@@ -362,7 +362,7 @@ class Study:
             "groups": self.groups,
             "scoring": self.scoring,
             "left_out": self.left_out,
-            "missing": list(self.missing.values()),
+            "missing": list({one["name"]: one for one in backbones(list(self.missing.values())).values()}.values()),
             "declared": self.declared or None,
             "exposures": self.exposures,
             "before_after": self.pairs,
@@ -453,17 +453,19 @@ def study(config: dict[str, Any]) -> Study:
 
 
 def _left(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], dict[str, CandidateSpec]]:
-    """The config without the candidates whose weights are missing or have another licence, and `Study.left_out`, `missing`.
+    """(The config without the candidates whose weights have another licence or are missing, `Study.left_out`, `Study.missing`).
 
-    Raises InputError where `figures.space` names one of those; where it names none, it is the first that is left.
+    Raises InputError where `figures.space` names a candidate that is left out; where it names none, it is the first one left.
     """
-    kept, missing = at_hand(config["candidates"])
-    left_out = {name: absent(one) for name, one in missing.items()}
+    kept, left_out = config["candidates"], dict[str, str]()
     if licences := config.get("licences"):
         for candidate in kept:
-            check_model(candidate)  # of a model that is not there no licence is known
+            if not (candidate.get("optional") and candidate.get("weights")):
+                check_model(candidate)  # of a model that is not there no licence is known
         kept, others = allowed(kept, licences)
-        left_out |= {name: f"the licence, {licence}, is not among `licences`" for name, licence in others.items()}
+        left_out = {name: f"the licence, {licence}, is not among `licences`" for name, licence in others.items()}
+    kept, missing = at_hand(kept)
+    left_out |= {name: absent(one) for name, one in missing.items()}
     embedded = [one["name"] for one in kept if not one.get("exposure")]
     space = config["figures"]["space"] or embedded[0]
     if space in left_out:

@@ -60,7 +60,7 @@ class Arrivals:
         """Say once that a file is not scored, since its name cannot be written."""
         if sentence not in self.misnamed:
             self.misnamed.add(sentence)
-            log(f"{sentence}; it is not scored")
+            log(f"{sentence}; nothing of that name is scored")
 
     def finished(self, path: str, reason: str) -> bool:
         """Whether a row can be written of an image that was looked at; reason: why it cannot be read, "" where it can."""

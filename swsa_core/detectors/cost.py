@@ -34,7 +34,8 @@ def measured(
     images: (h, w, 3) uint8, as they are read from files, which is not counted. n_bank: normal images of the bank, whose
     features are random numbers: the time does not depend on what they are. heads: {head: the settings of its `against`}.
     median_ms, p95_ms: of single images through transform, network and head; head_ms: the part of the head, which is the mean
-    over `N_IMAGES` that are scored together: what it fits to the bank it fits once.
+    over `N_IMAGES` that are scored together: what it fits to the bank it fits once. Patches are compared with their maps;
+    scores alone take about a third of that (`patch.highest_patch_scores`), by how alike the normal images are.
     """
     import pandas as pd
 

@@ -10,8 +10,8 @@ from swsa_core.detectors.scores import Answer
 IMAGES = 2**24  # float32 numbers of query patches and of their distances to bank images at a time: 64 MB each
 BLOCK = 2**20  # float32 products of query and bank patches at a time: 4 MB, which stay in the cache
 ROUNDING = 1e-5  # of the squared norms: more than a float32 product of centred patches is off
-PART = 8  # each so-manieth image of a bank is compared with all patches,
-FIRST = 8  # and so many of these, the least like it, with the whole bank before the others
+PART = 8  # one in so many bank images is compared with every patch first
+FIRST = 8  # patches of an image, the least like those, that are then compared with the whole bank
 CLOSE = 1e-3  # of the largest distance: patches this close to it are computed again in float64
 
 
@@ -69,6 +69,8 @@ def highest_patch_scores(queries: Patches | np.ndarray, bank: np.ndarray) -> Ans
     """
     centre, of_images, norms = _centred(bank)
     m, _, d = of_images.shape
+    if not m:
+        raise ValueError("the bank has no images")
     scores, closest = np.empty(len(queries)), np.empty(len(queries), int)
     for some in _blocks(queries, np.arange(len(queries)), of_images):
         images = np.asarray(queries[some], dtype=np.float32) - centre
@@ -112,7 +114,11 @@ def _largest(
     distances: (k, r) of `_nearest`, to the images `kept` (r,) of the bank (m, b, d) with the squared norms (m, b).
     """
     of_patches = distances.min(axis=1)
+    if not len(patches) or not np.isfinite(of_patches).all():
+        raise ValueError("patches of images or of the bank hold NaN or infinite values")
     deciding = np.flatnonzero(of_patches >= of_patches.max() * (1 - CLOSE))
+    if len(deciding) > 1:  # patches that are alike, as of a blank border, are looked at once
+        deciding = deciding[np.unique(patches[deciding], axis=0, return_index=True)[1]]
     largest = max(_exact(patches[one], distances[one], bank, norms, kept) for one in deciding.tolist())
     return largest, int(distances[of_patches.argmax()].argmin())
 
@@ -148,7 +154,8 @@ def _exact(patch: np.ndarray, distances: np.ndarray, bank: np.ndarray, norms: np
     rounding = ROUNDING * (own + float(norms.max()))
     squares = distances.astype(np.float64) ** 2
     near = kept[squares <= squares.min() * (1 + CLOSE) + rounding]
-    images, of_images = bank[near].reshape(-1, len(patch)), norms[near].reshape(-1)
+    some = slice(None) if len(near) == len(bank) else near  # a slice copies nothing
+    images, of_images = bank[some].reshape(-1, len(patch)), norms[some].reshape(-1)
     squares = images @ (-2 * patch) + of_images + own
     close = images[squares <= max(0.0, float(squares.min())) * (1 + CLOSE) + rounding]
     difference = close.astype(np.float64) - patch

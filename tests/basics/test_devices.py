@@ -237,10 +237,10 @@ import numpy as np
 from swsa_core.basics.devices import find_device
 if sys.argv[1] == "kept":
     assert find_device("cpu") == "cpu"
-np.ones(10_000_000)
+np.ones(3_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
-    np.ones(10_000_000)
+    np.ones(3_000_000)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 

@@ -8,6 +8,7 @@ from workflow import environment, snakemake
 
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates import family_of
+from swsa_core.config.check import check
 from swsa_core.config.config import validate
 from swsa_core.config.study import study
 
@@ -73,6 +74,27 @@ def test_what_a_library_has_downloaded_is_found(caches, model, args, place):
     assert family_of(candidate).cached(candidate)
 
 
+def test_files_that_its_library_does_not_load_are_no_weights(caches):
+    in_hub(caches, "timm/vit_base_patch32_clip_224.openai", "model.safetensors")
+    in_hub(caches, "timm/vit_base_patch16_clip_224.openai", "open_clip_model.safetensors")
+    in_hub(caches, "somebody/network", "model.safetensors.index.json")
+    for model, args in (
+        ("open_clip:ViT-B-32", {"pretrained": "openai"}),
+        ("timm:vit_base_patch16_clip_224.openai", {}),
+        ("timm:hf-hub:somebody/network", {}),
+        ("timm:hf-hub:no/such/name", {}),
+    ):
+        candidate = {"name": model, "model": model, "args": args}
+        assert not family_of(candidate).cached(candidate), model
+
+
+def test_a_revision_is_looked_for(caches):
+    in_hub(caches, "somebody/network", "model.safetensors")
+    for revision, here in (("main", True), ("abc", True), ("other", False)):
+        model = f"timm:hf-hub:somebody/network@{revision}"
+        assert family_of({"name": model, "model": model}).cached({"name": model, "model": model}) == here
+
+
 def test_models_without_weights_to_download_are_always_here():
     for model in ("mini:resnet_s", "descriptor:hog"):
         assert family_of({"name": model, "model": model}).cached({"name": model, "model": model})
@@ -101,9 +123,30 @@ def test_a_study_takes_those_that_are_here(caches):
     assert found.leaves["candidates"]["torchvision-resnet18"] == here.leaves["candidates"]["torchvision-resnet18"]
 
 
-def test_all_heads_of_a_backbone_are_left_out(caches):
+def test_all_heads_of_a_backbone_are_left_out_and_fetched_once(caches):
     found = study(validate(config(RESNET | {"heads": ["knn", "patch"]})))
     assert list(found.left_out) == ["torchvision:resnet18", "torchvision:resnet18 patch"]
+    assert [one["name"] for one in found.leaves["missing"]] == ["torchvision:resnet18"]
+
+
+def test_what_the_licences_exclude_is_not_fetched(caches):
+    swag = {"model": "torchvision:vit_h_14", "args": {"weights": "IMAGENET1K_SWAG_LINEAR_V1"}, "optional": True}
+    found = study(validate(config(swag, RESNET, licences=["bsd-3-clause"])))
+    assert list(found.missing) == ["torchvision:resnet18"]
+    assert found.left_out["torchvision:vit_h_14"] == "the licence, cc-by-nc-4.0, is not among `licences`"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"model": "torchvision:resnet81"}, "torchvision has no classification model 'resnet81'"),
+        ({"model": "torchvision:resnet18", "args": {"weights": "NOPE"}}, "resnet18 has no weights 'NOPE'"),
+        ({"model": "timm:convnext_tiny.nobody"}, "timm has no weights 'nobody' of convnext_tiny"),
+    ],
+)
+def test_a_mistake_is_not_taken_for_missing_weights(caches, wrong, told):
+    with pytest.raises(InputError, match=told):
+        check(study(validate(config(wrong | {"optional": True}))))
 
 
 def test_without_any_it_says_what_is_missing(caches):
@@ -129,6 +172,6 @@ def test_a_run_says_which_it_goes_without_and_weights_fetches_those_that_it_can(
         "(`snakemake weights` with this config downloads them): torchvision:resnet18, timm:convnext_tiny.in12k_ft_in1k"
     )
     assert f"Left out, as the weights are not on this machine {wanted}" in output
-    told = snakemake(caches, config(RESNET, results="results"), "weights")
+    told = snakemake(caches, config(RESNET, results="results"), "weights", check=False)
     assert "torchvision:resnet18: candidates.torchvision:resnet18: torchvision cannot" in told.replace("\n", " ")
-    assert f"are here; optional ones are not: {RESNET['model']}" in told
+    assert f"weights of optional candidates could not be fetched: {RESNET['model']}; the reasons" in told

@@ -117,7 +117,7 @@ def test_a_name_that_no_row_can_hold_is_told_once_and_holds_nothing_up(tmp_path,
     assert [Path(path).name for path in arrivals.ready()] == ["good.png"]
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 3 and all(
-        line.endswith("control character in its name: rename it; it is not scored") for line in told
+        line.endswith("control character in its name: rename it; nothing of that name is scored") for line in told
     )
 
 

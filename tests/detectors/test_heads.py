@@ -79,6 +79,19 @@ def test_without_maps_scores_and_nearest_images_are_the_same(monkeypatch, m, spr
         assert quick.maps is None
 
 
+@pytest.mark.parametrize("scores", [patch_scores, highest_patch_scores])
+def test_images_of_one_colour_are_as_near_as_they_are(scores):
+    bank, queries = np.ones((5, 49, 20)), np.full((3, 49, 20), 3.0)
+    np.testing.assert_allclose(scores(queries, bank).scores, np.sqrt(20 * 4))
+    assert (scores(bank, bank).scores == 0).all()
+
+
+@pytest.mark.parametrize("scores", [patch_scores, highest_patch_scores])
+def test_patches_that_are_not_finite_have_no_score(scores):
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        scores(np.full((1, 49, 20), np.nan), drawn(6, 49, 20))
+
+
 def test_an_image_that_is_left_out_takes_all_of_its_patches():
     bank = drawn(6, 49, 20)
     rows, left_out = np.array([0, 0, 5]), np.array([[-1, -1], [0, 3], [5, -1]])
