@@ -7,6 +7,7 @@ from snakemake.logging import logger
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics import status
 from swsa_core.basics.errors import InputError
+from swsa_core.basics.wording import by_reason
 from swsa_core.config import study
 from swsa_core.config.check import check
 from swsa_core.config.config import validate
@@ -23,9 +24,8 @@ def checked(function, *args):
 STUDY = checked(study.study, checked(validate, config))
 if workflow.is_main_process:
     checked(check, STUDY)
-    for why in dict.fromkeys(STUDY.left_out.values()):
-        names = ", ".join(name for name, other in STUDY.left_out.items() if other == why)
-        print(f"Left out, as {why}: {names}", file=sys.stderr)
+    for why, names in by_reason(STUDY.left_out).items():
+        print(f"Left out, as {why}: {', '.join(names)}", file=sys.stderr)
     if STUDY.config["runtime"]["status"]:
         gpus = workflow.global_resources.get("gpu")
         status.watch(logger, workflow.output_settings, gpus and gpus.value)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.source import Work, inverting, reconstructing, training
-from swsa_core.basics.wording import plural, with_prefix
+from swsa_core.basics.wording import by_reason, plural, with_prefix
 from swsa_core.candidates.prefetch import of_libraries
 from swsa_core.config.study import Study, study
 from swsa_core.embedding.embed import share_threads
@@ -126,8 +126,8 @@ with job(snakemake) as mine:
         tasks = plural(len(size.tasks), "task")
         origin = "published numbers, not on disk" if absent[name] else "counted on disk"
         print(f"  {name}: {tasks}, {size.support:,} normal training and {size.test:,} test images ({origin})")
-    for name, why in mine.settings["left_out"].items():
-        print(f"  without {name}: {why}")
+    for why, names in by_reason(mine.settings["left_out"]).items():
+        print(f"  without {', '.join(names)}: {why}")
     print(f"Time {where}.\n")
     print(*table(rows), sep="\n")
     print(NOTES.format(reading=reading_note(share_threads(threads, runtime["workers"], device)[0])))

@@ -5,7 +5,7 @@ Names of strategies and sources have titles of their own: `swsa_core.strategies.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from reprlib import Repr
 
 SHORT = Repr()  # of values of a config
@@ -21,6 +21,18 @@ def words(name: str) -> str:
     ('one-vs-rest', 'leave one out')
     """
     return name.replace("_", "-" if "_vs_" in name else " ")
+
+
+def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """{reason: the names that have it}, of {name: reason}, so that a reason is told once.
+
+    >>> by_reason({"a": "too dear", "b": "too slow", "c": "too dear"})
+    {'too dear': ['a', 'c'], 'too slow': ['b']}
+    """
+    found: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        found.setdefault(reason, []).append(name)
+    return found
 
 
 def shortened(name: str, length: int) -> str:

@@ -128,9 +128,7 @@ def absent(candidate: CandidateSpec) -> str:
     weights = candidate.get("weights")
     if not weights:
         here = family_of(candidate).cached(candidate)
-        return (
-            "" if here else "the weights are not on this machine (`snakemake weights` with this config downloads them)"
-        )
+        return "" if here else "the weights are not on this machine (snakemake weights downloads them)"
     if is_packaged(weights):
         try:
             packaged_file(weights)

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics import wording
+from swsa_core.basics.wording import by_reason
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.detectors.cost import together_ms
 from swsa_core.evaluation.misleading import Misled
@@ -96,7 +97,7 @@ def render(
         skipped=skipped,
         backbones=[rows.to_dict("records") for _, rows in candidates.groupby("backbone", sort=False)],
         measured=measured_on(candidates),
-        without=without or {},
+        without=by_reason(without or {}),
         costs=_shares(costs).to_dict("records"),
         total=costs["seconds"].sum(),
         on_gpu=bool(costs["gpu_mb"].notna().any()),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from swsa_core.basics.errors import InputError
-from swsa_core.basics.wording import decimals, for_markdown, listed, plural, two_digits
+from swsa_core.basics.wording import by_reason, decimals, for_markdown, listed, plural, two_digits
 from swsa_core.detectors.cost import together_mb, together_ms
 from swsa_core.detectors.scores import Scores
 from swsa_core.evaluation.confidence import confidence
@@ -218,7 +218,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"| {point['n']} | {point['repeats']} | {picks} | {decimals(point['auroc'], 3, '-')} | {spread} |"
     if found["left_out"]:
         yield from ("", "## Left out", "")
-        yield from (f"* {for_markdown(one['candidate'])}: {for_markdown(one['why'])}" for one in found["left_out"])
+        for why, names in by_reason({one["candidate"]: one["why"] for one in found["left_out"]}).items():
+            yield f"* {', '.join(map(for_markdown, names))}: {for_markdown(why)}"
 
 
 def _sources(task, names, together, auroc, sureness, verdict, dataset, seed, resamples):

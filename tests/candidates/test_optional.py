@@ -114,7 +114,7 @@ def test_a_study_takes_those_that_are_here(caches):
     found = study(validate(config(RESNET, CONVNEXT, *(one | {"optional": True} for one in given))))
     assert [one["name"] for one in found.candidates.values()] == ["torchvision:resnet18", "there", "descriptor:hog"]
     assert found.left_out == {
-        CONVNEXT["model"]: "the weights are not on this machine (`snakemake weights` with this config downloads them)",
+        CONVNEXT["model"]: "the weights are not on this machine (snakemake weights downloads them)",
         "gone": "the weights, gone.pth, are not there",
         "package": "the weights, package:not_installed, are not installed",
     }
@@ -168,9 +168,7 @@ def test_a_run_says_which_it_goes_without_and_weights_fetches_those_that_it_can(
         monkeypatch.setenv(name, value)
     assert environment()["TORCH_HOME"] == str(caches / "torch")
     output = snakemake(caches, given, "--dry-run")
-    wanted = (
-        "(`snakemake weights` with this config downloads them): torchvision:resnet18, timm:convnext_tiny.in12k_ft_in1k"
-    )
+    wanted = "(snakemake weights downloads them): torchvision:resnet18, timm:convnext_tiny.in12k_ft_in1k"
     assert f"Left out, as the weights are not on this machine {wanted}" in output
     told = snakemake(caches, config(RESNET, results="results"), "weights", check=False)
     assert "torchvision:resnet18: candidates.torchvision:resnet18: torchvision cannot" in told.replace("\n", " ")
