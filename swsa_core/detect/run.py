@@ -28,12 +28,14 @@ DRIFTED = 0.01  # p of the test below which the images as a whole are unlike the
 
 
 class Summary(NamedTuple):
-    """What was found: counts, and p of the two-sample test of the scores against the leave-one-out scores (NaN of none)."""
+    """What was found: counts, p of the two-sample test of the scores against the leave-one-out scores (NaN of none), and whether
+    their median is the lower one."""
 
     n: int
     n_alarms: int
     n_unread: int
     drift: float
+    lower: bool
 
 
 def found_images(given: Iterable[str]) -> list[str]:
@@ -137,7 +139,8 @@ class Tally:
     def told(self, seconds: float) -> Summary:
         """The summary, which is told."""
         scores = np.concatenate([np.empty(0), *self.scores])
-        summary = Summary(self.n, self.n_alarms, self.n_unread, drift(scores, self.part.normals))
+        lower = len(scores) > 0 and np.median(scores) < np.median(self.part.normals)
+        summary = Summary(self.n, self.n_alarms, self.n_unread, drift(scores, self.part.normals), bool(lower))
         for line in told_of(summary, self.part, self.rate, seconds):
             log(line)
         return summary
@@ -162,7 +165,12 @@ def told_of(summary: Summary, part: Part, rate: float, seconds: float) -> Iterab
         f"{plural(summary.n_alarms, 'alarm')} ({share:.1%} of those read) at {rate:.2g} false alarms of normal images wanted; "
         f"with {len(part.normals)} normal images the share that comes true lies between {low:.3f} and {high:.3f}"
     )
-    if summary.drift < DRIFTED:
+    if summary.drift < DRIFTED and summary.lower:
+        yield (
+            f"these images, as a whole, are more like the normal images that the detector was made of than those are like each "
+            f"other (p = {summary.drift:.1g}): they may be among them, or copies"
+        )
+    elif summary.drift < DRIFTED:
         yield (
             f"these images, as a whole, do not look like the normal images that the detector was made of "
             f"(p = {summary.drift:.1g}): many anomalies, or a camera, light or product that has changed"

@@ -1,11 +1,13 @@
 """Alarm levels: p-values, what n normal images can promise, and how often the promise comes true."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from swsa_core.detect.level import least_rate, level_of, p_values, realised, told
+from swsa_core.detect.run import Tally
 
 
 def test_an_alarm_is_a_p_of_at_most_the_wanted_rate():
@@ -39,3 +41,20 @@ def test_the_realised_rate_lies_in_its_interval(n, rate):
     low, high = realised(n, rate)
     assert 0.93 <= np.mean((shares >= low) & (shares <= high)) <= 0.97
     assert shares.mean() == pytest.approx(math.floor(rate * (n + 1) + 1e-9) / (n + 1), abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("shift", "expected"),
+    [
+        (3, "do not look like the normal images that the detector was made of"),
+        (-3, "are more like the normal images that the detector was made of than those are like each other"),
+        (0, None),
+    ],
+)
+def test_images_that_differ_as_a_whole_are_told(capsys, shift, expected):
+    draws = np.random.default_rng(0)
+    tally = Tally(SimpleNamespace(normals=draws.normal(size=60)), 0.1)
+    tally.scores.append(draws.normal(size=50) + shift)
+    tally.told(1)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "as a whole" in line]
+    assert [expected in line for line in lines] == ([True] if expected else [])
