@@ -28,8 +28,8 @@ DRIFTED = 0.01  # p of the test below which the images as a whole are unlike the
 
 
 class Summary(NamedTuple):
-    """What was found: counts, p of the two-sample test of the scores against the leave-one-out scores (NaN of none), and whether
-    their median is the lower one."""
+    """What was found: counts, p of the two-sample test of the scores against the leave-one-out scores (NaN of none), and
+    whether their median is the lower one."""
 
     n: int
     n_alarms: int
