@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from swsa_core.basics.errors import InputError
 from swsa_core.files import store
+from swsa_core.files.machine import reading
 
 GROUP = 8  # images that a worker reads at a time; two groups a worker are under way
 
@@ -48,8 +49,9 @@ class RowReader:
         index = bisect_right(self.ends, row)
         own = row - (self.ends[index - 1] if index else 0)
         file = store.open_file(self.paths[index])
-        height, width = file["sizes"][own] if "sizes" in file else file["images"].shape[1:3]
-        return file["images"][own, :height, :width]
+        with reading(self.paths[index], "HDF5"):
+            height, width = file["sizes"][own] if "sizes" in file else file["images"].shape[1:3]
+            return file["images"][own, :height, :width]
 
 
 @contextmanager

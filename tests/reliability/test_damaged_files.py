@@ -82,6 +82,14 @@ def test_damage_to_a_file_of_any_kind_is_told(results):
     assert min(found.values()) >= 7, "nearly all damages are told of, not passed over"
 
 
+def test_images_that_cannot_be_unpacked_are_told_without_a_checksum(results):
+    found = Counter()
+    for damage in damaged(results, seed=0, flips=6, per_kind=1, checksums=False):
+        if damage.kind == "anomalies":
+            found[outcome(damage.read, damage.path, damage.expected)[0]] += 1
+    assert found["traceback"] == 0 and found["sentence"] >= 3, found
+
+
 def test_other_contents_are_noticed(results):
     """Without checksums some damages pass in silence: what the test above finds is theirs."""
     found = Counter(
