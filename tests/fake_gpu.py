@@ -75,6 +75,8 @@ def fake_gpu():
     with pytest.MonkeyPatch.context() as patch, FakeTensorMode(allow_non_fake_inputs=True), Leaving() as leaving:
         patch.setattr(torch.nn.Module, "_apply", _moved)
         patch.setattr(torch.Tensor, "backward", _backward)
+        # It draws until every number is within bounds, which fake ones never are.
+        patch.setattr(torch.nn.init, "_no_grad_trunc_normal_", lambda tensor, *given, **named: tensor)
         # What autocast asks before it is on. torch.cuda.is_available itself would have fake tensors look for the card.
         patch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
         patch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)

@@ -37,11 +37,7 @@ def blank_images(network, n=N):
     return torch.zeros(n, side, side, 3, dtype=torch.uint8, device="cuda")
 
 
-@pytest.mark.parametrize(
-    ("spec", "parameters", "size"),
-    # the two largest are left to `make test-all`
-    [pytest.param(*case, marks=[pytest.mark.study] * ("ViT-H" in name), id=name) for name, case in LARGEST.items()],
-)
+@pytest.mark.parametrize(("spec", "parameters", "size"), LARGEST.values(), ids=LARGEST)
 def test_features_and_patches_stay_on_the_gpu(spec, parameters, size):
     with fake_gpu() as left:
         network = family_of(spec).load(spec)
@@ -75,7 +71,6 @@ def test_products_are_computed_in_the_precision_that_is_asked_for():
     assert found == {dtype: dtype for dtype in PRECISIONS}
 
 
-@pytest.mark.study
 def test_both_towers_of_clip(monkeypatch):
     monkeypatch.setattr("swsa_core.candidates.open_clip.load_weights", lambda *given: None)
     monkeypatch.setattr("swsa_core.candidates.open_clip.check_weights", lambda spec: None)
