@@ -90,7 +90,12 @@ class Batch(NamedTuple):
         """What the support sets of the tasks depend on."""
         tasks = [(one["dataset"], one["task"]) for one in self.tasks if one]
         tasks = tasks or [(wildcards.dataset, wildcards.task)]
-        return list(dict.fromkeys(path for one in tasks for path in checked(STUDY.support_inputs, *one)))
+        return list(dict.fromkeys(path for one in tasks for path in support_inputs(*one)))
+
+
+@cache  # asked for twice, as input and for its times
+def support_inputs(dataset, task):
+    return checked(STUDY.support_inputs, dataset, task)
 
 
 # One rule for all jobs of a task; a rule for each job of several tasks, whose outputs no wildcards could tell.
@@ -116,6 +121,19 @@ def tasks_of_jobs(dataset):
     """The tasks of a data set whose results inputs name: the first one of each job, which makes and renews those of the others
     with it. With all tasks a plan for thousands would have millions of inputs. Scripts find the others beside them."""
     return list(STUDY.tasks[dataset])[:: 1 if IN_STORAGE else STUDY.tasks_per_job]
+
+
+def noticed_tasks(name, dataset, **known):
+    """`tasks_of_jobs`, and the tasks whose result `name` is gone though that of the first of their job is there: as inputs they
+    are noticed, and made again."""
+    if IN_STORAGE or STUDY.tasks_per_job == 1:
+        return tasks_of_jobs(dataset)
+    found = []
+    for first, *others in STUDY.batches[dataset].values():
+        there = os.path.exists(layout.at(STUDY.results, name, dataset=dataset, task=first, **known))
+        paths = {task: layout.at(STUDY.results, name, dataset=dataset, task=task, **known) for task in others if there}
+        found += [first, *(task for task, path in paths.items() if not os.path.exists(path))]
+    return found
 
 
 def support_files(wildcards):
@@ -253,9 +271,9 @@ def exposed_files(wildcards):
 
 
 # As functions: of long lists, beside outputs of other rules, Snakemake hashes the whole list once for each file.
-def all_support_files(wildcards):
-    """The support sets of all tasks of the study."""
-    return [at("support", dataset=dataset, task=task) for dataset, tasks in STUDY.tasks.items() for task in tasks]
+def noticed_support_files(wildcards):
+    """The support sets of the study, see `noticed_tasks`."""
+    return [at("support", dataset=name, task=task) for name in STUDY.tasks for task in noticed_tasks("support", name)]
 
 
 def first_support_files(wildcards):
@@ -273,25 +291,28 @@ def cost_files(wildcards):
     return [at("costs", backbone=slug) for slug in STUDY.heads_of]
 
 
-def all_anomaly_files(wildcards):
-    """The anomalies of all tasks and sources of the study, and the pools that they are sampled from."""
-    return generated_files(STUDY.tasks) + sampled_files()
+def noticed_anomaly_files(wildcards):
+    """The anomalies of all sources of the study, see `noticed_tasks`, and the pools that they are sampled from."""
+    return generated_files(noticed_tasks) + sampled_files()
 
 
 def first_anomaly_files(wildcards):
-    """`all_anomaly_files`, of the tasks of `tasks_of_jobs`."""
-    return generated_files({dataset: tasks_of_jobs(dataset) for dataset in STUDY.tasks}) + sampled_files()
+    """`noticed_anomaly_files`, of the tasks of `tasks_of_jobs` alone."""
+    return generated_files(lambda name, dataset, source: tasks_of_jobs(dataset)) + sampled_files()
 
 
-def generated_files(tasks):
-    """The anomalies of all sources that generate them, and the reconstructions; tasks: {data set: its tasks}."""
+def generated_files(tasks_of):
+    """The anomalies of all sources that generate them, and the reconstructions.
+
+    tasks_of: gives the tasks by the name of the result, data set and source.
+    """
     made = {"anomalies": STUDY.generated, "reconstructions": STUDY.reconstructed if STUDY.tasks_per_job > 1 else []}
     return [
         at(name, dataset=dataset, source=source, task=task)
         for name, sources in made.items()
         for source in sources
-        for dataset, slugs in tasks.items()
-        for task in slugs
+        for dataset in STUDY.tasks
+        for task in tasks_of(name, dataset, source=source)
     ]
 
 

@@ -8,10 +8,10 @@ rule figures:
         table1=rules.tables.output.table1,
         picks=rules.tables.output.picks,
         ranking=rules.tables.output.ranking,
-        supports=all_support_files,
+        supports=noticed_support_files,
         scores=all_score_files,
         costs=cost_files,
-        anomalies=all_anomaly_files,
+        anomalies=noticed_anomaly_files,
         severity=per_dataset("severity") if STUDY.graded else [],
         curves=all_curve_files,
         losses=all_trained_losses,
@@ -32,6 +32,7 @@ rule figures:
     params:
         **settings(
             "figures",
+            datasets=STUDY.tasks,
             results="results",
             dataset_order="dataset_order",
             candidate_order="candidate_order",

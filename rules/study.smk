@@ -1,5 +1,6 @@
 """The validated config and the study that follows from it; a mistake in it ends the run with its sentence."""
 
+import gc
 import sys
 
 from snakemake.logging import logger
@@ -23,6 +24,7 @@ def checked(function, *args):
 
 STUDY = checked(study.study, checked(validate, config))
 if workflow.is_main_process:
+    gc.set_threshold(50_000)  # of the millions of objects of a plan nearly all stay: looking for others took a tenth of its time
     checked(check, STUDY)
     for why, names in by_reason(STUDY.left_out).items():
         print(f"Left out, as {why}: {', '.join(names)}", file=sys.stderr)

@@ -12,7 +12,7 @@ with job(snakemake) as mine:
     given, settings, folder = snakemake.input, mine.settings, Path(snakemake.output[0])
     settings["results"] = str(folder.parent)  # where this machine has them, also while they lie in object storage
     picks, table1 = tables.PICKS.read(given.picks), tables.TABLE1.read(given.table1)
-    supports = read_supports(given.supports)
+    supports = read_supports(mine.of_every_task(given.supports))
     drawn = figures.study(
         read_tables("auroc", given.auroc),
         tables.RANKING.read(given.ranking),

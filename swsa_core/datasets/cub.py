@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Collection
+from io import StringIO
+from sys import intern
 from typing import Literal
 
 from swsa_core.basics.errors import InputError
@@ -66,12 +68,14 @@ def _classes(spec):
 
 def _table(path):
     """{first column: rest of the line} of an official table."""
-    lines = official_text(path).replace("\\", "/").splitlines()  # as editors of Windows leave them
-    pairs = [line.split(" ", 1) for line in lines if line.strip()]
-    for number, pair in enumerate(pairs, 1):
-        if len(pair) != 2:
-            raise InputError(f"{path}: entry {number} is {pair[0]!r}; expected two columns, separated by a space")
-    return {key: value.strip() for key, value in pairs}
+    table: dict[str, str] = {}
+    text = official_text(path).replace("\\", "/")  # as editors of Windows leave them
+    for number, line in enumerate(filter(str.strip, StringIO(text, newline=None)), 1):
+        key, space, value = line.rstrip("\n").partition(" ")
+        if not space:
+            raise InputError(f"{path}: entry {number} is {key!r}; expected two columns, separated by a space")
+        table[intern(key)] = intern(value.strip())  # the ids of three tables, and few labels for many images
+    return table
 
 
 PUBLICATION = Publication(

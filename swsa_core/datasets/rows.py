@@ -147,14 +147,15 @@ def on_disk(spec: dict[str, Any], rows: Iterable[Row], source: str) -> list[Row]
     root, choice = Path(spec["root"]), choice_of(spec)
     rows = list(rows)
     check_inside((row.image_id for row in rows), root / source)
-    rows = [row for row in rows if choice.takes(f"{root}/{row.image_id}")]
-    folders = defaultdict(set)
+    if choice.include or choice.exclude:
+        rows = [row for row in rows if choice.takes(f"{root}/{row.image_id}")]
+    folders = defaultdict(list)
     for row in rows:
-        folders[os.path.dirname(row.image_id)].add(row.image_id)
+        folders[row.image_id.rpartition("/")[0]].append(row.image_id)
     missing = set()
     for folder, named in folders.items():
         present = images(root / folder) if is_directory(root / folder) else []
-        missing |= named - {f"{folder}/{name}" for name in present}
+        missing.update(set(named).difference(f"{folder}/{name}" for name in present))
     if missing and not spec["allow_missing"]:
         first = next(row.image_id for row in rows if row.image_id in missing)
         raise InputError(

@@ -4,7 +4,8 @@ import csv
 from collections.abc import Collection
 from functools import lru_cache
 from io import StringIO
-from typing import Literal
+from sys import intern
+from typing import Literal, NamedTuple
 
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.section import PositiveInt
@@ -28,6 +29,15 @@ ANNOTATION = ["image", "label", "mask"]  # columns of image_anno.csv
 LAYOUT = f"the VisA folder with {SPLIT}, <product>/image_anno.csv and <product>/Data/Images/"
 
 
+class Line(NamedTuple):
+    """A line of the split table."""
+
+    object: str
+    split: str
+    label: str
+    image: str
+
+
 class VisA(Licensed):
     kind: Literal["visa"]
     groups: Literal["exact", "atomic"] = "exact"
@@ -38,7 +48,7 @@ class VisA(Licensed):
 
 def tasks(spec: Spec) -> list[str]:
     """The products, in the order of 1cls.csv."""
-    chosen = choose(spec, list(dict.fromkeys(line["object"] for line in _split(spec))))
+    chosen = choose(spec, list(dict.fromkeys(line.object for line in _split(spec))))
     return with_support(spec, chosen, lambda: rows(spec, chosen))
 
 
@@ -52,9 +62,9 @@ def inputs(spec: Spec, task: str | None = None) -> list[str]:
 
 def rows(spec: Spec, names: Collection[str] | None = None) -> list[Row]:
     """Rows of the products `names` (None: all), in the order of 1cls.csv; the group is "good" or the exact label."""
-    lines = [line for line in _split(spec) if names is None or line["object"] in names]
-    found = [Row(line["image"], line["object"], line["split"], NORMAL) for line in lines]
-    anomalous = {line["image"] for line in lines if line["label"] != "normal"}
+    lines = [line for line in _split(spec) if names is None or line.object in names]
+    found = [Row(line.image, line.object, line.split, NORMAL) for line in lines]
+    anomalous = {line.image for line in lines if line.label != "normal"}
     present = on_disk(spec, found, SPLIT)
     labels = _labels(spec, {row.label for row in present if row.image_id in anomalous})
     return [row._replace(group=_label(row, labels)) if row.image_id in anomalous else row for row in present]
@@ -73,16 +83,16 @@ def _split(spec):
 
 @lru_cache(maxsize=2)  # planning asks for it several times
 def _lines_of_split(path, known_as):
-    lines = _read(path, {"object", "split", "label", "image"})
-    check_inside((line["object"] for line in lines), path)
+    lines = [Line(*columns) for columns in _read(path, Line._fields)]
+    check_inside(dict.fromkeys(line.object for line in lines), path)
     return lines
 
 
 def _labels(spec, names):
     """{image_id: label of image_anno.csv} of some products."""
     root = listing.require(spec["root"], [f"{name}/image_anno.csv" for name in sorted(names)], LAYOUT)
-    tables = (_read(root / name / "image_anno.csv", {"image", "label"}) for name in sorted(names))
-    return {line["image"]: line["label"] for table in tables for line in table}
+    tables = (_read(root / name / "image_anno.csv", ("image", "label")) for name in sorted(names))
+    return {image: label for table in tables for image, label in table}
 
 
 def _label(row, labels):
@@ -96,27 +106,31 @@ def _label(row, labels):
 
 
 def _read(path, columns):
-    """Lines of an official CSV file as dicts, back slashes of images turned. Raises InputError when a column is missing."""
+    """The `columns` of each line of an official CSV file, image among them, its back slashes turned.
+
+    Raises InputError when one is missing.
+    """
     try:
-        header, *lines = [*csv.reader(StringIO(official_text(path), newline=""))] or [[]]
+        lines = csv.reader(StringIO(official_text(path), newline=""))
+        header = next(lines, [])
+        if missing := set(columns) - set(header):
+            raise InputError(f"{path} lacks the columns {sorted(missing)}; its header is {header}")
+        wanted, image, annotated = [*map(header.index, columns)], header.index("image"), header == ANNOTATION
+        for number, line in enumerate(lines, 2):
+            if not line:
+                continue
+            if annotated and len(line) > len(header):  # a label with commas and without quotes
+                line = [line[0], ",".join(line[1:-1]), line[-1]]
+            if not max(wanted) < len(line) <= len(header):
+                raise InputError(
+                    f"{path}: line {number} has {len(line)} columns; expected the {len(header)} of its header"
+                )
+            if annotated and len(line) == len(header):
+                _check_mask(path, number, line[-1])
+            line[image] = line[image].replace("\\", "/")
+            yield [intern(line[i]) for i in wanted]  # millions of lines may name few products and labels
     except csv.Error as error:
         raise InputError(f"{path} cannot be read as a CSV table ({error}): download it again") from None
-    if missing := columns - set(header):
-        raise InputError(f"{path} lacks the columns {sorted(missing)}; its header is {header}")
-    found, annotated, least = [], header == ANNOTATION, 1 + max(map(header.index, columns))
-    for number, line in enumerate(lines, 2):
-        if not line:
-            continue
-        if annotated and len(line) > len(header):  # a label with commas and without quotes
-            line = [line[0], ",".join(line[1:-1]), line[-1]]
-        if not least <= len(line) <= len(header):
-            raise InputError(f"{path}: line {number} has {len(line)} columns; expected the {len(header)} of its header")
-        if annotated and len(line) == len(header):
-            _check_mask(path, number, line[-1])
-        entry = dict(zip(header, line, strict=False))
-        entry["image"] = entry["image"].replace("\\", "/")
-        found.append(entry)
-    return found
 
 
 def _check_mask(path, number, mask):
