@@ -128,6 +128,8 @@ def embed(
         skipped = _leave_out_unreadable(rows, path, constants["image_id"], log)
         if patch_rows:
             patch_rows.keep(rows.kept, **rows.attributes)
+    if patch_rows:
+        patch_rows.discard()
     seconds = time.perf_counter() - started
     log(f"{path}: read {n - first} images in {seconds:.1f} s, {(n - first) / seconds:.1f} per second")
     return skipped
@@ -195,7 +197,9 @@ def _patch_writer(backbone, path, grid, n, identity, constants, attributes, log)
     if path is None:
         return nullcontext()
     columns = {"patches": ((grid**2, backbone.patch_size), "float16")}
-    return store.writer(path, n, columns, [*identity, grid], constants, attributes | {"grid": grid}, log=log)
+    return store.writer(
+        path, n, columns, [*identity, grid], constants, attributes | {"grid": grid}, leave=True, log=log
+    )
 
 
 def _embed_chunk(backbone, images, count, size, grid, report, log):

@@ -78,6 +78,10 @@ class _Rows:
         """Let the finished file hold only `rows`, (total,) bool, and `attributes` beside those given before."""
         self.kept, self.attributes = np.asarray(rows), attributes
 
+    def discard(self) -> None:
+        """Remove the partial file, of a writer that leaves it."""
+        self._path.unlink()
+
     def is_whole(self) -> bool:
         """Whether the rows so far are what was written."""
         step = max(1, COPIED // _row_bytes(self._columns))
@@ -116,6 +120,7 @@ def writer(
     compress: Collection[str] = (),
     scratch: Collection[str] = (),
     keep: bool = False,
+    leave: bool = False,
     log: Callable[[str], None] = print,
 ) -> Iterator[_Rows]:
     """Resumable writer of an HDF5 file with `total` rows, complete at `path` when the block ends without an error.
@@ -129,6 +134,8 @@ def writer(
     scratch: names of the columns that the finished file does not hold.
     keep: complete at `kept(path)` instead, from where `files.kept.take` brings it to `path`; a file that is there already is
         taken as it is where it was made of the same header and constants.
+    leave: leave the partial file for the caller to `discard`, once other files of its job are complete too: of a job that does not
+        end, Snakemake removes the complete ones.
     Raises ValueError when the block ends with fewer than `total` rows.
     """
     path = Path(path)
@@ -169,7 +176,8 @@ def writer(
                 _copy(file[name], target, name, rows.kept, compressed=name in compress)
             of_kept = {name: values[rows.kept] for name, values in known.items()}
             _put(target, of_kept, dict(attributes or {}) | rows.attributes | ({MADE_OF: made_of} if keep else {}))
-    partial.unlink()
+    if not leave:
+        rows.discard()
 
 
 def write(

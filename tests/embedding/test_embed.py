@@ -564,6 +564,25 @@ def test_a_run_that_was_stopped_between_the_two_files_goes_on_with_the_same_bits
             np.testing.assert_array_equal(one[column], other[column])
 
 
+def test_a_run_that_was_stopped_before_both_files_were_complete_embeds_nothing_again(tmp_path, monkeypatch):
+    where, replacing = {"patches_path": tmp_path / "patches.h5", "grid": 2}, store.replacing
+
+    def fails(path, needed):
+        if path.name == "images.h5":
+            raise KeyboardInterrupt
+        return replacing(path, needed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "replacing", fails)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, backbone=with_patches(), **where)
+    complete = store.read(tmp_path / "patches.h5")[0]
+    (tmp_path / "patches.h5").unlink()  # as Snakemake does with the outputs of a job that did not end
+    run(tmp_path, backbone=with_patches(fail_at=1), **where)
+    np.testing.assert_array_equal(store.read(tmp_path / "patches.h5")[0]["patches"], complete["patches"])
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".partial") == []
+
+
 def test_patches_that_float16_cannot_hold_end_in_a_sentence(tmp_path):
     def both(batch):
         return np.ones((len(batch), 3), np.float32), np.full((len(batch), 4, 3), np.inf, np.float16)
