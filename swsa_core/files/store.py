@@ -134,8 +134,8 @@ def writer(
     scratch: names of the columns that the finished file does not hold.
     keep: complete at `kept(path)` instead, from where `files.kept.take` brings it to `path`; a file that is there already is
         taken as it is where it was made of the same header and constants.
-    leave: leave the partial file for the caller to `discard`, once other files of its job are complete too: of a job that does not
-        end, Snakemake removes the complete ones.
+    leave: leave the partial file for the caller to `discard`, once other files of its job are complete too: of a job that does
+        not end, Snakemake removes the complete ones.
     Raises ValueError when the block ends with fewer than `total` rows.
     """
     path = Path(path)
@@ -147,6 +147,7 @@ def writer(
     )
     place, made_of = kept(path) if keep else path, sha256(identity.encode()).hexdigest()
     if keep and place.exists() and _made_of(place) == made_of:
+        partial.unlink(missing_ok=True)  # of a run that ended between completing the file and removing this
         with reading(place, "HDF5"):
             file, _ = _opened(place)
         with file:  # an error of the caller's is none of the file's

@@ -45,6 +45,21 @@ def test_a_job_brings_its_files_to_their_places_at_its_end(tmp_path):
     assert store.read(path)[0]["x"].tolist() == [[1, 1], [2, 2]]
 
 
+def test_no_partial_file_is_left_by_a_run_that_ended_before_it_was_removed(tmp_path, monkeypatch):
+    path, computed = tmp_path / "folder" / "a.h5", []
+
+    def interrupted(rows):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._Rows, "discard", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make(path, 1, computed)
+    assert sorted(names_in(path.parent)) == ["a.h5.kept", "a.h5.partial"]
+    make(path, 1, computed)
+    assert computed == [0, 1] and names_in(path.parent) == ["a.h5.kept"]
+
+
 def test_a_finished_file_is_computed_again_only_where_it_was_made_of_other_things(finished):
     before = finished.stat().st_ino
     keep([finished, finished.with_name("b.h5")])
