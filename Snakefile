@@ -21,6 +21,7 @@ if not workflow.overwrite_configfiles:
 include: "rules/study.smk"
 include: "rules/tracking.smk"
 include: "rules/paths.smk"
+include: "rules/inputs.smk"
 include: "rules/data.smk"
 include: "rules/anomalies.smk"
 include: "rules/embed.smk"

@@ -24,7 +24,8 @@ def checked(function, *args):
 
 STUDY = checked(study.study, checked(validate, config))
 if workflow.is_main_process:
-    gc.set_threshold(50_000)  # of the millions of objects of a plan nearly all stay: looking for others took a tenth of its time
+    # Of the millions of objects of a plan nearly all stay: looking for others took a tenth of its time.
+    gc.set_threshold(50_000)
     checked(check, STUDY)
     for why, names in by_reason(STUDY.left_out).items():
         print(f"Left out, as {why}: {', '.join(names)}", file=sys.stderr)

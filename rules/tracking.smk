@@ -5,8 +5,9 @@ from functools import cache
 
 from swsa_core.basics.devices import requested_gpus, threads_of
 from swsa_core.candidates import family_of
-from swsa_core.config.study import nameable, stage_version
+from swsa_core.config.leaves import stage_version
 from swsa_core.datasets.section import LATER, READING_KEYS
+from swsa_core.files.layout import nameable
 
 # Whether results lie in object storage (--default-storage-provider), from where a job has those files alone that its inputs name.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
@@ -106,3 +107,12 @@ def embedding_gpus(wildcards):
 def embedding_threads(wildcards):
     """Threads of an embedding job."""
     return network_threads(wildcards) if family_of(STUDY.backbones[wildcards.backbone]).gpu else THREADS
+
+
+def exposing_threads(wildcards):
+    """Threads of a job that fine-tunes."""
+    return network_threads(wildcards) if family_of(STUDY.candidates[wildcards.candidate]).gpu else THREADS
+
+
+def exposing_gpus(wildcards):
+    return network_gpus(wildcards) if family_of(STUDY.candidates[wildcards.candidate]).gpu else 0

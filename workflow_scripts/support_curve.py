@@ -17,7 +17,7 @@ from workflow_scripts._score import read_embeddings
 
 
 def compared(number: int, supports, patches: bool):
-    """What the heads of one backbone compare; number: of the rule's inputs, see `embedded_files` of rules/paths.smk."""
+    """What the heads of one backbone compare; number: of the rule's inputs, see `embedded_files` of rules/inputs.smk."""
     prefix = f"_{number}_"
     files = {name.removeprefix(prefix): paths for name, paths in given.items() if name.startswith(prefix)}
     return read_embeddings(SimpleNamespace(images=given.images, **files), supports, patches)[0]

@@ -7,8 +7,9 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import inconsistent
 from swsa_core.candidates import family_of
+from swsa_core.candidates.backbone import check_model
 from swsa_core.candidates.family import CandidateSpec, args_of, model_name
-from swsa_core.candidates.licences import licence_of
+from swsa_core.candidates.licences import allowed, licence_of
 from swsa_core.candidates.section import Candidate
 from swsa_core.detectors import DEFAULT, HEADS
 from swsa_core.files.packaged import is_packaged, packaged_file
@@ -121,6 +122,31 @@ def at_hand(candidates: list[CandidateSpec]) -> tuple[list[CandidateSpec], dict[
         listed = ", ".join(f"{name} ({absent(one)})" for name, one in missing.items())
         raise InputError(f"candidates: all are optional, and the weights of none are here: {listed}")
     return [one for one in plain if one["name"] not in missing], missing
+
+
+def left_out(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], dict[str, CandidateSpec]]:
+    """The config without the candidates whose weights have another licence than `licences` or are missing.
+
+    Also {name of each that is left out: why, as a clause}, and {name: candidate} of those whose weights are missing.
+    Raises InputError where `figures.space` names one that is left out; where it names none, it is the first one left.
+    """
+    kept, why = config["candidates"], dict[str, str]()
+    if licences := config.get("licences"):
+        for candidate in kept:
+            if not (candidate.get("optional") and candidate.get("weights")):
+                check_model(candidate)  # of a model that is not there no licence is known
+        kept, others = allowed(kept, licences)
+        why = {name: f"the licence, {licence}, is not among `licences`" for name, licence in others.items()}
+    kept, missing = at_hand(kept)
+    why |= {name: absent(one) for name, one in missing.items()}
+    embedded = [one["name"] for one in kept if not one.get("exposure")]
+    space = config["figures"]["space"] or embedded[0]
+    if space in why:
+        raise InputError(
+            f"figures.space: {space!r} is left out: {why[space]}; name another candidate, such as {embedded[0]!r}, or "
+            "remove the key"
+        )
+    return config | {"candidates": kept, "figures": config["figures"] | {"space": space}}, why, missing
 
 
 def absent(candidate: CandidateSpec) -> str:

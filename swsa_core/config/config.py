@@ -1,4 +1,4 @@
-"""The whole config: its sections, and what must hold between them.
+"""The whole config, and the plain dict that is made of a user's YAML.
 
 `validate` turns the merged YAML into a plain dict with every default filled in. `python -m swsa_core.config` writes the JSON
 schema, which editors use to complete and check config files, and config/README.md, which describes every key.
@@ -16,11 +16,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from swsa_core import strategies
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
-from swsa_core.basics.names import did_you_mean
-from swsa_core.basics.section import LeftOutIfNull, PlainPath, Removable, Section, Several, inconsistent
+from swsa_core.basics.section import LeftOutIfNull, PlainPath, Removable, Section, Several
 from swsa_core.candidates import prompts
 from swsa_core.candidates.section import Candidate, Clip, Exposure, usable_templates
-from swsa_core.config.candidates import OF_HEADS, with_heads
+from swsa_core.config.candidates import with_heads
+from swsa_core.config.consistent import check_consistent
 from swsa_core.config.errors import sentences, strange_entries
 from swsa_core.config.reference import markdown
 from swsa_core.config.sections import (
@@ -134,195 +134,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self):
-        sources = [name for name, value in self.sources if value is not None]
-        if not sources:
-            raise inconsistent("sources: none is given; name at least one of " + ", ".join(Sources.model_fields))
-        self._check_scores()
-        self._check_strategies(sources)
-        self._check_limit(sources)
-        fixed = [source for source in sources if SOURCES[source].fixed_size]
-        if fixed and self.preparation == "original":
-            raise inconsistent(
-                f"preparation: 'original' cannot go with the source {fixed[0]!r}, whose model makes images of one size: "
-                "give preparation.size"
-            )
-        self._check_guides(sources)
-        self._check_names()
-        self._check_figures()
-        self._check_pools(sources)
-        self._check_exposures(sources)
-        for name, dataset in self.datasets.items():
-            seeds = (dataset.support or self.support).most
-            anomalies = (seeds // 2) ** 2
-            for pool in (one for one in sources if SOURCES[one].pool and not SOURCES[one].labelled):
-                entry = getattr(self.sources, pool)
-                if entry.pool < anomalies:
-                    raise inconsistent(
-                        f"sources.{pool}.pool: received {entry.pool}, fewer than the {anomalies} anomalies that a task of "
-                        f"data set {name!r} samples ((seeds / 2)² with {seeds} seeds)"
-                    )
+        check_consistent(self)
         return self
-
-    def _check_scores(self):
-        """Candidates that are scored elsewhere have names of their own."""
-        known = {candidate.name for candidate in self.candidates}
-        for name in self.scores or ():
-            if name in known or not name.strip():
-                raise inconsistent(f"scores: {name!r} cannot name a candidate: take a name that no other one has")
-
-    def _check_strategies(self, sources):
-        """Each strategy must be known and have what it needs, and one of them must make the recommendation."""
-        if self.strategies is None:
-            return
-        known = strategies.listable(sources, self.clip is not None)
-        for name in self.strategies:
-            if name in known:
-                continue
-            if strategies.about_prompts(name):
-                raise inconsistent(f"strategies: {name!r} is about prompts: add the section `clip`, or remove it")
-            _, source = strategies.split(name) or ("", "")
-            if source in Sources.model_fields:
-                raise inconsistent(f"strategies: {name!r} needs the source {source!r}: add it to `sources`")
-            raise inconsistent(f"strategies: {name!r} is unknown, {did_you_mean(name, known)}")
-        recommending = [name for name in known if strategies.find(name).recommends]
-        if not set(recommending) & set(self.strategies):
-            raise inconsistent(
-                f"strategies: received {self.strategies}, one of {', '.join(recommending)} must be among them"
-            )
-
-    def _check_pools(self, sources):
-        """A source that chooses from another one's pool needs that source; a pool that is of one task needs to be alone."""
-        pools = [source for source in sources if SOURCES[source].pool and not SOURCES[source].labelled]
-        whole = [source for source in sources if SOURCES[source].labelled]
-        if whole and len(self.datasets) > 1:
-            raise inconsistent(
-                f"sources.{whole[0]}: its images belong to one task, and there are {len(self.datasets)} data sets: make a "
-                "study of that one alone"
-            )
-        for source in sources:
-            of_pool = SOURCES[source].of_pool
-            if of_pool and (name := of_pool.pool(getattr(self.sources, source).model_dump())) not in pools:
-                known = " or ".join(name for name, one in SOURCES.items() if one.pool and not one.labelled)
-                raise inconsistent(
-                    f"sources.{source}.of: received {name!r}, expected a pool among the `sources` of this config "
-                    f"({', '.join(pools) or 'which has none'}): add {known} to `sources`, or remove {source}"
-                )
-
-    def _check_exposures(self, sources):
-        """A fine-tuned network needs its source, with strengths for a regression, and the network before to compare it with."""
-        before = {str(_of_network(one)) for one in self.candidates if not one.exposure and not one.head}
-        for one in self.candidates:
-            if not one.exposure:
-                continue
-            key, source = f"candidates.{one.name}: exposure.source", one.exposure.source
-            if source not in sources:
-                raise inconsistent(f"{key}: {source!r} is not among `sources`, {did_you_mean(source, sources)}")
-            if one.exposure.task == "regression":
-                check_graded(source, getattr(self.sources, source).model_dump(), key)
-            if self.knn.distance != "l2":
-                raise inconsistent(
-                    f"knn.distance: received {self.knn.distance!r}, but {one.name} is scored by Euclidean distances, "
-                    "as is the same network before: write `knn: {distance: l2}`"
-                )
-            if str(_of_network(one)) not in before:
-                raise inconsistent(
-                    f"candidates.{one.name}: nothing tells what fine-tuning changed: list {one.model} without `exposure`, with "
-                    "the same other keys, too"
-                )
-
-    def _check_guides(self, sources):
-        """The CLIP model of a source that trains must be one that the section `clip` could name."""
-        for source in sources:
-            training = SOURCES[source].training
-            try:
-                Clip(**training.clip(getattr(self.sources, source).model_dump())) if training else None
-            except ValidationError as error:
-                mistake = error.errors()[0]
-                key = ".".join(map(str, ("sources", source, "clip", *mistake["loc"])))
-                message = mistake["msg"].removeprefix("Value error, ")
-                raise inconsistent(f"{key}: {message}") from None
-
-    def _check_figures(self):
-        candidates = [candidate.name for candidate in self.candidates if not candidate.exposure]
-        if self.figures.space is not None and self.figures.space not in candidates:
-            raise inconsistent(
-                f"figures.space: {self.figures.space!r} is not a candidate, {did_you_mean(self.figures.space, candidates)}"
-            )
-        for key in ("tsne", "contact_sheets"):
-            for name in getattr(self.figures, key):
-                if name not in self.datasets:
-                    raise inconsistent(
-                        f"figures.{key}: {name!r} is not a data set of this config, {did_you_mean(name, self.datasets)}"
-                    )
-        in_pairs = [source for source in SOURCES if SOURCES[source].pairs]
-        if self.figures.contact_sheets and not any(getattr(self.sources, source) for source in in_pairs):
-            raise inconsistent(
-                f"figures.contact_sheets: shows what the source {' or '.join(map(repr, in_pairs))} made: add it to `sources`, "
-                "or remove the key"
-            )
-
-    def _check_limit(self, sources):
-        """What is deployed, the pick of the first strategy that recommends, must heed what candidates cost, if asked for."""
-        given = self.selection.model_dump() if self.selection else {}  # without what is at its default
-        asked = {name: given[name] for name in ("max_ms", "max_mb", "close_call") if given.get(name)}
-        listed = self.strategies or strategies.defaults(sources, self.clip is not None)
-        first = next(name for name in listed if strategies.find(name).recommends)
-        if asked and not strategies.find(first).within_budget:
-            key, value = next((key, f"{value:g}" if key != "close_call" else value) for key, value in asked.items())
-            heeding = [name for name, one in strategies.STRATEGIES.items() if one.recommends and one.within_budget]
-            raise inconsistent(
-                f"selection.{key}: received {value}, but {first} makes the recommendation and does not heed it: "
-                f"list {' or '.join(heeding)} before it in `strategies`"
-            )
-
-    def _check_names(self):
-        """A name in tables is a kNN candidate, the CLIP model or a prompt, never two of them."""
-        for name, dataset in self.datasets.items():
-            if dataset.templates is not None and self.clip is None:
-                raise inconsistent(
-                    f"datasets.{name}.templates: there is no section `clip` whose prompts they are: add it, or remove the key"
-                )
-        candidates = {candidate.name for candidate in self.candidates}
-        if taken := sorted(candidates & set(strategies.detectors())):
-            raise inconsistent(
-                f"candidates: {taken[0]!r} names a combination of candidates in tables: give another `name`"
-            )
-        if self.clip is None:
-            return
-        if self.clip.model in candidates:
-            raise inconsistent(
-                f"candidates: {self.clip.model!r} is the CLIP model of `clip` too: give the candidate its own `name`"
-            )
-        for name, dataset in self.datasets.items():
-            templates = prompts.resolve(dataset.templates or self.clip.templates, KINDS[dataset.kind].prompts)
-            names = [*prompts.prompt_names(templates), *strategies.detectors()]
-            if taken := sorted({one for one in names if names.count(one) > 1 or one in candidates}):
-                raise inconsistent(
-                    f"datasets.{name}: {taken[0]!r} would name two prompts, or a prompt and a candidate: change one of them"
-                )
-
-
-def check_graded(source: str, section: dict[str, Any], key: str) -> None:
-    """Raise the error of a validator where the anomalies of a source have no strengths, or all the same."""
-    strength, grades = SOURCES[source].strength, SOURCES[source].grades
-    if not strength:
-        known = ", ".join(name for name, one in SOURCES.items() if one.strength)
-        raise inconsistent(
-            f"{key}: received {source!r}, whose anomalies have no strength that `task: regression` could predict: "
-            f"take {known}, or `task: classification`"
-        )
-    asked = grades(section) if grades else ()
-    if grades and len(set(asked)) < 2:
-        have = f"all have the same strength ({list(asked)})" if asked else "have no graded strength"
-        raise inconsistent(
-            f"{key}: received {source!r}, whose anomalies {have}, so that "
-            f"`task: regression` has nothing to predict: ask for several in sources.{source}, or take `task: classification`"
-        )
-
-
-def _of_network(candidate: Candidate) -> dict[str, Any]:
-    """The keys that say what a candidate's network is before it is fine-tuned."""
-    return candidate.model_dump(exclude=set(OF_HEADS))
 
 
 # {step of a pydantic location: the section whose keys are allowed there}

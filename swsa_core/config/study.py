@@ -4,27 +4,23 @@ Image files are listed, never opened. Neither torch nor scikit-learn is imported
 read.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.source import Training, reconstructing
+from swsa_core.anomalies.source import Training
 from swsa_core.basics.errors import InputError
-from swsa_core.basics.names import did_you_mean, text_slugs, unique_slugs
-from swsa_core.basics.versions import STAGE_VERSIONS
-from swsa_core.candidates import family_of
-from swsa_core.candidates.backbone import check_model
-from swsa_core.candidates.family import CandidateSpec, code_of
-from swsa_core.candidates.licences import allowed
+from swsa_core.basics.names import text_slugs, unique_slugs
+from swsa_core.candidates.family import CandidateSpec
 from swsa_core.candidates.section import clip_backbone
-from swsa_core.config.candidates import absent, at_hand, backbones, declared_licences, head_of
+from swsa_core.config.candidates import backbones, declared_licences, head_of, left_out
 from swsa_core.config.figure_tasks import figure_tasks
+from swsa_core.config.leaves import leaf_at, leaves_of
 from swsa_core.datasets.fetch import is_absent, or_fetch
 from swsa_core.datasets.kind import Spec
-from swsa_core.datasets.section import LATER
 from swsa_core.detectors import DEFAULT, HEADS
 from swsa_core.elsewhere.scores import HEAD as GIVEN
 from swsa_core.evaluation.known import MAX_MEMBERS
@@ -32,10 +28,8 @@ from swsa_core.exposure.folds import not_judged_by
 from swsa_core.files import layout
 from swsa_core.files.functions import digest_of
 from swsa_core.files.images import Fit, fit_of
-from swsa_core.strategies import judging_by_scores
 
 MOST_CURVED = 12  # tasks of a data set whose selection is made anew with fewer images
-FETCHING = ("archive", "accept_license")  # keys of `snakemake datasets` alone, which change no result
 
 
 class ContactTask(NamedTuple):
@@ -330,75 +324,12 @@ class Study:
 
     @cached_property
     def leaves(self) -> dict[str, Any]:
-        """What stages can track, by key: the config without what changes no result, and what follows from it.
-
-        Data sets have None for the keys of other kinds, and for those of `LATER` that are at their defaults; candidates and the
-        CLIP model stand by their slugs. Beyond the config there are orders, which input files do not keep, the tasks on disk,
-        their names in prompts, the backbone and head of each candidate,
-        the strategies that judge by unlabelled scores, the tasks of the paper's figures, and the seed of the data sets whose
-        training images are drawn.
-        """
-        tracked = {key: value for key, value in self.config.items() if key != "runtime"} | {
-            section: {
-                name: {key: value for key, value in entry.items() if not _is_untracked(key, value)}
-                for name, entry in self.config[section].items()
-            }
-            for section in ("datasets", "sources")
-        }
-        tracked["candidates"] = [_without(one, fit=None) for one in self.config["candidates"]]
-        if self.config["preparation"] != "original":
-            tracked["preparation"] = _without(self.config["preparation"], fit="crop")
-        sections = [kind.section for kind in datasets.KINDS.values()]
-        keys = {key: None for section in sections for key in section.model_fields if key not in FETCHING}
-        return tracked | {
-            "config": tracked,
-            "datasets": {name: keys | spec for name, spec in tracked["datasets"].items()},
-            "dataset_order": list(self.datasets),
-            "sources": {name: entry | _code_of(name, entry) for name, entry in tracked["sources"].items()},
-            "source_order": self.sources,
-            "candidates": {slug: one | code_of(one, family_of(one)) for slug, one in self.backbones.items()},
-            "heads_of": self.heads_of,
-            "grid_of": {slug: self.grids.get(slug) for slug in self.backbones},
-            "groups": self.groups,
-            "scoring": self.scoring,
-            "left_out": self.left_out,
-            "missing": list({one["name"]: one for one in backbones(list(self.missing.values())).values()}.values()),
-            "declared": self.declared or None,
-            "exposures": self.exposures,
-            "before_after": self.pairs,
-            "candidate_order": [model["name"] for model in self.candidates.values()],
-            "tasks": self.tasks,
-            "batches": {
-                name: {number: {slug: self.tasks[name][slug] for slug in slugs} for number, slugs in batches.items()}
-                for name, batches in self.batches.items()
-            },
-            "texts": self.texts,
-            "guides": self.guides,
-            "evaluation": _without(self.config["evaluation"], severity=self.config["evaluation"].get("severity")),
-            "class_names": self.class_names,
-            "max_members": None if self.max_members == MAX_MEMBERS else self.max_members,
-            **self.limits,
-            "qualities": judging_by_scores(self.config["strategies"]),
-            "train_seed": {
-                name: self.config["seed"] if spec.get("train") else None for name, spec in self.datasets.items()
-            },
-            "contact_tasks": [[one.dataset, one.slug] for one in self.contact_tasks],
-            "paper_tables": list(self.paper_tables),
-            "kinds": {name: spec["kind"] for name, spec in self.datasets.items()},
-            "tsne_tasks": {name: self.tasks[name][slug] for name, slug in self.tsne_tasks.items()},
-        }
+        """What stages can track, by key: see `swsa_core.config.leaves`."""
+        return leaves_of(self)
 
     def leaf(self, path: str, wildcards: dict[str, str], stage: str = "") -> Any:
         """The value of `leaves` at a dotted path whose steps may hold wildcards, for a rule of `stage`."""
-        value: Any = self.leaves
-        for step in path.split("."):
-            key = step.format(**wildcards)
-            known = value if isinstance(value, dict) else ()
-            if key not in known:
-                advice = did_you_mean(key, known)
-                raise KeyError(f"settings of {stage}: {path} is no leaf of the config; {key!r}: {advice}")
-            value = value[key]
-        return value
+        return leaf_at(self.leaves, path, wildcards, stage)
 
     def index_inputs(self, dataset: str) -> list[str]:
         """Paths whose change means that the index of a data set changed. Raises InputError that says how to fetch it."""
@@ -429,7 +360,7 @@ def chunks_of(tasks: list[Any], size: int) -> dict[str, list[Any]]:
 def study(config: dict[str, Any]) -> Study:
     """The `Study` of a validated config. Raises InputError for a data set that is there and cannot be read."""
     declared = declared_licences(config["candidates"])
-    config, left_out, missing = _left(config)
+    config, left, missing = left_out(config)
     present = {name: spec for name, spec in config["datasets"].items() if not is_absent(spec)}
     tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
         name: unique_slugs(of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
@@ -446,55 +377,10 @@ def study(config: dict[str, Any]) -> Study:
         candidates={slugs[one["name"]]: one for one in [*config["candidates"], *elsewhere]},
         backbones={slugs[model["name"]]: model for model in by_name.values()},
         shared={slugs[name]: slugs[model["name"]] for name, model in by_name.items()},
-        left_out=left_out,
+        left_out=left,
         missing=missing,
         declared=declared,
     )
-
-
-def _left(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], dict[str, CandidateSpec]]:
-    """(The config without the candidates whose weights have another licence or are missing, `Study.left_out`, `Study.missing`).
-
-    Raises InputError where `figures.space` names a candidate that is left out; where it names none, it is the first one left.
-    """
-    kept, left_out = config["candidates"], dict[str, str]()
-    if licences := config.get("licences"):
-        for candidate in kept:
-            if not (candidate.get("optional") and candidate.get("weights")):
-                check_model(candidate)  # of a model that is not there no licence is known
-        kept, others = allowed(kept, licences)
-        left_out = {name: f"the licence, {licence}, is not among `licences`" for name, licence in others.items()}
-    kept, missing = at_hand(kept)
-    left_out |= {name: absent(one) for name, one in missing.items()}
-    embedded = [one["name"] for one in kept if not one.get("exposure")]
-    space = config["figures"]["space"] or embedded[0]
-    if space in left_out:
-        raise InputError(
-            f"figures.space: {space!r} is left out: {left_out[space]}; name another candidate, such as {embedded[0]!r}, or "
-            "remove the key"
-        )
-    return config | {"candidates": kept, "figures": config["figures"] | {"space": space}}, left_out, missing
-
-
-def stage_version(stage: str) -> int:
-    """Integer version of a stage, part of what its rule tracks; a generated source is a stage, and so is each head.
-
-    The reconstructions of a source have its version.
-    """
-    generated = {name: source.version for name, source in SOURCES.items() if source.generated}
-    generated |= {reconstructing(name): source.version for name, source in SOURCES.items() if source.reconstruct}
-    return (STAGE_VERSIONS | generated | {f"score_{name}": head.version for name, head in HEADS.items()})[stage]
-
-
-def _is_untracked(key: str, value: Any) -> bool:
-    """Whether a key of a data set or source changes no result, or did not exist when studies were made that had its default."""
-    return key in FETCHING or (key in LATER and value == LATER[key])
-
-
-def _code_of(source: str, section: dict[str, Any]) -> dict[str, str]:
-    """{"code_sha256": digest} of a source that runs code of the user's own, {} of others."""
-    code = SOURCES[source].code
-    return {"code_sha256": code(section)} if code else {}
 
 
 def _per_job(config, auto):
@@ -502,15 +388,10 @@ def _per_job(config, auto):
     return auto if per_job == "auto" else per_job
 
 
-def _without(entry: dict[str, Any], **defaults: Any) -> dict[str, Any]:
-    """`entry` without those of the keys that are at their default: keys that came when studies had been made already."""
-    return {key: value for key, value in entry.items() if key not in defaults or value != defaults[key]}
-
-
 def _fitted(model: CandidateSpec, fit: Fit) -> CandidateSpec:
     """A candidate with its own `fit`, else the preparation's; without the key where the library's own transform stays."""
     own = model.get("fit") or (None if fit == "crop" else fit)
-    return cast(CandidateSpec, _without({**model, "fit": own}, fit=None))
+    return cast(CandidateSpec, {key: value for key, value in {**model, "fit": own}.items() if key != "fit" or value})
 
 
 def of_dataset(name: str, function: Callable, *args: Any) -> Any:
@@ -519,13 +400,3 @@ def of_dataset(name: str, function: Callable, *args: Any) -> Any:
         return function(*args)
     except InputError as error:
         raise InputError(f"datasets.{name}: {error}") from None
-
-
-def nameable(path: str) -> bool:
-    """Whether Snakemake takes a path as it is: braces would be a wildcard, angle brackets a path variable."""
-    return not set(path) & set("{}<>")
-
-
-def nameable_ones(paths: Iterable[str]) -> list[str]:
-    """The paths that can be inputs of a rule."""
-    return [path for path in paths if nameable(path)]

@@ -1,6 +1,7 @@
 """Where every result lies below `results`, once: rules, plan and readers take their paths from here."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import PurePath
 
@@ -169,6 +170,16 @@ def log_of(benchmark: str | PurePath) -> str:
     """
     results, _, job = str(benchmark).rpartition("/benchmarks/")
     return f"{results}/logs/{job.removesuffix('.tsv')}.log"
+
+
+def nameable(path: str) -> bool:
+    """Whether Snakemake takes a path as it is: braces would be a wildcard, angle brackets a path variable."""
+    return not set(path) & set("{}<>")
+
+
+def nameable_ones(paths: Iterable[str]) -> list[str]:
+    """The paths that can be inputs of a rule."""
+    return [path for path in paths if nameable(path)]
 
 
 def _of_job(stage: str, wildcards: tuple[str, ...]) -> str:

@@ -33,7 +33,7 @@ from swsa_core.anomalies.diffusion import (
 from swsa_core.anomalies.made import check_one_precision
 from swsa_core.basics.errors import InputError
 from swsa_core.config.config import validate
-from swsa_core.config.study import stage_version
+from swsa_core.config.leaves import stage_version
 from swsa_core.diffusion import build_adm
 from swsa_core.files import store
 from swsa_core.files.images import read_image
