@@ -85,8 +85,7 @@ def embed(
     if not n:
         raise InputError(f"{path}: there is no image to embed")
     processes, compute = share_threads(threads, runtime.get("workers", "auto"), backbone.device)
-    size = runtime.get("batch_size", "auto")
-    size = BATCH_SIZE[backbone.device] if size == "auto" else min(size, CHUNK)
+    size = _batch_size(runtime.get("batch_size", "auto"), backbone.device)
     log(f"{path}: {n} images, {processes} reading processes, {compute} compute threads, batches of {size}")
     # Until the end every image has its row, also an unreadable one, so that chunks keep their places when resumed.
     reason = {"reason": ((), store.text_type(REASON_BYTES))}
@@ -104,11 +103,10 @@ def embed(
     ):
         if patch_rows:  # one may be a chunk behind the other
             rows.rewind(patch_rows.done)
-            patch_rows.rewind(rows.done)
         if on_bad_image == "error":
             _rewind_to_unreadable(rows)
-            if patch_rows:
-                patch_rows.rewind(rows.done)
+        if patch_rows:
+            patch_rows.rewind(rows.done)
         first = rows.done
         images = stream(range(first, n))
         if on_bad_image == "error":
@@ -146,6 +144,10 @@ def share_threads(threads: int, workers: int | Literal["auto"], device: str) -> 
     auto = {"": threads, "cpu": threads // 4, "cuda": threads - 1}[device]
     processes = min(auto if isinstance(workers, str) else workers, most) if threads > 1 else 0
     return processes, max(1, threads - processes)
+
+
+def _batch_size(wanted, device):
+    return BATCH_SIZE[device] if wanted == "auto" else min(wanted, CHUNK)
 
 
 def _prepare(read, transform, row):
