@@ -16,7 +16,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean, text_slugs, unique_slugs
 from swsa_core.basics.versions import STAGE_VERSIONS
 from swsa_core.candidates import family_of
-from swsa_core.candidates.backbone import check_model
+from swsa_core.candidates.errors import check_model
 from swsa_core.candidates.family import CandidateSpec, code_of
 from swsa_core.candidates.licences import allowed
 from swsa_core.candidates.section import clip_backbone
