@@ -22,7 +22,7 @@ from diffusion import matrix_peak  # benchmarks/diffusion.py, beside this file
 from swsa_core.basics.devices import inference
 from swsa_core.basics.speed import materialise, mean_seconds
 from swsa_core.candidates import family_of
-from swsa_core.candidates.backbone import runner, vectors
+from swsa_core.candidates.forward_pass import runner, vectors
 from swsa_core.diffusion import build_adm
 from swsa_core.diffusion.adm import in_precision
 from swsa_core.diffusion.batches import decided

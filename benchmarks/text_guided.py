@@ -16,7 +16,7 @@ import torch
 from diffusion import MID_SIZE  # benchmarks/diffusion.py, beside this file
 from torch.nn import functional as F
 
-from swsa_core.anomalies.diffusion import find_model, to_network
+from swsa_core.anomalies.diffusion_model import find_model, to_network
 from swsa_core.candidates.clip import embed_texts, image_encoder, load_clip
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.datasets import digits

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from swsa_core.anomalies.diffusion import find_model, load_network, precision_of
+from swsa_core.anomalies.diffusion_model import find_model, load_network, precision_of
 from swsa_core.anomalies.source import LOSSES, Task
 from swsa_core.anomalies.text_guided import KEY, of_epochs, read_way, to_train_on
 from swsa_core.basics.devices import find_device, find_dtype

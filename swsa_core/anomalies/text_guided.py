@@ -10,22 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import AfterValidator, Field, field_validator
 
-from swsa_core.anomalies.diffusion import (
-    Diffusion,
-    check,
-    find_model,
-    load_network,
-    overflow,
-    precision_of,
-    reconstruction,
-    speed,
-    streamed,
-    tell,
-    tensor,
-    to_network,
-    work_of_passes,
-    work_of_reconstruction,
-)
+from swsa_core.anomalies.diffusion import Diffusion, reconstruction, streamed, tell, tensor
+from swsa_core.anomalies.diffusion_model import check, find_model, load_network, overflow, precision_of, to_network
+from swsa_core.anomalies.diffusion_work import speed, work_of_passes, work_of_reconstruction
 from swsa_core.anomalies.source import Network, Reconstruction, Source, Stream, Task, Training, Work
 from swsa_core.basics.errors import InputError
 from swsa_core.basics.look import Look

@@ -4,29 +4,25 @@ The families, and what each does, are `candidates.FAMILIES`. Libraries are impor
 descriptors and mini models start quickly.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from errno import EACCES, EPERM, EROFS
 from functools import partial
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
 
 from swsa_core.basics.errors import InputError
-from swsa_core.basics.names import did_you_mean
-from swsa_core.candidates import FAMILIES, family_of
+from swsa_core.candidates import family_of
+from swsa_core.candidates.errors import check_model, key_of, loading, one_line
 from swsa_core.candidates.family import CandidateSpec, Description, Function, Network
-from swsa_core.candidates.maps import by_hooks, patches
+from swsa_core.candidates.forward_pass import features_and_patches, features_of, runner
+from swsa_core.candidates.maps import by_hooks
 from swsa_core.candidates.transforms import Transform
 from swsa_core.files.packaged import is_packaged
 from swsa_core.files.provenance import file_sha256, library_versions, parameters_sha256
 from swsa_core.files.weights import load_weights
 
 GREY = (0.5, 0.5, 0.5)
-# What libraries raise for arguments of the right type and no sense.
-ONLY_BY_ARGS = (AttributeError, LookupError, AssertionError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -73,44 +69,6 @@ class Backbone:
         }
 
 
-def check_model(candidate: CandidateSpec) -> None:
-    """Check a candidate as far as it goes without torch or a download. Raises InputError that begins with its config key."""
-    family = candidate["model"].partition(":")[0]
-    if family not in FAMILIES:
-        raise InputError(f"{_key(candidate)}: there is no family {family!r}: {did_you_mean(family, FAMILIES)}")
-    try:
-        FAMILIES[family].check(candidate)
-    except InputError as error:
-        raise InputError(f"{_key(candidate)}: {error}") from None
-
-
-@contextmanager
-def loading(candidate: CandidateSpec) -> Iterator[None]:
-    """A block that loads a candidate's model: its errors become InputErrors that begin with the candidate's config key."""
-    key, (family, _, model) = _key(candidate), candidate["model"].partition(":")
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{key}: {error}") from error
-    except ImportError as error:
-        raise InputError(
-            f"{key}: {family} {model!r} needs a package that is not installed ({error}): install it, or take another model"
-        ) from error
-    except (TypeError, *ONLY_BY_ARGS) as error:
-        if isinstance(error, ONLY_BY_ARGS) and not candidate.get("args"):
-            raise
-        raise InputError(
-            f"{key}: {family} {model!r} does not take these `args` {candidate.get('args')} ({_one_line(error)})"
-        ) from error
-    except (OSError, RuntimeError, ValueError) as error:
-        remedy = "without a network, download its weights elsewhere and name the file under `weights`"
-        if getattr(error, "errno", None) in (EACCES, EPERM, EROFS):
-            remedy = "set XDG_CACHE_HOME to a directory that can be written, in which libraries keep what they download"
-        elif candidate.get("args"):
-            remedy = f"check `args`, or {remedy}"
-        raise InputError(f"{key}: {family} cannot load {model!r} ({_one_line(error)}); {remedy}") from error
-
-
 def transform_of(candidate: CandidateSpec) -> Transform:
     """What a candidate does with an image before it looks, without its weights. Raises InputError as `load_backbone` does."""
     check_model(candidate)
@@ -149,18 +107,9 @@ def _describing(candidate: CandidateSpec) -> Backbone:
         size = len(transform(np.zeros((prepare.crop, prepare.crop, 3), np.uint8)))
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(
-            f"{_key(candidate)}: {description.name} cannot describe an image of {prepare.crop} px: {error}"
+            f"{key_of(candidate)}: {description.name} cannot describe an image of {prepare.crop} px: {error}"
         ) from error
-    return Backbone(
-        candidate["name"],
-        candidate["model"],
-        feature_size=size,
-        n_parameters=0,
-        transform=transform,
-        features=lambda batch: np.asarray(batch, np.float32),
-        weights_sha256="",
-        versions=library_versions(*family_of(candidate).packages(candidate)),
-    )
+    return _without_network(candidate, transform, lambda batch: np.asarray(batch, np.float32), size)
 
 
 def _calling(candidate: CandidateSpec, function: Function) -> Backbone:
@@ -172,16 +121,27 @@ def _calling(candidate: CandidateSpec, function: Function) -> Backbone:
         try:
             found = function.features(batch)
         except InputError as error:
-            raise InputError(f"{_key(candidate)}: {error}") from error
+            raise InputError(f"{key_of(candidate)}: {error}") from error
         if len(sizes | {found.shape[1]}) > 1:
             raise InputError(
-                f"{_key(candidate)}: {candidate['model']} returned {found.shape[1]} features for an image and "
+                f"{key_of(candidate)}: {candidate['model']} returned {found.shape[1]} features for an image and "
                 f"{sizes.pop()} for another, expected as many for all: mend the function"
             )
         sizes.add(found.shape[1])
         return found
 
     size = features(np.zeros((1, transform.crop, transform.crop, 3), np.uint8)).shape[1]
+    return _without_network(candidate, transform, features, size, function.digest)
+
+
+def _without_network(
+    candidate: CandidateSpec,
+    transform: Any,
+    features: Callable[[np.ndarray], np.ndarray],
+    size: int,
+    code_sha256: str = "",
+) -> Backbone:
+    """Backbone without a network; code_sha256: of the user's own code that computes the features, where there is some."""
     return Backbone(
         candidate["name"],
         candidate["model"],
@@ -189,8 +149,8 @@ def _calling(candidate: CandidateSpec, function: Function) -> Backbone:
         n_parameters=0,
         transform=transform,
         features=features,
-        weights_sha256=function.digest,
-        versions=library_versions(),
+        weights_sha256=code_sha256,
+        versions=library_versions(*family_of(candidate).packages(candidate)),
     )
 
 
@@ -209,19 +169,19 @@ def _computing(candidate: CandidateSpec, device: str, precision: str, grid: int 
             load_weights(network.module, network.weights, network.head, network.convert, in_order)
     transform = _override(network.transform, candidate)
     run = runner(network, transform, device, dtype)
-    features = partial(_features, run, inference(network.forward))
+    features = partial(features_of, run, inference(network.forward))
     look, layers = network.look or by_hooks(network.module, network.forward), candidate.get("layers")
-    with_patches = partial(_with_patches, run, inference(lambda images: look(images, layers)), grid or 0)
+    with_patches = partial(features_and_patches, run, inference(lambda images: look(images, layers)), grid or 0)
     blank = np.zeros((1, transform.crop, transform.crop, 3), np.uint8)
     try:
         size = features(blank).shape[1]
         patch_size = with_patches(blank)[1].shape[2] if grid else 0
     except InputError as error:
-        raise InputError(f"{_key(candidate)}: {error}") from None
+        raise InputError(f"{key_of(candidate)}: {error}") from None
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
         model = candidate["model"].partition(":")[2]
         raise InputError(
-            f"{_key(candidate)}: {model} cannot take images of {transform.crop} x {transform.crop} px ({_one_line(error)}); "
+            f"{key_of(candidate)}: {model} cannot take images of {transform.crop} x {transform.crop} px ({one_line(error)}); "
             "check `crop` and `args`"
         ) from error
     module, head = network.module, network.head
@@ -243,81 +203,6 @@ def _computing(candidate: CandidateSpec, device: str, precision: str, grid: int 
     )
 
 
-def runner(network: Network, transform: Transform, device: str, dtype: Any) -> Callable[[Any, np.ndarray], Any]:
-    """Function of a forward pass and (n, crop, crop, 3) uint8 to what the pass returns of the normalised images."""
-    passed = on_device(network, transform, device, dtype)
-    return lambda forward, batch: passed(forward, _sent(batch, device))
-
-
-def _sent(batch: np.ndarray, device: str) -> Any:
-    """An array as a tensor on the device; to a GPU it goes from memory that the card reads by itself."""
-    import torch
-
-    images = torch.from_numpy(batch)
-    if device.startswith("cuda"):
-        images = images.pin_memory()
-    return images.to(device, non_blocking=True)
-
-
-def on_device(network: Network, transform: Transform, device: str, dtype: Any) -> Callable[[Any, Any], Any]:
-    """The network moved to the device, as a function of a forward pass and images there, a tensor (n, crop, crop, 3) uint8.
-
-    It returns what the pass returns of the normalised images, and nothing of it leaves the device.
-    """
-    import torch
-
-    network.module.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
-    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (transform.mean, transform.std))
-    half = dtype == torch.bfloat16
-
-    def passed(forward, images):
-        images = images.permute(0, 3, 1, 2)  # (n, 3, h, w), channels last in memory
-        images = images.float().div(255).sub(mean).div(std)
-        with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=half):
-            return forward(images)
-
-    return passed
-
-
-def _features(run: Callable, forward: Callable, batch: np.ndarray) -> np.ndarray:
-    """Features (n, d) float32 of n images."""
-    return vectors(run(forward, batch), len(batch)).cpu().numpy()
-
-
-def _with_patches(run: Callable, look: Callable, grid: int, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features (n, d) float32 of n images, and of their patches (n, grid², p) float16."""
-    import torch
-
-    features, maps = run(look, batch)
-    of_patches = patches(maps, grid).to(torch.float16)
-    return vectors(features, len(batch)).cpu().numpy(), of_patches.cpu().numpy()
-
-
-def vectors(found: Any, n: int) -> Any:
-    """`found`, which a network returned for n images, in float32 where it is, the device.
-
-    Raises InputError unless it is n vectors of floating-point numbers.
-    """
-    import torch
-
-    if not isinstance(found, torch.Tensor):
-        received = f"a {type(found).__name__}"
-    elif found.ndim != 2 or len(found) != n or not found.shape[1] or not found.is_floating_point():
-        received = f"{str(found.dtype).removeprefix('torch.')} numbers of shape {tuple(found.shape)}"
-    else:
-        return found.float()
-    raise InputError(
-        f"the network returns {received} for {n} image{'s'[: n > 1]}, expected one vector of features for each: remove from "
-        "`args` what changes its output, such as global_pool"
-    )
-
-
-def _one_line(error: BaseException) -> str:
-    """What an error of a library says, on one line and not too long."""
-    name = f"{type(error).__name__} " if isinstance(error, ONLY_BY_ARGS) else ""
-    return (name + shorten(str(error), 500, placeholder=" …")).strip()
-
-
 def _override(transform: Transform, candidate: CandidateSpec) -> Transform:
     """`transform` with what the candidate declares itself."""
     keys = ("mean", "std", "resize", "crop", "interpolation")
@@ -329,11 +214,6 @@ def _override(transform: Transform, candidate: CandidateSpec) -> Transform:
         transform = transform.fitted(fit)
     if transform.crop > transform.resize:
         raise InputError(
-            f"{_key(candidate)}: crop {transform.crop} is larger than resize {transform.resize}: raise `resize`"
+            f"{key_of(candidate)}: crop {transform.crop} is larger than resize {transform.resize}: raise `resize`"
         )
     return transform
-
-
-def _key(candidate: CandidateSpec) -> str:
-    """The config key that an error names: the candidate's, or the section of a backbone that is no candidate."""
-    return candidate.get("section") or f"candidates.{candidate['name']}"

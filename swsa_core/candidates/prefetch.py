@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from swsa_core.candidates import family_of
-from swsa_core.candidates.backbone import check_model, loading
 from swsa_core.candidates.clip import load_clip
+from swsa_core.candidates.errors import check_model, loading
 from swsa_core.candidates.family import CandidateSpec
 
 

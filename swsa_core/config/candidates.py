@@ -7,7 +7,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import inconsistent
 from swsa_core.candidates import family_of
-from swsa_core.candidates.backbone import check_model
+from swsa_core.candidates.errors import check_model
 from swsa_core.candidates.family import CandidateSpec, args_of, model_name
 from swsa_core.candidates.licences import allowed, licence_of
 from swsa_core.candidates.section import Candidate

@@ -17,7 +17,7 @@ class DiffusionCost(NamedTuple):
 
 
 def diffusion_cost(weights: str, flags: dict | None) -> DiffusionCost:
-    """`DiffusionCost` of the model that `anomalies.diffusion.find_model` found; its weights need not be there."""
+    """`DiffusionCost` of the model that `anomalies.diffusion_model.find_model` found; its weights need not be there."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -1,15 +1,11 @@
 """Arrays in HDF5 files. Nothing half-written is ever taken for whole.
 
-`writer` fills `X.partial` beside X and makes X of it when complete. A partial file of the same inputs and settings is
-resumed: its rows are laid out in advance, contiguous and uncompressed, so that a killed process cannot damage the
-structure, and only the rows below its `done` attribute are trusted, and these only where each
-is as its checksum has it.
+`writer` fills `X.partial` beside X (`swsa_core.files.partial_rows`) and makes X of it when complete; a partial file of the same
+inputs and settings is resumed. What is read may come from others (`swsa_core.files.foreign_hdf5`).
 """
 
 import json
-import math
 import os
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -22,91 +18,14 @@ import h5py
 import numpy as np
 
 from swsa_core.basics.errors import InputError
-from swsa_core.files import checksums
+from swsa_core.files import checksums, foreign_hdf5
 from swsa_core.files.kept import kept
-from swsa_core.files.machine import check_room, fault, reading, sync, writing
+from swsa_core.files.machine import check_room, fault, reading, writing
+from swsa_core.files.partial_rows import Columns, Rows, begin, begun_with, is_begun, lay_out, row_bytes
 from swsa_core.files.text import beside, replacing
 
-Columns = Mapping[str, tuple[tuple[int, ...], Any]]
-"""{name: (shape of one row, dtype)}."""
 COPIED = 2**24  # bytes at a time
-# What a file that others made may hold, which is checked before memory is sized by it.
-MOST_DEFLATED = 1032  # bytes that zlib makes of one, as its documentation has it
-READ_AT_ONCE = 2**26  # bytes of text, should every one be as long as there is room for
-FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
-CHECKS = "row checksums"  # array of a partial file: CRC-32 of each row's numbers
 MADE_OF = "made_of"  # attribute of files that `writer` keeps: SHA-256 of the header and the constants
-
-
-class _Rows:
-    """The columns of an open partial file; `done` is the number of rows written so far."""
-
-    def __init__(self, file, path, columns, total, done):
-        self._file, self._path, self._columns, self._total = file, path, columns, total
-        self.done = done
-        self.kept, self.attributes = np.ones(total, bool), {}
-
-    def append(self, **arrays: np.ndarray | Sequence[Any]) -> None:
-        """Write the next rows of every column: arrays of one common length."""
-        lengths = {name: len(array) for name, array in arrays.items()}
-        if set(arrays) != set(self._columns) or len(set(lengths.values())) != 1:
-            raise ValueError(f"expected rows of one length for {sorted(self._columns)}, received {lengths}")
-        end = self.done + next(iter(lengths.values()))
-        with writing(self._path, self.needed):
-            for name, array in arrays.items():
-                self._file[name][self.done : end] = array
-            self._file[CHECKS][self.done : end] = self._checks(arrays)
-            self._file.flush()  # a process killed from here on has handed over the rows
-            sync(self._file.id.get_vfd_handle())  # and a power cut from here on finds them, before they count as done
-            self._count(end)
-
-    def read(self, name: str) -> np.ndarray:
-        """The rows of a column so far; text comes as str objects."""
-        return _values(self._file[name])[: self.done]
-
-    def rewind(self, done: int) -> None:
-        """Go back to row `done`: those from there on are to be written again."""
-        with writing(self._path):
-            self._count(min(done, self.done))
-
-    @property
-    def needed(self) -> int:
-        """Bytes of the rows that are still to be written."""
-        return (self._total - self.done) * _row_bytes(self._columns)
-
-    def keep(self, rows: np.ndarray, **attributes: Any) -> None:
-        """Let the finished file hold only `rows`, (total,) bool, and `attributes` beside those given before."""
-        self.kept, self.attributes = np.asarray(rows), attributes
-
-    def discard(self) -> None:
-        """Remove the partial file, of a writer that leaves it."""
-        self._path.unlink()
-
-    def is_whole(self) -> bool:
-        """Whether the rows so far are what was written."""
-        step = max(1, COPIED // _row_bytes(self._columns))
-        spans = ((start, min(start + step, self.done)) for start in range(0, self.done, step))
-        return all(
-            (
-                self._checks({name: self._file[name][start:end] for name in self._columns})
-                == self._file[CHECKS][start:end]
-            ).all()
-            for start, end in spans
-        )
-
-    def _checks(self, arrays):
-        """CRC-32 of the numbers of some rows, as the file has them."""
-        found = np.zeros(len(next(iter(arrays.values()))), np.uint32)
-        for name, (_, dtype) in self._columns.items():
-            if h5py.check_string_dtype(np.dtype(dtype)) is None:
-                for row, values in enumerate(np.asarray(arrays[name], dtype)):
-                    found[row] = zlib.crc32(values.tobytes(), int(found[row]))
-        return found
-
-    def _count(self, done):
-        self._file.attrs["done"] = done
-        self._file.flush()
-        self.done = done
 
 
 @contextmanager
@@ -122,7 +41,7 @@ def writer(
     keep: bool = False,
     leave: bool = False,
     log: Callable[[str], None] = print,
-) -> Iterator[_Rows]:
+) -> Iterator[Rows]:
     """Resumable writer of an HDF5 file with `total` rows, complete at `path` when the block ends without an error.
 
     columns: {name: (shape of one row, dtype)}, filled by `append`; callers that resume start at the yielded `done`.
@@ -151,16 +70,18 @@ def writer(
         with reading(place, "HDF5"):
             file, _ = _opened(place)
         with file:  # an error of the caller's is none of the file's
-            yield _Rows(file, place, columns, total, done=total)
+            yield Rows(file, place, columns, total, done=total)
         return
-    if partial.exists() and _identity(partial) != identity:
+    if partial.exists() and begun_with(partial) != identity:
         log(f"{partial}: discarded, it is damaged or was begun with other inputs or settings")
         partial.unlink()
     with _open_to_write(partial, "a") as file:
         with writing(partial):
-            if "identity" not in file:
-                _lay_out(file, total, columns, known, attributes, identity)
-            rows = _Rows(file, partial, columns, total, done=int(file.attrs["done"]))
+            if not is_begun(file):
+                lay_out(file, total, columns)
+                _put(file, known, attributes)
+                begin(file, identity)
+            rows = Rows(file, partial, columns, total, done=int(file.attrs["done"]))
             if not rows.is_whole():
                 log(f"{partial}: begun anew, some of its {rows.done} rows are damaged")
                 rows.rewind(0)
@@ -171,7 +92,7 @@ def writer(
         if rows.done != total:
             raise ValueError(f"{path}: {rows.done} rows were written, expected {total}")
         plain = {name: column for name, column in columns.items() if name not in {*scratch, *compress}}
-        check_room(path, needed := int(rows.kept.sum()) * _row_bytes(plain))
+        check_room(path, needed := int(rows.kept.sum()) * row_bytes(plain))
         with replacing(place, needed) as finished, _open_to_write(finished, "w") as target:
             for name in (name for name in columns if name not in scratch):
                 _copy(file[name], target, name, rows.kept, compressed=name in compress)
@@ -219,7 +140,7 @@ def read(
         if missing := {*(names or ()), *needed} - set(found):
             raise InputError(f"{path} lacks {sorted(missing)}; it holds {sorted(found)}: delete it and run again")
         wanted = names or [name for name in found if name not in without]
-        arrays = {name: _values(file[name], room) for name in wanted}
+        arrays = {name: foreign_hdf5.values_of(file[name], room) for name in wanted}
         attributes = dict(file.attrs)
     lengths = {name: len(values) for name, values in arrays.items() if "/" not in name and values.ndim}
     if len(set(lengths.values())) > 1:
@@ -291,70 +212,16 @@ def _reading(path):
 
 
 def _opened(path):
-    """(The HDF5 file `path`, open for reading, what `_check` returns): it holds what was written, and nothing strange."""
+    """(HDF5 file, open for reading, what `foreign_hdf5.check` returns): it holds what was written, and nothing strange."""
     checksums.verify(path)
     file = h5py.File(path, "r")
     try:
-        return file, _check(file, path)
+        if is_begun(file):
+            raise InputError(f"{path} is not complete: delete it and run again")
+        return file, foreign_hdf5.check(file, path)
     except BaseException:
         file.close()
         raise
-
-
-def _check(file, path):
-    """Raise InputError unless a file is complete, and holds all of its arrays in itself.
-
-    Nothing is read of them here: what a file claims of them must not size the memory before it is known to be possible.
-    Returns the bytes of the file beside its arrays, where text of any length lies.
-    """
-    if "identity" in file:
-        raise InputError(f"{path} is not complete: delete it and run again")
-    links = []
-    file.visititems_links(lambda name, link: links.append((name, link)))  # which follows none of them
-    room = os.path.getsize(path)
-    for name, link in links:
-        if not isinstance(link, h5py.HardLink):
-            raise _unlike(path, name, "which is a link to another place")
-        if isinstance(file[name], h5py.Group):
-            continue
-        if problem := _problem(file[name], room):
-            raise _unlike(path, name, problem)
-        room -= file[name].id.get_storage_size()
-    for name in file.attrs:
-        attribute = file.attrs.get_id(name)
-        if attribute.shape != () or not _is_plain(attribute.dtype):
-            raise _unlike(path, name, "which is neither one number nor one text")
-    return room
-
-
-def _unlike(path, name, problem):
-    return InputError(f"{path} holds {name!r}, {problem}; this is no result of SWSA: delete it and run again")
-
-
-def _problem(item, room):
-    """What keeps the array `item` from being one that this module wrote; room: bytes that there are for it. "" for nothing."""
-    if not isinstance(item, h5py.Dataset):
-        return "which is no array"
-    if item.is_virtual or item.external is not None:
-        return "an array that lies in another file"
-    if not _is_plain(item.dtype):
-        return f"whose type is {item.dtype}, neither numbers nor text"
-    wanted, held = math.prod(item.shape) * item.id.get_type().get_size(), item.id.get_storage_size()
-    if held > room:
-        return f"of {held:,} bytes, more than there are in the file"
-    plan = item.id.get_create_plist()
-    filters = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
-    if not filters <= set(FILTERS):
-        return "which is compressed in a way that is not known here"
-    most = held * MOST_DEFLATED if h5py.h5z.FILTER_DEFLATE in filters else held
-    if wanted > most or (item.chunks and math.prod(item.chunks) * item.dtype.itemsize > wanted):
-        return f"which claims {wanted:,} bytes, but only {held:,} of it are in the file"
-    return ""
-
-
-def _is_plain(dtype):
-    """Whether a type is of numbers, truth values or text."""
-    return dtype.kind in "biuf" or h5py.check_string_dtype(dtype) is not None
 
 
 @contextmanager
@@ -378,17 +245,6 @@ def _open(path, process):
     return _opened(path)[0]
 
 
-def _identity(partial):
-    """What a partial file was begun with, None where it is damaged. Raises InputError where the machine cannot read it."""
-    try:
-        with h5py.File(partial, "r") as file:
-            return file["identity"][()].decode() if CHECKS in file else None  # as older versions left it
-    except (OSError, RuntimeError, KeyError) as error:
-        if sentence := fault(error, partial, "read"):
-            raise InputError(sentence) from error
-        return None
-
-
 def _made_of(path):
     """What a finished file says that it was made of, None where it is damaged or says nothing."""
     try:
@@ -398,22 +254,6 @@ def _made_of(path):
         if sentence := fault(error, path, "read"):
             raise InputError(sentence) from error
         return None
-
-
-def _lay_out(file, total, columns, constants, attributes, identity):
-    """Make the columns of a partial file, and what is known in advance; with `identity` it is begun."""
-    file[CHECKS] = np.zeros(total, np.uint32)  # written now, so that it has its place before the disk may get full
-    for name, (shape, dtype) in columns.items():
-        file.create_dataset(name, (total, *shape), dtype)
-    _put(file, constants, attributes)
-    file.attrs["done"] = 0
-    file.flush()
-    file["identity"] = identity
-    file.flush()
-
-
-def _row_bytes(columns):
-    return sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in columns.values())
 
 
 def _put(file, arrays, attributes):
@@ -433,22 +273,3 @@ def _copy(source, target, name, kept, compressed):
         part = source[start : start + count][kept[start : start + count]]
         rows[done : done + len(part)] = part
         done += len(part)
-
-
-def _values(dataset, room=None):
-    """All of a dataset; text comes as str objects. room: bytes that there are for text of any length."""
-    if h5py.check_string_dtype(dataset.dtype) is None:
-        return dataset[()]
-    return _text(dataset, room) if room and dataset.ndim and dataset.dtype.kind == "O" else dataset.asstr()[()]
-
-
-def _text(dataset, room):
-    """Text of any length, a few rows at a time: many rows may point to one long text, which would fill the memory."""
-    read, parts, left = dataset.asstr(), [np.empty((0, *dataset.shape[1:]), object)], room
-    rows = max(1, READ_AT_ONCE // (room * max(1, math.prod(dataset.shape[1:]))))
-    for start in range(0, len(dataset), rows):
-        parts.append(read[start : start + rows])
-        left -= sum(map(len, parts[-1].flat))
-        if left < 0:
-            raise ValueError(f"{dataset.name} holds more text than the file has bytes")
-    return np.concatenate(parts)

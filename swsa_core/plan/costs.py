@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from swsa_core.basics.speed import batch_of, materialise, mean_seconds
 from swsa_core.candidates import family_of
-from swsa_core.candidates.backbone import check_model, load_backbone, loading
+from swsa_core.candidates.backbone import load_backbone
+from swsa_core.candidates.errors import check_model, loading
 from swsa_core.candidates.family import CandidateSpec, Network
 from swsa_core.candidates.maps import by_hooks, patches
 from swsa_core.embedding.embed import BATCH_SIZE

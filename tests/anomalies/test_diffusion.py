@@ -21,15 +21,8 @@ from pages import Page
 from safetensors.torch import load_file, save_file
 from workflow import ROOT, dry_run, snakemake
 
-from swsa_core.anomalies.diffusion import (
-    check,
-    find_model,
-    from_network,
-    halves,
-    overflow,
-    precision_of,
-    to_network,
-)
+from swsa_core.anomalies.diffusion import halves
+from swsa_core.anomalies.diffusion_model import check, find_model, from_network, overflow, precision_of, to_network
 from swsa_core.anomalies.made import check_one_precision
 from swsa_core.basics.errors import InputError
 from swsa_core.config.config import validate
@@ -138,7 +131,7 @@ def test_mistakes_in_flags_and_path_are_told_with_the_config(tmp_path, monkeypat
 def test_reading_configs_imports_no_torch():
     script = """
 import sys
-from swsa_core.anomalies.diffusion import find_model
+from swsa_core.anomalies.diffusion_model import find_model
 from swsa_core.anomalies.made import check_one_precision
 from swsa_core.config.config import validate
 find_model({"model": "mini:adm_32", "flags": None})

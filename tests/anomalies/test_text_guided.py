@@ -8,7 +8,7 @@ import torch
 from workflow import dry_run, pretend_finished
 
 from swsa_core.anomalies import SOURCES
-from swsa_core.anomalies.diffusion import find_model, from_network
+from swsa_core.anomalies.diffusion_model import find_model, from_network
 from swsa_core.anomalies.source import Task
 from swsa_core.anomalies.text_guided import number, of_epochs, read_way, rows, stream, to_train_on, ways
 from swsa_core.basics.errors import InputError

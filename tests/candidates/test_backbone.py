@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from swsa_core.basics.errors import InputError
-from swsa_core.candidates.backbone import check_model, load_backbone
+from swsa_core.candidates.backbone import load_backbone
 from swsa_core.candidates.descriptor import DESCRIPTORS
+from swsa_core.candidates.errors import check_model
 from swsa_core.candidates.transforms import Transform
 from swsa_core.mini import architectures
 
@@ -341,7 +342,7 @@ def test_args_that_leave_no_vector_of_features(model, args, message, tmp_path):
 def test_a_network_returns_one_floating_vector_for_each_image():
     import torch
 
-    from swsa_core.candidates.backbone import vectors
+    from swsa_core.candidates.forward_pass import vectors
 
     assert vectors(torch.ones(2, 3, dtype=torch.bfloat16), 2).shape == (2, 3)
     for wrong in ([torch.ones(2, 3)], torch.ones(3), torch.ones(1, 3), torch.ones(2, 0), torch.ones(2, 3).long()):
@@ -535,7 +536,8 @@ def test_parsing_imports_no_network_library():
     """Checking a config, and a whole descriptor job, get by without torch; mini models without the model libraries."""
     script = """
 import sys, json
-from swsa_core.candidates.backbone import check_model, load_backbone
+from swsa_core.candidates.backbone import load_backbone
+from swsa_core.candidates.errors import check_model
 for model in ("torchvision:resnet18", "timm:resnet18.a1_in1k", "open_clip:ViT-B-16-quickgelu", "descriptor:hog"):
     check_model({"name": model, "model": model, "args": {"pretrained": "openai"} if "open_clip" in model else {}})
 import swsa_core.embedding.embed

@@ -9,8 +9,9 @@ from fake_gpu import fake_gpu
 
 from swsa_core.basics.devices import inference
 from swsa_core.candidates import family_of
-from swsa_core.candidates.backbone import Backbone, on_device, vectors
+from swsa_core.candidates.backbone import Backbone
 from swsa_core.candidates.clip import encode_texts, image_encoder, load_clip
+from swsa_core.candidates.forward_pass import on_device, vectors
 from swsa_core.candidates.maps import by_hooks, patches
 from swsa_core.exposure.fine_tune import Examples, learner
 

@@ -8,7 +8,7 @@ import yaml
 from layouts import classes
 
 from swsa_core.candidates import FAMILIES, family_of
-from swsa_core.candidates.backbone import check_model
+from swsa_core.candidates.errors import check_model
 from swsa_core.candidates.licences import licence_of
 from swsa_core.candidates.prefetch import of_libraries
 from swsa_core.candidates.prompts import prompts

@@ -137,13 +137,13 @@ def test_another_library_that_computes_otherwise_is_refused(of_patches, paths, t
     index["about"]["versions"] = re.sub(r"torch [0-9.]+", "torch 1.0", index["about"]["versions"])
     (folder / "detector.json").write_text(json.dumps(index))
     (folder / ".detector.json.sha256").unlink()
-    real = backbone._with_patches
+    real = backbone.features_and_patches
 
     def otherwise(*given):
         features, patches = real(*given)
         return features, (patches * np.float16(factor))
 
-    monkeypatch.setattr(backbone, "_with_patches", otherwise)
+    monkeypatch.setattr(backbone, "features_and_patches", otherwise)
     detector = load_detector(folder)
     if factor != 1:
         with pytest.raises(InputError, match=r"test image the score .* where it was made, with torch 1\.0, here "):

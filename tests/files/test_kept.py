@@ -52,7 +52,7 @@ def test_no_partial_file_is_left_by_a_run_that_ended_before_it_was_removed(tmp_p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(store._Rows, "discard", interrupted)
+        patch.setattr(store.Rows, "discard", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make(path, 1, computed)
     assert sorted(names_in(path.parent)) == ["a.h5.kept", "a.h5.partial"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from workflow import snakemake
 
-from swsa_core.anomalies.diffusion import passes, work_of_reconstruction
+from swsa_core.anomalies.diffusion_work import passes, work_of_reconstruction
 from swsa_core.anomalies.source import Work
 from swsa_core.basics import wording
 from swsa_core.candidates.backbone import load_backbone
@@ -45,7 +45,7 @@ def test_diffusion_passes_are_those_that_the_network_makes(changes):
 
 
 def test_a_reconstruction_passes_once_each_way(monkeypatch):
-    monkeypatch.setattr("swsa_core.anomalies.diffusion.find_model", lambda section: ("x.pt", TINY, 16))
+    monkeypatch.setattr("swsa_core.anomalies.diffusion_work.find_model", lambda section: ("x.pt", TINY, 16))
     unet, calls = build_adm(TINY).eval(), []
     unet.conv_in.register_forward_hook(lambda module, inputs, out: calls.append(len(out)))
     list(regenerate(unet, torch.rand(3, 3, 16, 16), {"steps": 6, "dt_lambda": 1.0}))
