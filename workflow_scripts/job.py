@@ -3,6 +3,8 @@
 Scripts import it first, so that Ctrl-C is told in a sentence while they import the rest.
 """
 
+from workflow_scripts.interrupts import INTERRUPTED, end_at_once, raise_errors
+
 import os
 import sys
 import threading
@@ -19,19 +21,7 @@ from swsa_core.basics.status import over
 from swsa_core.files import layout
 from swsa_core.files.gpu_memory import as_line, peak_gpu_mb
 
-INTERRUPTED = "interrupted; the same command goes on from here"
 STARTED_BY = os.getppid()  # Snakemake; a bash before 5.1 stays between, and is not seen to lose it
-
-
-def _tell(kind, error, frames):
-    """`sys.excepthook` of a script."""
-    if issubclass(kind, KeyboardInterrupt):
-        print(INTERRUPTED, file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, frames)
-
-
-sys.excepthook = _tell
 
 
 class Settings(dict):
@@ -118,6 +108,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         threadpool_limits(snakemake.threads),
     ):
         try:
+            raise_errors()
             yield mine
             if (peak := peak_gpu_mb()) is not None:
                 print(as_line(peak))
@@ -130,6 +121,8 @@ def job(snakemake: Any) -> Iterator[Job]:
         except Exception:
             traceback.print_exc()
             sys.exit(1)
+        finally:
+            end_at_once()
 
 
 @contextmanager

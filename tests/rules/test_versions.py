@@ -33,6 +33,7 @@ PLUMBING = {
     "files.text",
     "files.layout",
     "config",
+    "interrupts",
     "job",
 }
 
