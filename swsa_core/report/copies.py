@@ -7,7 +7,7 @@ import pandas as pd
 
 from swsa_core.basics import wording
 from swsa_core.datasets.support import told_copies
-from swsa_core.report.read import Copied, Drawn
+from swsa_core.report.read_supports import Copied, Drawn
 
 MOST_NAMED = 3
 

@@ -27,7 +27,7 @@ from swsa_core.report import style as figure_style
 from swsa_core.report.contact_sheets import Sheet, cross_uri, data_uri, pictures
 from swsa_core.report.copies import told_of_copies, told_of_drawings, told_of_leaks
 from swsa_core.report.prompts import prompt_parts
-from swsa_core.report.read import Copied, Drawn, Skipped
+from swsa_core.report.read_supports import Copied, Drawn, Skipped
 from swsa_core.report.svg import inline
 from swsa_core.report.tables import MOST_TASKS
 from swsa_core.strategies import STRATEGIES, find
@@ -71,10 +71,10 @@ def render(
     {library: version}; auroc: rows of auroc.csv of the prompts, with a column dataset, None where no prompt is selected;
     class_names: {data set: {task: its name in prompts}}; crosses: {(data set, task): {source: (h, w, 3) uint8}}, sheets of the
     anomalies of each source; reconstructions: the same of those of the seed images; paper_tables: {name: title} of the paper's
-    tables that lie beside the page, with its figures; copies, drawings: of read.read_copies and read.read_drawings; leaks: rows
-    of leaks.csv, with a column dataset; without: {candidate that is left out: why}; misled:
+    tables that lie beside the page, with its figures; copies, drawings: of read_supports.read_copies and read_drawings; leaks:
+    rows of leaks.csv, with a column dataset; without: {candidate that is left out: why}; misled:
     {data set: what evaluation.misleading finds}; before_after: table of report.before_after, None
-    where no network is fine-tuned; recommendations: {data set: of read.read_recommendations}.
+    where no network is fine-tuned; recommendations: {data set: of read_pictures.read_recommendations}.
     """
     groups = dict(zip(candidates["candidate"], candidates[["backbone", "head"]].to_numpy().tolist(), strict=True))
     page = environment(candidates["candidate"], groups).get_template("report.html.jinja")
