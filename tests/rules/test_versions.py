@@ -120,7 +120,7 @@ def text(node):
 def data_of(file):
     """Files that belong to a module by name, flowers_names.txt to flowers.py, or lie in the folder of its data beside it."""
     named = [path for path in file.parent.glob(f"{file.stem}[._]*") if path.suffix not in (".py", ".pyc")]
-    folders = {"page": "templates", "prompts": "templates", "__init__": "."}
+    folders = {"templating": "templates", "prompts": "templates", "__init__": "."}
     beside = file.parent / folders.get(file.stem, "absent")
     return sorted({*named, *(path for kind in ("*.csv", "*.jinja") for path in beside.glob(kind))})
 
@@ -175,7 +175,7 @@ def test_digest_holds_data_files():
     def names(*place):
         return {path.name for path in data_of(ROOT.joinpath("swsa_core", *place))}
 
-    assert names("report", "page.py") >= {"report.html.jinja", "prompts.html.jinja", "style.html.jinja"}
+    assert names("report", "templating.py") >= {"report.html.jinja", "prompts.html.jinja", "style.html.jinja"}
     assert names("datasets", "flowers.py") == {"flowers_names.txt"}
     assert names("paper", "printed", "__init__.py") >= {"table1.csv", "table2.csv", "table3.csv"}
     assert "industrial.csv" in names("candidates", "prompts.py")
