@@ -111,7 +111,7 @@ def test_what_the_snakefile_reads_imports_neither_torch_nor_scipy():
 OTHERS = {
     **{  # what the anomalies of a kind of data set are
         f"swsa_core/{file}.py": {"defects"}
-        for file in ("datasets/folder", "datasets/kind", "datasets/mvtec_ad", "datasets/visa", "plan/jobs")
+        for file in ("datasets/folder", "datasets/kind", "datasets/mvtec_ad", "datasets/visa", "plan/sizes")
     },
     "workflow_scripts/report.py": {"python"},  # whose version is told
     "swsa_core/files/drawings.py": {"procedural"},  # of a stream of random numbers

@@ -9,7 +9,7 @@ import pandas as pd
 from swsa_core.basics.errors import InputError
 from swsa_core.detectors.cost import of_candidates
 from swsa_core.evaluation.known import MAX_MEMBERS, Budget
-from swsa_core.report.read import read_costs
+from swsa_core.report.read_tables import read_costs
 
 
 def budget_of(settings: Mapping[str, Any], costs: Sequence[str], candidates: pd.DataFrame) -> Budget:

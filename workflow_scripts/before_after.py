@@ -1,7 +1,7 @@
 from workflow_scripts.job import job
 
 from swsa_core.report.before_after import BEFORE_AFTER, before_after
-from swsa_core.report.read import read_tables
+from swsa_core.report.read_tables import read_tables
 
 with job(snakemake) as mine:
     settings = mine.settings

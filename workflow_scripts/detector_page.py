@@ -14,7 +14,7 @@ from swsa_core.files.support import read_task_supports
 from swsa_core.files.text import write_text
 from swsa_core.report.detector_numbers import Evidence
 from swsa_core.report.detector_page import Images, render
-from swsa_core.report.read import read_costs
+from swsa_core.report.read_tables import read_costs
 from workflow_scripts._expose import read_anomalies
 
 

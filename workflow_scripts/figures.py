@@ -5,7 +5,9 @@ from pathlib import Path
 from swsa_core.detectors.cost import of_candidates
 from swsa_core.report import figures, severity, tables
 from swsa_core.report import style as figure_style
-from swsa_core.report.read import read_costs, read_losses, read_sheets, read_supports, read_tables
+from swsa_core.report.read_pictures import read_sheets
+from swsa_core.report.read_supports import read_supports
+from swsa_core.report.read_tables import read_costs, read_losses, read_tables
 from swsa_core.report.support_curve import support_curve_figure
 
 with job(snakemake) as mine:

@@ -7,7 +7,7 @@ from swsa_core.files.text import write_text
 from swsa_core.paper import tables as paper_tables
 from swsa_core.paper import typeset
 from swsa_core.report import tables
-from swsa_core.report.read import read_tables
+from swsa_core.report.read_tables import read_tables
 
 with job(snakemake) as mine:
     given, settings = snakemake.input, mine.settings

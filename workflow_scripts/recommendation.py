@@ -6,7 +6,7 @@ from swsa_core.evaluation.confidence import CONFIDENCE
 from swsa_core.evaluation.evaluate import AUROC, CANDIDATES
 from swsa_core.files.support import read_task_supports
 from swsa_core.files.text import write_json, write_text
-from swsa_core.report.read import read_costs
+from swsa_core.report.read_tables import read_costs
 from swsa_core.report.recommendation import markdown, over_limits, recommendation
 from swsa_core.strategies.select import SELECTION
 from swsa_core.strategies.support_curve import SUPPORT_CURVE

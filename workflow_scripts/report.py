@@ -18,21 +18,16 @@ from swsa_core.paper.typeset import FORMS
 from swsa_core.report import page as report
 from swsa_core.report import tables
 from swsa_core.report.before_after import BEFORE_AFTER
-from swsa_core.report.read import (
-    read_benchmarks,
-    read_copies,
-    read_costs,
+from swsa_core.report.read_benchmarks import read_benchmarks
+from swsa_core.report.read_pictures import (
     read_crosses,
-    read_drawings,
     read_figures,
     read_recommendations,
     read_reconstructions,
-    read_shapes,
     read_sheets,
-    read_skipped,
-    read_supports,
-    read_tables,
 )
+from swsa_core.report.read_supports import read_copies, read_drawings, read_shapes, read_skipped, read_supports
+from swsa_core.report.read_tables import read_costs, read_tables
 
 OF_FAMILIES = [
     package for name, one in FAMILIES.items() for package in one.packages({"name": name, "model": f"{name}:"})

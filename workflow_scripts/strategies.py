@@ -1,7 +1,7 @@
 from workflow_scripts.job import job
 
 from swsa_core.files.text import write_text
-from swsa_core.report.read import read_tables
+from swsa_core.report.read_tables import read_tables
 from swsa_core.strategies import compare as strategies
 
 with job(snakemake) as mine:

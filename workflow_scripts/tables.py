@@ -1,7 +1,7 @@
 from workflow_scripts.job import job
 
 from swsa_core.report import tables
-from swsa_core.report.read import read_tables
+from swsa_core.report.read_tables import read_tables
 
 with job(snakemake) as mine:
     settings, written = mine.settings, snakemake.output

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swsa_core.basics import wording
 from swsa_core.candidates.backbone import Backbone
 from swsa_core.detectors import HEADS
 from swsa_core.files.table import Table
@@ -132,6 +133,17 @@ def together_ms(costs: "pd.DataFrame") -> float:
     """
     passes = costs["median_ms"] - costs["head_ms"]
     return float(passes.groupby(costs["network"]).max().sum() + costs["head_ms"].sum(skipna=False))
+
+
+def measured_on(costs: "pd.DataFrame") -> str:
+    """The devices and threads of measured costs, as a part of a sentence.
+
+    >>> import pandas as pd
+    >>> measured_on(pd.DataFrame({"device": ["cpu", "cpu"], "threads": [1, 1]}))
+    'cpu with 1 thread'
+    """
+    known = costs.dropna(subset="threads")[["device", "threads"]].drop_duplicates()
+    return " and ".join(f"{row.device} with {wording.plural(int(row.threads), 'thread')}" for row in known.itertuples())
 
 
 def frontier(costs: Sequence[float], gains: Sequence[float]) -> list[int]:

@@ -23,7 +23,7 @@ from swsa_core.candidates.backbone import transform_of
 from swsa_core.detect.detector import Detector
 from swsa_core.detect.heatmaps import coloured, on_image, scale_of_maps, scaled
 from swsa_core.detectors import HEADS
-from swsa_core.detectors.cost import together_ms
+from swsa_core.detectors.cost import measured_on, together_ms
 from swsa_core.files.images import longer_side_to, read_image
 from swsa_core.files.reading import file_of
 from swsa_core.metrics import auroc
@@ -37,7 +37,7 @@ from swsa_core.report.detector_numbers import (
     to_show,
     usual,
 )
-from swsa_core.report.page import environment, measured_on
+from swsa_core.report.templating import environment
 from swsa_core.strategies.verdict import CLEAR, CLOSE, NO_BASIS
 
 PICTURED = 20  # tasks whose images are shown; the others have their numbers

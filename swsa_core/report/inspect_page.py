@@ -8,7 +8,7 @@ from swsa_core.basics.wording import plural
 from swsa_core.files.images import read_image
 from swsa_core.report.contact_sheets import data_uri
 from swsa_core.report.inspect import Group, groups_that_differ, rows, sampling, stand_out
-from swsa_core.report.page import environment
+from swsa_core.report.templating import environment
 
 FIRST = 8  # images of a group that are shown
 MOST_UNUSUAL = 16  # of those that stand out, beside the first ones

@@ -15,7 +15,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.config.config import validate
 from swsa_core.datasets import KINDS
 from swsa_core.plan.costs import backbone_cost
-from swsa_core.plan.jobs import official_size
+from swsa_core.plan.sizes import official_size
 
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "config" / "paper.yaml"

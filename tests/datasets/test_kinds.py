@@ -23,7 +23,7 @@ from swsa_core.datasets.rows import Row, choose
 from swsa_core.datasets.section import Dataset, Licensed, Official
 from swsa_core.files.downloads import License, Publication
 from swsa_core.paper.printed import printed
-from swsa_core.plan.jobs import official_size
+from swsa_core.plan.sizes import official_size
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "swsa_core"

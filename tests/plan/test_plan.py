@@ -17,9 +17,12 @@ from swsa_core.config.study import study as study_of
 from swsa_core.diffusion import Inversion, build_adm, diffstyle, invert
 from swsa_core.diffusion.cost import DiffusionCost, diffusion_cost, diffusion_speed
 from swsa_core.diffusion.generate import regenerate
-from swsa_core.plan import jobs as plan
 from swsa_core.plan import table as plan_table
 from swsa_core.plan.costs import Cost, backbone_cost, backbone_speed
+from swsa_core.plan.job import START, START_NETWORK, Job, device_seconds, to_do
+from swsa_core.plan.jobs import TABLES
+from swsa_core.plan.jobs import jobs as jobs_of
+from swsa_core.plan.sizes import Size, official_size, size_on_disk
 
 TINY = {"image_size": 16, "num_channels": 32, "channel_mult": "1,1", "num_res_blocks": 1, "num_head_channels": 32}
 SOURCE = {"steps": 6, "t_edit": 0, "content_h": "inversion"}
@@ -111,7 +114,7 @@ def planned(config, sizes):
         for before in ("", "reconstruct_", "invert_", "train_")
     ]
     work = {(stage, seeds): Work(passes=10, flops=10**13, memory=10**9) for stage in stages for seeds in (4, 8, 12, 20)}
-    return list(plan.jobs(given, sizes, costs, work))
+    return list(jobs_of(given, sizes, costs, work))
 
 
 DIGITS = {"digits": {"kind": "digits", "tasks": ["3", "8"]}}
@@ -154,7 +157,7 @@ def test_jobs_are_those_of_a_dry_run(name, tmp_path):
         name: spec | {"root": spec["root"] and str(tmp_path / spec["root"])}
         for name, spec in config["datasets"].items()
     }
-    jobs = planned(study(**STUDIES[name]), {name: plan.size_on_disk(spec) for name, spec in specs.items()})
+    jobs = planned(study(**STUDIES[name]), {name: size_on_disk(spec) for name, spec in specs.items()})
     printed = snakemake(tmp_path, study(**STUDIES[name]), "--dry-run")
     printed = re.sub(r"_digits_\d+\b", "", printed)  # the ending of rules for one job of several tasks
     found = Counter()
@@ -166,15 +169,15 @@ def test_jobs_are_those_of_a_dry_run(name, tmp_path):
     outputs = {(rule, output) for rule, several in outputs for output in several.split(", ")}
     assert {(job.stage, job.output) for job in jobs if job.stage != "all"} <= outputs
     assert len({job.output for job in jobs}) == len(jobs)
-    assert {job.stage for job in jobs[-len(found) :] if job.stage in plan.TABLES} == set(found) & set(plan.TABLES)
+    assert {job.stage for job in jobs[-len(found) :] if job.stage in TABLES} == set(found) & set(TABLES)
 
 
 def test_what_is_done_is_not_counted():
-    sizes = {"cub": plan.Size(["a", "b"], 12, 8), "mvtec": plan.Size([None, None], 12, 10)}
+    sizes = {"cub": Size(["a", "b"], 12, 8), "mvtec": Size([None, None], 12, 10)}
     jobs = planned(study(), sizes)
     there = {"results/cub/anomalies/diffusion/a.h5", "results/cub/embeddings/mini-resnet_s/images.h5"}
     before, after = (
-        plan_table.totals(jobs, plan.to_do(jobs, is_done), lambda job: 3600)
+        plan_table.totals(jobs, to_do(jobs, is_done), lambda job: 3600)
         for is_done in (lambda output: False, there.__contains__)
     )
     assert (after["diffusion"]["jobs"], after["diffusion"]["done"], before["diffusion"]["jobs"]) == (3, 1, 4)
@@ -189,7 +192,7 @@ def test_what_is_done_is_not_counted():
 
 
 def test_tasks_of_one_job_share_its_start_and_are_done_together():
-    sizes = {"cub": plan.Size(["a", "b", "c"], 12, 8), "mvtec": plan.Size([None, None], 12, 10)}
+    sizes = {"cub": Size(["a", "b", "c"], 12, 8), "mvtec": Size([None, None], 12, 10)}
     runtime = {"device": "cpu", "threads": 1, "tflops": 1}
     single, several = (planned(study(runtime=runtime | {"tasks_per_job": n}), sizes) for n in (1, 2))
     of_stage = {n: [job for job in jobs if job.stage == "diffusion"] for n, jobs in ((1, single), (2, several))}
@@ -197,17 +200,17 @@ def test_tasks_of_one_job_share_its_start_and_are_done_together():
     for key in ("passes", "flops", "disk"):
         assert sum(getattr(job, key) for job in of_stage[1]) == sum(getattr(job, key) for job in of_stage[2])
     starts = [sum(job.start for job in of_stage[n]) for n in (1, 2)]
-    assert starts[0] - starts[1] == pytest.approx(2 * plan.START_NETWORK)
+    assert starts[0] - starts[1] == pytest.approx(2 * START_NETWORK)
     first = of_stage[2][0]
     assert (first.output, *first.more) == tuple(f"results/cub/anomalies/diffusion/{task}.h5" for task in "ab")
-    assert first in plan.to_do(several, {first.output}.__contains__)
-    assert first not in plan.to_do(several, {first.output, *first.more}.__contains__)
+    assert first in to_do(several, {first.output}.__contains__)
+    assert first not in to_do(several, {first.output, *first.more}.__contains__)
 
 
 @pytest.mark.parametrize("missing", ["", "figures", "report.html", "tables/strategies.csv", "tables/paper/table1.csv"])
 def test_the_target_comes_with_any_other_job(missing):
-    jobs = planned(study(), {"cub": plan.Size(["a"], 12, 8), "mvtec": plan.Size(["b"], 12, 10)})
-    left = plan.to_do(jobs, lambda output: output != f"results/{missing}")
+    jobs = planned(study(), {"cub": Size(["a"], 12, 8), "mvtec": Size(["b"], 12, 10)})
+    left = to_do(jobs, lambda output: output != f"results/{missing}")
     assert [job.stage for job in left if job.output is None] == (["all"] if missing else [])
     assert len(left) == (2 if missing else 0)
     last = plan_table.totals(jobs, left, lambda job: 0)["tables, figures, report"]
@@ -215,29 +218,29 @@ def test_the_target_comes_with_any_other_job(missing):
 
 
 def test_a_job_holds_its_device_for_the_longer_of_network_and_reading():
-    job = plan.Job("embed_images", None, flops=100, start=8, reading=60)
-    assert plan.device_seconds(job, speed=1, device="cuda", threads=4) == 8 + 100  # three processes read in 20 s
-    assert plan.device_seconds(job, speed=10, device="cuda", threads=4) == 8 + 20
-    assert plan.device_seconds(job, speed=10, device="cuda", threads=4, workers=1) == 8 + 60
-    assert plan.device_seconds(job, speed=10, device="cuda", threads=1) == 8 + 10 + 60  # one after the other
-    assert plan.device_seconds(job, speed=1, device="cpu", threads=4) == pytest.approx(8 + 100 * 4 / 3)
+    job = Job("embed_images", None, flops=100, start=8, reading=60)
+    assert device_seconds(job, speed=1, device="cuda", threads=4) == 8 + 100  # three processes read in 20 s
+    assert device_seconds(job, speed=10, device="cuda", threads=4) == 8 + 20
+    assert device_seconds(job, speed=10, device="cuda", threads=4, workers=1) == 8 + 60
+    assert device_seconds(job, speed=10, device="cuda", threads=1) == 8 + 10 + 60  # one after the other
+    assert device_seconds(job, speed=1, device="cpu", threads=4) == pytest.approx(8 + 100 * 4 / 3)
 
 
 def test_cutpaste_costs_what_it_reads_and_makes():
     """Seconds on one core: 100 anomalies of 20 seeds took 0.65 beyond the start and the reading."""
     changes = {"support": {"seeds": 20}, "preparation": {"size": 256}, "sources": {"cutpaste": {}}}
-    sizes = {"cub": plan.Size(["a"], 30, 8), "mvtec": plan.Size(["b"], 200, 10)}
+    sizes = {"cub": Size(["a"], 30, 8), "mvtec": Size(["b"], 200, 10)}
     birds, products = (job.start for job in planned(study(**changes), sizes) if job.stage == "cutpaste")
-    assert birds == pytest.approx(plan.START + 20 * 0.007 + 0.65, abs=0.05)
+    assert birds == pytest.approx(START + 20 * 0.007 + 0.65, abs=0.05)
     assert products - birds == pytest.approx(20 * (0.09 - 0.007))
 
 
 def test_official_sizes_follow_the_tasks():
     mvtec = layouts.spec("mvtec_ad", "x", tasks=["bottle"])
-    assert plan.official_size(mvtec)[1:] == (242, 115)
+    assert official_size(mvtec)[1:] == (242, 115)
     flowers = layouts.spec("flowers", "x", tasks=["pink primrose", "rose"])
-    assert plan.official_size(flowers) == ([None, None], 20, 6149)
-    assert plan.official_size(flowers | {"real_split": "val"}).test == 1020
+    assert official_size(flowers) == ([None, None], 20, 6149)
+    assert official_size(flowers | {"real_split": "val"}).test == 1020
 
 
 STATED = "runtime={tflops: 200}"

@@ -40,7 +40,7 @@ from swsa_core.files.support import read_task_supports
 from swsa_core.files.text import read_text
 from swsa_core.report import tables
 from swsa_core.report.before_after import BEFORE_AFTER
-from swsa_core.report.read import read_drawn
+from swsa_core.report.read_pictures import read_drawn
 from swsa_core.report.recommendation import read_recommendation
 from swsa_core.strategies.compare import STRATEGIES_TABLE
 from swsa_core.strategies.select import SELECTION

@@ -1,6 +1,5 @@
 """The report: one self-contained page that says what is known, and nothing that is not."""
 
-import doctest
 import re
 from xml.etree import ElementTree
 
@@ -12,13 +11,10 @@ from pages import Page
 from studies import CANDIDATES, SOURCES, WARNING, sheet_of, study, with_costs
 
 from swsa_core import anomalies
-from swsa_core.basics.names import text_slugs
 from swsa_core.evaluation.misleading import Misled
-from swsa_core.files import gpu_memory
 from swsa_core.report import contact_sheets, figures, tables
 from swsa_core.report import page as report
 from swsa_core.report import style as figure_style
-from swsa_core.report.read import read_benchmarks
 from swsa_core.report.svg import compact
 
 EVIL = "<script>alert(\"x\")</script> & 'täsk' {{ 7 * 7 }}"
@@ -84,10 +80,6 @@ def test_licences_of_candidates_and_those_that_are_left_out():
     assert len(re.findall("<td[^>]*>apache-2.0</td>", page)) == 5 and page.count('<td rowspan="1">no weights</td>') == 2
     assert "Left out: vit &lt;h&gt; (its licence)." in page
     assert "Left out: vit" not in rendered({"mine": (["a"], False)})
-
-
-def test_examples_in_docstrings():
-    assert doctest.testmod(report).failed == 0
 
 
 def test_the_page_is_self_contained(page):
@@ -306,39 +298,6 @@ def test_figures_stand_under_their_own_data_set_whatever_its_name():
     page = Page(rendered({name: (["0"], True) for name in names}, draw=True, sources=["cutpaste"], protocols=["paper"]))
     assert len(page.ids) == len(set(page.ids))
     assert page.tags.count("figure") == 4 * len(names)
-
-
-def test_time_and_memory_are_those_of_the_jobs_that_the_config_has(tmp_path):
-    config = {
-        "datasets": {"d": {}},
-        "sources": {"procedural": {}, "diffusion": {}, "text_guided": {"texts": ["a red bird"]}},
-        "candidates": [{"name": "mini:a"}, {"name": "mini:b"}],
-        "clip": {"model": "mini:clip", "weights": None},
-    }
-    supports = {("d", "t 1"): {"slug": "t-1"}}
-    (text,) = text_slugs(["a red bird"])
-    current = ["split_support/d/t-1", "index_pool/procedural", "diffusion/d/t-1", "reconstruct_diffusion/d/t-1"]
-    current += ["invert_text_guided/d/t-1", f"train_text_guided/d/{text}"]
-    current += ["sample_procedural/d", "embed_images/d/mini-clip"]
-    current += ["embed_anomalies/d/mini-b/procedural", "embed_reconstructions/d/mini-b/diffusion"]
-    current += ["embed_pool/procedural/mini-a", "expose/d/mini-b/0"]
-    current += ["score_clip/d/mini-clip", "score_knn/d/mini-a", "cost/mini-a", "tables/tables"]
-    former = ["split_support/d/t-2", "split_support/e/t-1", "cutpaste/d/t-1", "sample_tiny_imagenet/d"]
-    former += ["embed_images/d/mini-c", "embed_anomalies/d/mini-a/cutpaste", "embed_pool/tiny_imagenet/mini-a"]
-    former += ["no_stage/d", "split_support/d/2", "score_patch/d/mini-c", "cost/mini-c", "train_text_guided/d/other"]
-    folder = tmp_path / "benchmarks"
-    assert list(read_benchmarks(folder, config, supports).columns) == ["stage", "s", "max_rss", "gpu_mb"]
-    for i, name in enumerate(reversed(current + former)):
-        path = folder / f"{name}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\tmax_rss\n{i}\t-\n")
-    log = tmp_path / "logs" / "embed_images" / "d" / "mini-clip.log"
-    log.parent.mkdir(parents=True)
-    log.write_text(f"read 60 images\n{gpu_memory.as_line(5432.1)}\n")
-    costs = tables.stage_costs(read_benchmarks(folder, config, supports))
-    assert costs.set_index("stage")["gpu_mb"].dropna().to_dict() == {"embed_images": 5432.1}
-    assert costs["stage"].tolist() == [name.split("/")[0] for name in current]
-    assert (costs["jobs"] == 1).all()
 
 
 def test_the_papers_tables_are_linked_where_the_study_makes_them(page):

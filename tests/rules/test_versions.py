@@ -123,7 +123,7 @@ def text(node):
 def data_of(file):
     """Files that belong to a module by name, flowers_names.txt to flowers.py, or lie in the folder of its data beside it."""
     named = [path for path in file.parent.glob(f"{file.stem}[._]*") if path.suffix not in (".py", ".pyc")]
-    folders = {"page": "templates", "prompts": "templates", "__init__": "."}
+    folders = {"templating": "templates", "prompts": "templates", "__init__": "."}
     beside = file.parent / folders.get(file.stem, "absent")
     return sorted({*named, *(path for kind in ("*.csv", "*.jinja") for path in beside.glob(kind))})
 
@@ -164,8 +164,8 @@ def test_digest_ignores_docstrings_and_comments_only(tmp_path):
         *((f"embed_{what}", {"_embed.py", "embed.py", "backbone.py", "torchvision.py", "transforms.py", "descriptor.py"})
           for what in ("images", "support", "anomalies", "pool")),
         ("index_images", {"kind.py", "rows.py", *(f"{name}.py" for name in KINDS)}),
-        ("report", {"read.py", "page.py", "contact_sheets.py"}),
-        ("figures", {"read.py", "figures.py"}),
+        ("report", {"read_tables.py", "read_pictures.py", "page.py", "contact_sheets.py"}),
+        ("figures", {"read_tables.py", "read_pictures.py", "figures.py"}),
     ],
 )  # fmt: skip
 def test_digest_follows_imports(stage, within):
@@ -178,7 +178,7 @@ def test_digest_holds_data_files():
     def names(*place):
         return {path.name for path in data_of(ROOT.joinpath("swsa_core", *place))}
 
-    assert names("report", "page.py") >= {"report.html.jinja", "prompts.html.jinja", "style.html.jinja"}
+    assert names("report", "templating.py") >= {"report.html.jinja", "prompts.html.jinja", "style.html.jinja"}
     assert names("datasets", "flowers.py") == {"flowers_names.txt"}
     assert names("paper", "printed", "__init__.py") >= {"table1.csv", "table2.csv", "table3.csv"}
     assert "industrial.csv" in names("candidates", "prompts.py")

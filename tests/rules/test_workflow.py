@@ -28,8 +28,9 @@ from swsa_core.config.study import study
 from swsa_core.files import layout, store
 from swsa_core.files.images import read_image
 from swsa_core.files.text import read_json, read_table
-from swsa_core.plan import jobs as plan
 from swsa_core.plan.costs import backbone_cost
+from swsa_core.plan.jobs import jobs
+from swsa_core.plan.sizes import size_on_disk
 
 NASTY = ["plain", 'quote " and {brace}', "ünïcode [x] 'y' & <b>", "a b", "a-b"]
 
@@ -179,12 +180,12 @@ def test_the_plan_counts_the_bytes_of_patches(nasty, monkeypatch):
     results, given = nasty
     monkeypatch.chdir(results.parent)
     planned = study(validate(given))
-    sizes = {name: plan.size_on_disk(spec, planned.config["seed"], name) for name, spec in planned.datasets.items()}
+    sizes = {name: size_on_disk(spec, planned.config["seed"], name) for name, spec in planned.datasets.items()}
     costs = {slug: backbone_cost(model, slug in planned.grids) for slug, model in planned.backbones.items()}
     of_stage = {"embed_images": "image", "embed_support": "support", "embed_anomalies": "anomaly", "embed_pool": "pool"}
     found = {
         job.stage: job
-        for job in plan.jobs(planned, sizes, costs, {})
+        for job in jobs(planned, sizes, costs, {})
         if job.stage in of_stage and "mini-resnet_s" in job.output
     }
     assert found.keys() == of_stage.keys()
