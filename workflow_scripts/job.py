@@ -3,7 +3,7 @@
 Scripts import it first, so that Ctrl-C is told in a sentence while they import the rest.
 """
 
-from workflow_scripts.interrupts import INTERRUPTED, end_at_once, raise_errors
+from workflow_scripts._interrupts import INTERRUPTED, end_at_once, raise_errors
 
 import os
 import sys

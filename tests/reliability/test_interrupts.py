@@ -1,6 +1,6 @@
 """Ctrl-C while a script imports ends it with its sentence, whatever is being imported."""
 
-from workflow_scripts.interrupts import INTERRUPTED, end_at_once
+from workflow_scripts._interrupts import INTERRUPTED, end_at_once
 
 import os
 import signal
@@ -31,7 +31,7 @@ import pandas
 
 print(len(imports))
 """
-BEGUN = 3  # imports until interrupts are told: of the folder, of job.py, and of interrupts.py
+BEGUN = 3  # imports until interrupts are told: of the folder, of job.py, and of _interrupts.py
 
 
 def run(n):

@@ -33,7 +33,7 @@ PLUMBING = {
     "files.text",
     "files.layout",
     "config",
-    "interrupts",
+    "_interrupts",
     "job",
 }
 
