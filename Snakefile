@@ -22,6 +22,7 @@ include: "rules/study.smk"
 include: "rules/tracking.smk"
 include: "rules/paths.smk"
 include: "rules/inputs.smk"
+include: "rules/inputs_of_sources.smk"
 include: "rules/data.smk"
 include: "rules/anomalies.smk"
 include: "rules/embed.smk"
@@ -48,6 +49,7 @@ rule all:
         rules.figures.output,
         [at("before_after")] if STUDY.exposed else [],
         rules.paper.input if STUDY.in_paper else [],
+        gone_files,
     localrule: True
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import re
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 from swsa_core.basics.names import SLUG
@@ -87,11 +87,6 @@ class Batch(NamedTuple):
         return list(dict.fromkeys(path for one in tasks for path in support_inputs(*one)))
 
 
-@cache  # asked for twice, as input and for its times
-def support_inputs(dataset, task):
-    return checked(STUDY.support_inputs, dataset, task)
-
-
 # One rule for all jobs of a task; a rule for each job of several tasks, whose outputs no wildcards could tell.
 BATCHES = (
     [Batch("", {}, [{}])]
@@ -117,33 +112,6 @@ def tasks_of_jobs(dataset):
     return list(STUDY.tasks[dataset])[:: 1 if IN_STORAGE else STUDY.tasks_per_job]
 
 
-def noticed_tasks(name, dataset, **known):
-    """`tasks_of_jobs`, and the tasks whose result `name` is gone though that of the first of their job is there: as inputs they
-    are noticed, and made again."""
-    if IN_STORAGE or STUDY.tasks_per_job == 1:
-        return tasks_of_jobs(dataset)
-    found = []
-    for first, *others in STUDY.batches[dataset].values():
-        there = os.path.exists(layout.at(STUDY.results, name, dataset=dataset, task=first, **known))
-        paths = {task: layout.at(STUDY.results, name, dataset=dataset, task=task, **known) for task in others if there}
-        found += [first, *(task for task, path in paths.items() if not os.path.exists(path))]
-    return found
-
-
-def own(path):
-    """A file outside the results, which each machine has for itself where those lie in object storage."""
-    return local(path) if IN_STORAGE else path
-
-
-def outside(paths):
-    """Inputs that lie outside the results.
-
-    In object storage, where each machine has a copy of its own, their times say nothing: those of a younger copy would make all
-    again.
-    """
-    return [own(ancient(path)) if IN_STORAGE else path for path in paths]
-
-
 def with_patches(of):
     """(the name of a rule's ending, slugs of its backbones, its output of patches), for each grid and for backbones without."""
     for grid in [None, *dict.fromkeys(STUDY.grids.values())]:
@@ -164,3 +132,27 @@ def made_by_tasks():
         for name, source in names:
             for task in tasks:
                 yield layout.at(STUDY.results, name, dataset=dataset, source=source, task=task)
+
+
+def gone_files(wildcards):
+    """Results of tasks that are gone though that of the first task of their job, which inputs name, is there.
+
+    Named by the target rule, which records no inputs, they are made again, and what depends on them follows.
+    """
+    made = [("support", {})] + [("anomalies", {"source": source}) for source in STUDY.generated]
+    made += [("reconstructions", {"source": source}) for source in STUDY.reconstructed]
+    batches = {} if IN_STORAGE or STUDY.tasks_per_job == 1 else STUDY.batches
+    return [
+        at(name, dataset=dataset, task=task, **source)
+        for name, source in made
+        for dataset, chunks in batches.items()
+        for first, *others in chunks.values()
+        if is_there(name, dataset=dataset, task=first, **source)
+        for task in others
+        if not is_there(name, dataset=dataset, task=task, **source)
+    ]
+
+
+def is_there(name, **fields):
+    """Whether a result lies on this machine."""
+    return os.path.exists(layout.at(STUDY.results, name, **fields))

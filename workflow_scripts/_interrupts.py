@@ -23,8 +23,10 @@ def raise_errors() -> None:
 
 
 def _end(number, frame):
-    os.write(2, f"{INTERRUPTED}\n".encode())  # not `print`, which may be what was interrupted
-    os._exit(1)
+    try:
+        os.write(2, f"{INTERRUPTED}\n".encode())  # not `print`, which may be what was interrupted
+    finally:
+        os._exit(1)  # also where nobody reads it, as behind a `tee` that the same Ctrl-C ended
 
 
 end_at_once()

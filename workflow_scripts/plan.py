@@ -11,8 +11,8 @@ from swsa_core.config.study import Study, study
 from swsa_core.embedding.embed import share_threads
 from swsa_core.plan.costs import Cost, backbone_cost, backbone_speed
 from swsa_core.plan.downloads import downloads
-from swsa_core.plan.job import FLOAT32, Job, device_seconds, to_do
 from swsa_core.plan.jobs import jobs
+from swsa_core.plan.one_job import FLOAT32, Job, device_seconds, to_do
 from swsa_core.plan.sizes import Size, official_size, size_on_disk, trained_on
 from swsa_core.plan.table import table, totals
 

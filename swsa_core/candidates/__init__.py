@@ -9,7 +9,7 @@ FAMILIES: dict[str, Family] = entries(
 
 
 def family_of(candidate: CandidateSpec) -> Family:
-    """The family of a candidate whose `model` was checked, by the config or by `errors.check_model`."""
+    """The family of a candidate whose `model` was checked, by the config or by `mistakes.check_model`."""
     return FAMILIES[candidate["model"].partition(":")[0]]
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates import family_of
-from swsa_core.candidates.errors import check_model, key_of, loading, one_line
 from swsa_core.candidates.family import CandidateSpec, Description, Function, Network
 from swsa_core.candidates.forward_pass import features_and_patches, features_of, runner
 from swsa_core.candidates.maps import by_hooks
+from swsa_core.candidates.mistakes import check_model, key_of, loading, one_line
 from swsa_core.candidates.transforms import Transform
 from swsa_core.files.packaged import is_packaged
 from swsa_core.files.provenance import file_sha256, library_versions, parameters_sha256

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from swsa_core.candidates import family_of
-from swsa_core.candidates.errors import check_model, loading
 from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.mistakes import check_model, loading
 from swsa_core.files.provenance import file_sha256, parameters_sha256
 
 TEXTS = 64  # at a time

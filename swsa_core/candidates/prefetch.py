@@ -8,8 +8,8 @@ from pathlib import Path
 
 from swsa_core.candidates import family_of
 from swsa_core.candidates.clip import load_clip
-from swsa_core.candidates.errors import check_model, loading
 from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.mistakes import check_model, loading
 
 
 def of_libraries(models: Iterable[CandidateSpec]) -> list[CandidateSpec]:

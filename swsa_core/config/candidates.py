@@ -7,9 +7,9 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import did_you_mean
 from swsa_core.basics.section import inconsistent
 from swsa_core.candidates import family_of
-from swsa_core.candidates.errors import check_model
 from swsa_core.candidates.family import CandidateSpec, args_of, model_name
 from swsa_core.candidates.licences import allowed, licence_of
+from swsa_core.candidates.mistakes import check_model
 from swsa_core.candidates.section import Candidate
 from swsa_core.detectors import DEFAULT, HEADS
 from swsa_core.files.packaged import is_packaged, packaged_file
@@ -124,10 +124,10 @@ def at_hand(candidates: list[CandidateSpec]) -> tuple[list[CandidateSpec], dict[
     return [one for one in plain if one["name"] not in missing], missing
 
 
-def left_out(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], dict[str, CandidateSpec]]:
-    """The config without the candidates whose weights have another licence than `licences` or are missing.
+def without_left_out(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], dict[str, CandidateSpec]]:
+    """(The config without some of its candidates, {name of each of them: why, as a clause}, {name: candidate}).
 
-    Also {name of each that is left out: why, as a clause}, and {name: candidate} of those whose weights are missing.
+    They are left out because their weights have another licence than `licences`, or are missing: the last ones returned.
     Raises InputError where `figures.space` names one that is left out; where it names none, it is the first one left.
     """
     kept, why = config["candidates"], dict[str, str]()

@@ -6,8 +6,8 @@ from swsa_core import datasets
 from swsa_core.anomalies import SOURCES
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates import family_of
-from swsa_core.candidates.errors import check_model
 from swsa_core.candidates.family import CandidateSpec
+from swsa_core.candidates.mistakes import check_model
 from swsa_core.candidates.prompts import check_texts, texts_of_classes
 from swsa_core.config.study import Study, of_dataset
 from swsa_core.datasets.support import check_supports

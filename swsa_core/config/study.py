@@ -16,7 +16,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.basics.names import text_slugs, unique_slugs
 from swsa_core.candidates.family import CandidateSpec
 from swsa_core.candidates.section import clip_backbone
-from swsa_core.config.candidates import backbones, declared_licences, head_of, left_out
+from swsa_core.config.candidates import backbones, declared_licences, head_of, without_left_out
 from swsa_core.config.figure_tasks import figure_tasks
 from swsa_core.config.leaves import leaf_at, leaves_of
 from swsa_core.datasets.fetch import is_absent, or_fetch
@@ -360,7 +360,7 @@ def chunks_of(tasks: list[Any], size: int) -> dict[str, list[Any]]:
 def study(config: dict[str, Any]) -> Study:
     """The `Study` of a validated config. Raises InputError for a data set that is there and cannot be read."""
     declared = declared_licences(config["candidates"])
-    config, left, missing = left_out(config)
+    config, left_out, missing = without_left_out(config)
     present = {name: spec for name, spec in config["datasets"].items() if not is_absent(spec)}
     tasks: dict[str, dict[str, str]] = {name: {} for name in config["datasets"]} | {
         name: unique_slugs(of_dataset(name, datasets.tasks, spec)) for name, spec in present.items()
@@ -377,7 +377,7 @@ def study(config: dict[str, Any]) -> Study:
         candidates={slugs[one["name"]]: one for one in [*config["candidates"], *elsewhere]},
         backbones={slugs[model["name"]]: model for model in by_name.values()},
         shared={slugs[name]: slugs[model["name"]] for name, model in by_name.items()},
-        left_out=left,
+        left_out=left_out,
         missing=missing,
         declared=declared,
     )

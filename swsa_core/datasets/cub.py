@@ -69,7 +69,7 @@ def _classes(spec):
 def _table(path):
     """{first column: rest of the line} of an official table."""
     table: dict[str, str] = {}
-    text = official_text(path).replace("\\", "/")  # as editors of Windows leave them
+    text = official_text(path).replace("\\", "/").replace("\f", "\n")  # as editors leave them
     for number, line in enumerate(filter(str.strip, StringIO(text, newline=None)), 1):
         key, space, value = line.rstrip("\n").partition(" ")
         if not space:

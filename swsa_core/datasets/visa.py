@@ -115,6 +115,8 @@ def _read(path, columns):
         header = next(lines, [])
         if missing := set(columns) - set(header):
             raise InputError(f"{path} lacks the columns {sorted(missing)}; its header is {header}")
+        if len(set(header)) < len(header):
+            raise InputError(f"{path} names a column twice; its header is {header}: download it again")
         wanted, image, annotated = [*map(header.index, columns)], header.index("image"), header == ANNOTATION
         for number, line in enumerate(lines, 2):
             if not line:

@@ -71,8 +71,8 @@ def _is_plain(dtype):
     return dtype.kind in "biuf" or h5py.check_string_dtype(dtype) is not None
 
 
-def values_of(dataset: h5py.Dataset, room: int | None = None) -> np.ndarray:
-    """All of a dataset; text comes as str objects. room: bytes there are for text of any length, None in a file begun here."""
+def values_of(dataset: h5py.Dataset, room: int) -> np.ndarray:
+    """All of a dataset; text comes as str objects. room: bytes that there are for text of any length."""
     if h5py.check_string_dtype(dataset.dtype) is None:
         return dataset[()]
     return _text(dataset, room) if room and dataset.ndim and dataset.dtype.kind == "O" else dataset.asstr()[()]

@@ -13,7 +13,6 @@ import h5py
 import numpy as np
 
 from swsa_core.basics.errors import InputError
-from swsa_core.files.foreign_hdf5 import values_of
 from swsa_core.files.machine import fault, sync, writing
 
 Columns = Mapping[str, tuple[tuple[int, ...], Any]]
@@ -48,7 +47,8 @@ class Rows:
 
     def read(self, name: str) -> np.ndarray:
         """The rows of a column so far; text comes as str objects."""
-        return values_of(self._file[name])[: self.done]
+        column = self._file[name]
+        return (column.asstr() if h5py.check_string_dtype(column.dtype) else column)[: self.done]
 
     def rewind(self, done: int) -> None:
         """Go back to row `done`: those from there on are to be written again."""

@@ -57,6 +57,8 @@ def writer(
         not end, Snakemake removes the complete ones.
     Raises ValueError when the block ends with fewer than `total` rows.
     """
+    if keep and leave:
+        raise ValueError("a file that is kept has no partial one to leave")
     path = Path(path)
     with writing(path):
         partial = beside(path, ".partial")
@@ -66,7 +68,8 @@ def writer(
     )
     place, made_of = kept(path) if keep else path, sha256(identity.encode()).hexdigest()
     if keep and place.exists() and _made_of(place) == made_of:
-        partial.unlink(missing_ok=True)  # of a run that ended between completing the file and removing this
+        with suppress(OSError):  # of a run that ended between completing the file and removing this, which does no harm
+            partial.unlink()
         with reading(place, "HDF5"):
             file, _ = _opened(place)
         with file:  # an error of the caller's is none of the file's

@@ -6,7 +6,18 @@ from swsa_core.anomalies import SOURCES
 from swsa_core.anomalies.source import Work, inverting, reconstructing, training
 from swsa_core.config.study import Study
 from swsa_core.files.downloads import published_at
-from swsa_core.plan.job import FLOAT16, FLOAT32, START, Job, Place, batches, network_job, of_tasks, outputs, reading
+from swsa_core.plan.one_job import (
+    FLOAT16,
+    FLOAT32,
+    START,
+    Job,
+    Place,
+    batches,
+    network_job,
+    of_tasks,
+    outputs,
+    seconds_to_read,
+)
 from swsa_core.plan.sizes import Size, n_anomalies, others, trained_on
 
 ORIGINAL_SIDE = 500  # pixels, of the longer side of most images of CUB and Flowers
@@ -42,7 +53,7 @@ def _trainings(study, sizes, work, place):
             output, more = outputs(place, "ways", dataset, tasks, source=name)
             # x_T in float32, P_t in float16, and the image
             disk = seeds * 3 * side**2 * (FLOAT32 + steps * FLOAT16 + 1)
-            seconds = seeds * reading(study, dataset)
+            seconds = seeds * seconds_to_read(study, dataset)
             job = network_job(inverting(name), output, work[inverting(name), seeds], seconds, disk)
             yield of_tasks(job, len(tasks), more)
         for dataset, size in sizes.items():
@@ -64,7 +75,7 @@ def _generated(study, sizes, work, place):
             spec = study.datasets[dataset]
             seeds, pixels = spec["support"]["seeds"], n_anomalies(study, dataset, name) * side**2
             output, more = outputs(place, "anomalies", dataset, tasks, source=name)
-            seconds = seeds * reading(study, dataset) + pixels * (COMPRESSING + source.seconds_per_pixel)
+            seconds = seeds * seconds_to_read(study, dataset) + pixels * (COMPRESSING + source.seconds_per_pixel)
             disk = 3 * pixels
             if source.network:
                 job = network_job(name, output, work[name, seeds], seconds, disk)
@@ -79,7 +90,7 @@ def _reconstructed(study, sizes, work, place):
         for dataset, tasks in batches(study, sizes):
             seeds, stage = study.datasets[dataset]["support"]["seeds"], reconstructing(name)
             output, more = outputs(place, "reconstructions", dataset, tasks, source=name)
-            seconds = seeds * (reading(study, dataset) + side**2 * COMPRESSING)
+            seconds = seeds * (seconds_to_read(study, dataset) + side**2 * COMPRESSING)
             job = network_job(stage, output, work[stage, seeds], seconds, disk=3 * seeds * side**2)
             yield of_tasks(job, len(tasks), more)
 

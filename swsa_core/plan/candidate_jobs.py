@@ -9,7 +9,17 @@ from swsa_core.config.study import Study, chunks_of
 from swsa_core.detectors import HEADS
 from swsa_core.detectors.patch import IMAGES
 from swsa_core.plan.costs import Cost
-from swsa_core.plan.job import FLOAT16, FLOAT32, FLOAT64, READING_GENERATED, START, START_NETWORK, Job, Place, reading
+from swsa_core.plan.one_job import (
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    READING_GENERATED,
+    START,
+    START_NETWORK,
+    Job,
+    Place,
+    seconds_to_read,
+)
 from swsa_core.plan.sizes import Size, n_anomalies, others
 
 TRAINED = 6  # times the weights, as training holds them: before, now, best, gradient and two moments
@@ -22,7 +32,7 @@ def embedding_jobs(study: Study, sizes: Mapping[str, Size], costs: Mapping[str, 
         patches = study.config["patch"]["grid"] ** 2 * cost.patch * FLOAT16 if slug in study.grids else 0
         job = partial(_embedding_job, cost=cost, more=patches)
         for dataset, (tasks, support, test) in sizes.items():
-            known, seconds = {"dataset": dataset, "backbone": slug}, reading(study, dataset)
+            known, seconds = {"dataset": dataset, "backbone": slug}, seconds_to_read(study, dataset)
             yield job("embed_images", place("image_features", **known), support + test, seconds=seconds)
             yield job("embed_support", place("support_features", **known), support, seconds=seconds)
             for source in study.generated:
@@ -73,7 +83,7 @@ def exposure_jobs(study: Study, sizes: Mapping[str, Size], costs: Mapping[str, C
             rows = bank * (1 + folds) + size.test + anomalies  # of a task
             # once by the network of all images, (folds - 1) / folds by each of the others
             learnt = (bank + outliers) * folds
-            seconds = reading(study, dataset)
+            seconds = seconds_to_read(study, dataset)
             for chunk, tasks in chunks_of(size.tasks, study.exposed_per_job).items():
                 n = len(tasks)
                 passes = n * (rows + 3 * exposure["epochs"] * learnt)

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 from swsa_core.basics.speed import batch_of, materialise, mean_seconds
 from swsa_core.candidates import family_of
 from swsa_core.candidates.backbone import load_backbone
-from swsa_core.candidates.errors import check_model, loading
 from swsa_core.candidates.family import CandidateSpec, Network
 from swsa_core.candidates.maps import by_hooks, patches
+from swsa_core.candidates.mistakes import check_model, loading
 from swsa_core.embedding.embed import BATCH_SIZE
 
 

@@ -9,7 +9,7 @@ from swsa_core.files import layout
 from swsa_core.plan.anomaly_jobs import anomaly_jobs
 from swsa_core.plan.candidate_jobs import embedding_jobs, exposure_jobs, score_jobs
 from swsa_core.plan.costs import Cost
-from swsa_core.plan.job import ALL, START, START_NETWORK, Job, batches, outputs, reading
+from swsa_core.plan.one_job import ALL, START, START_NETWORK, Job, batches, outputs, seconds_to_read
 from swsa_core.plan.sizes import Size
 
 CURVE = 15  # seconds of one core: 41 selections of 15 candidates
@@ -45,7 +45,7 @@ def _supports(study, sizes, place):
     for dataset, tasks in batches(study, sizes):
         size = sizes[dataset]
         output, more = outputs(place, "support", dataset, tasks)
-        seconds = len(tasks) * reading(study, dataset) * size.support / len(size.tasks)
+        seconds = len(tasks) * seconds_to_read(study, dataset) * size.support / len(size.tasks)
         yield Job("split_support", output, start=START + seconds, more=more)
 
 
@@ -60,7 +60,7 @@ def _elsewhere(study, place):
 
 def _evaluations(study, sizes, place):
     for dataset in study.datasets:  # each test image is read beside its nearest training image
-        seconds = 2 * reading(study, dataset) * sizes[dataset].test if dataset in sizes else 0
+        seconds = 2 * seconds_to_read(study, dataset) * sizes[dataset].test if dataset in sizes else 0
         yield Job("leaks", place("leaks", dataset=dataset), start=START + seconds)
     stages = [("evaluate", "auroc"), *([("severity", "severity")] if study.graded else []), ("select", "selection")]
     for stage, table in stages:

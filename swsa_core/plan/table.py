@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from tabulate import SEPARATING_LINE, tabulate
 
 from swsa_core.basics.wording import estimated_time, with_prefix
-from swsa_core.plan.job import Job
 from swsa_core.plan.jobs import TABLES
+from swsa_core.plan.one_job import Job
 
 Rows = dict[str, dict[str, float]]
 """{row of the table: {what is summed: its sum}}."""

@@ -13,7 +13,7 @@ MOST_NAMED = 3
 
 
 def told_of_copies(copies: Sequence[Copied]) -> list[dict[str, Any]]:
-    """What a reader must know of copies among the normal images; as of `report.warnings`."""
+    """What a reader must know of copies among the normal images, as `alerts.told_of_picks` has it."""
     if not copies:
         return []
     counts = [sum(len(group["copies"]) for group in of["copies"]) for of in copies]
@@ -29,7 +29,7 @@ def told_of_copies(copies: Sequence[Copied]) -> list[dict[str, Any]]:
 
 
 def told_of_drawings(drawings: Sequence[Drawn]) -> list[dict[str, Any]]:
-    """What a reader must know of images of few colours, such as masks, among the normal images; as of `report.warnings`."""
+    """What a reader must know of images of few colours among the normal images, as `alerts.told_of_picks` has it."""
     if not drawings:
         return []
     tasks = []
@@ -47,7 +47,7 @@ def told_of_drawings(drawings: Sequence[Drawn]) -> list[dict[str, Any]]:
 
 
 def told_of_leaks(leaks: pd.DataFrame | None, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a reader must know of test images that are copies of training images; as of `report.warnings`."""
+    """What a reader must know of test images that are copies of training images, as `alerts.told_of_picks` has it."""
     if leaks is None or not len(leaks):
         return []
     tasks = []

@@ -16,13 +16,13 @@ from swsa_core.basics.wording import by_reason
 from swsa_core.candidates.prompts import ENSEMBLE
 from swsa_core.detectors.cost import measured_on
 from swsa_core.evaluation.misleading import Misled
+from swsa_core.report.alerts import told_of_lone_tasks, told_of_misled, told_of_picks
 from swsa_core.report.contact_sheets import Sheet, pictures
 from swsa_core.report.copies import told_of_copies, told_of_drawings, told_of_leaks
-from swsa_core.report.dataset import dataset_part, figures_of, table1_rows
+from swsa_core.report.dataset_part import dataset_part, figures_of, table1_rows
 from swsa_core.report.prompts import prompt_parts
 from swsa_core.report.read_supports import Copied, Drawn, Skipped
 from swsa_core.report.templating import environment
-from swsa_core.report.warnings import left_out, told_of_misled, warnings
 from swsa_core.strategies import STRATEGIES, find
 
 
@@ -76,7 +76,7 @@ def render(
             part["figures"] = figures_of(part["name"], svgs, config, "prompt_")
     # what the numbers are worth
     alerts = told_of_drawings(drawings) + told_of_copies(copies) + told_of_leaks(leaks, config)
-    told = alerts + told_of_misled(misled or {}) + left_out(picks, config) + warnings(picks, skipped)
+    told = alerts + told_of_misled(misled or {}) + told_of_lone_tasks(picks, config) + told_of_picks(picks, skipped)
     picks, table1, pick_counts = (rows[rows["selection"] == "model"] for rows in (picks, table1, pick_counts))
     return page.render(
         datasets=[dataset_part(name, config, picks, table1, pick_counts, sheets, svgs, candidates) for name in names],

@@ -15,7 +15,7 @@ from PIL import Image
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.candidates.descriptor import DESCRIPTORS
-from swsa_core.candidates.errors import check_model
+from swsa_core.candidates.mistakes import check_model
 from swsa_core.candidates.transforms import Transform
 from swsa_core.mini import architectures
 
@@ -537,7 +537,7 @@ def test_parsing_imports_no_network_library():
     script = """
 import sys, json
 from swsa_core.candidates.backbone import load_backbone
-from swsa_core.candidates.errors import check_model
+from swsa_core.candidates.mistakes import check_model
 for model in ("torchvision:resnet18", "timm:resnet18.a1_in1k", "open_clip:ViT-B-16-quickgelu", "descriptor:hog"):
     check_model({"name": model, "model": model, "args": {"pretrained": "openai"} if "open_clip" in model else {}})
 import swsa_core.embedding.embed

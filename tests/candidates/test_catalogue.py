@@ -12,7 +12,7 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates import catalogue as catalogue_module
 from swsa_core.candidates import family_of, open_clip, timm, torchvision
 from swsa_core.candidates.catalogue import catalogue, folder
-from swsa_core.candidates.errors import check_model
+from swsa_core.candidates.mistakes import check_model
 from swsa_core.candidates.section import clip_backbone
 
 ROOT = Path(__file__).parents[2]

@@ -14,9 +14,9 @@ from swsa_core.basics.errors import InputError
 from swsa_core.candidates import FAMILIES, family_of
 from swsa_core.candidates.backbone import load_backbone
 from swsa_core.candidates.clip import embed_texts, load_clip
-from swsa_core.candidates.errors import check_model
 from swsa_core.candidates.family import Description, Family, Function, Network, Texts, Towers, given_files
 from swsa_core.candidates.mini import CLIP_NOTE
+from swsa_core.candidates.mistakes import check_model
 from swsa_core.candidates.section import clip_backbone
 from swsa_core.candidates.transforms import Transform
 from swsa_core.config.config import validate

@@ -6,7 +6,7 @@ from own_functions import means
 
 from swsa_core.basics.errors import InputError
 from swsa_core.candidates.backbone import load_backbone
-from swsa_core.candidates.errors import check_model
+from swsa_core.candidates.mistakes import check_model
 from swsa_core.config.config import validate
 from swsa_core.config.study import study
 from swsa_core.detect import fit, load_detector, save

@@ -8,8 +8,8 @@ import yaml
 from layouts import classes
 
 from swsa_core.candidates import FAMILIES, family_of
-from swsa_core.candidates.errors import check_model
 from swsa_core.candidates.licences import licence_of
+from swsa_core.candidates.mistakes import check_model
 from swsa_core.candidates.prefetch import of_libraries
 from swsa_core.candidates.prompts import prompts
 from swsa_core.config.config import validate

@@ -364,6 +364,12 @@ def test_visa_tables_must_agree(tmp_path):
     table.write_text(content.replace("label", "class", 1))
     with pytest.raises(InputError, match=r"image_anno\.csv lacks the columns \['label'\]"):
         datasets.index(spec)
+    table.write_text(content.replace("image,label", "image,image", 1))
+    with pytest.raises(InputError, match=r"image_anno\.csv lacks the columns \['label'\]"):
+        datasets.index(spec)
+    table.write_text(content.replace("label,mask", "label,label", 1))
+    with pytest.raises(InputError, match=r"image_anno\.csv names a column twice"):
+        datasets.index(spec)
     table.unlink()
     with pytest.raises(InputError, match=r"lacks pcb1/image_anno\.csv"):
         datasets.index(spec)

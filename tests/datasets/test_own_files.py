@@ -173,7 +173,7 @@ def test_tables_of_birds_as_windows_leaves_them(tmp_path):
     before = found("cub", tmp_path)
     for table in tmp_path.glob("*.txt"):
         text = table.read_text().replace("/", "\\").replace("\n", "\r\n")
-        table.write_bytes(b"\xef\xbb\xbf" + text.encode())
+        table.write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\f\r\n")
     assert found("cub", tmp_path) == before and datasets.tasks(layouts.spec("cub", tmp_path)) == [
         "001.Black_footed_Albatross",
         "002.Laysan_Albatross",

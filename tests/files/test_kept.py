@@ -60,6 +60,14 @@ def test_no_partial_file_is_left_by_a_run_that_ended_before_it_was_removed(tmp_p
     assert computed == [0, 1] and names_in(path.parent) == ["a.h5.kept"]
 
 
+def test_a_kept_file_has_no_partial_one_to_leave(tmp_path):
+    with (
+        pytest.raises(ValueError, match="no partial one"),
+        store.writer(tmp_path / "a.h5", 1, COLUMNS, 1, keep=True, leave=True),
+    ):
+        raise AssertionError
+
+
 def test_a_finished_file_is_computed_again_only_where_it_was_made_of_other_things(finished):
     before = finished.stat().st_ino
     keep([finished, finished.with_name("b.h5")])

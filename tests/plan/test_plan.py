@@ -19,9 +19,9 @@ from swsa_core.diffusion.cost import DiffusionCost, diffusion_cost, diffusion_sp
 from swsa_core.diffusion.generate import regenerate
 from swsa_core.plan import table as plan_table
 from swsa_core.plan.costs import Cost, backbone_cost, backbone_speed
-from swsa_core.plan.job import START, START_NETWORK, Job, device_seconds, to_do
 from swsa_core.plan.jobs import TABLES
 from swsa_core.plan.jobs import jobs as jobs_of
+from swsa_core.plan.one_job import START, START_NETWORK, Job, device_seconds, to_do
 from swsa_core.plan.sizes import Size, official_size, size_on_disk
 
 TINY = {"image_size": 16, "num_channels": 32, "channel_mult": "1,1", "num_res_blocks": 1, "num_head_channels": 32}

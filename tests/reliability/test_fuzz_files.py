@@ -16,7 +16,7 @@ from fuzz import check_sentences
 
 from swsa_core import datasets
 from swsa_core.basics.errors import InputError
-from swsa_core.candidates.errors import check_model
+from swsa_core.candidates.mistakes import check_model
 from swsa_core.datasets.section import Dataset
 from swsa_core.files import archives, listing
 from swsa_core.files.weights import load_weights

@@ -11,7 +11,7 @@ from swsa_core.report.read_supports import Skipped
 from swsa_core.strategies.wording import words
 
 
-def warnings(picks: pd.DataFrame, skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
+def told_of_picks(picks: pd.DataFrame, skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
     """What a reader must know before trusting the recommendations: a list of {"title", "text", "tasks"}."""
     rows = picks[picks["recommended"]]
     told = []
@@ -46,7 +46,7 @@ def _tasks(rows):
 
 
 def told_of_misled(misled: Mapping[str, Sequence[Misled]]) -> list[dict[str, Any]]:
-    """The sources by which a candidate wins that is known to be bad, as `warnings` has it."""
+    """The sources by which a candidate wins that is known to be bad, as `told_of_picks` has it."""
     cases: dict[str, list[tuple[str, Misled]]] = {}
     for dataset, found in misled.items():
         for one in found:
@@ -63,8 +63,8 @@ def told_of_misled(misled: Mapping[str, Sequence[Misled]]) -> list[dict[str, Any
     ]
 
 
-def left_out(picks: pd.DataFrame, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Which data sets go without a source, as `warnings` has it: those with one task, where the source needs others."""
+def told_of_lone_tasks(picks: pd.DataFrame, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Which data sets go without a source, as `told_of_picks` has it: those with one task, where the source needs others."""
     counts = picks.groupby("dataset", sort=False)["task"].nunique()
     lone = counts.index[counts == 1].tolist()
     text = "This source takes the images of other tasks, and these data sets have one task each. They go without it."

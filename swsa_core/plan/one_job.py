@@ -67,7 +67,7 @@ def of_tasks(job: Job, n: int, more: tuple[str, ...]) -> Job:
     )
 
 
-def reading(study: Study, dataset: str) -> float:
+def seconds_to_read(study: Study, dataset: str) -> float:
     """Seconds of one core for an image of a data set to be read."""
     return datasets.kind_of(study.datasets[dataset]).reading
 
