@@ -2,7 +2,7 @@
 
 import pytest
 from layouts import draw
-from workflow import dry_run, snakemake
+from workflow import dry_run, pretend_finished, snakemake
 
 from swsa_core.files.layout import PATHS, at
 
@@ -22,16 +22,18 @@ CONFIG = {
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
     """A directory with a finished run of three classes, two tasks in a job, and its config."""
-    return run(tmp_path_factory.mktemp("together"), 2)
+    directory, config = study(tmp_path_factory.mktemp("together"), 2)
+    snakemake(directory, config)
+    return directory, config
 
 
-def run(directory, tasks_per_job):
+def study(directory, tasks_per_job):
+    """A directory with the images of a study, and its config."""
     for seed, name in enumerate(TASKS):
         for split, count in (("train", 6), ("test", 3)):
             for i in range(count):
                 draw(directory / "shapes" / split / name / f"{i}.png", seed=100 * seed + 10 * len(split) + i)
     config = CONFIG | {"runtime": {"device": "cpu", "threads": 1, "tasks_per_job": tasks_per_job}}
-    snakemake(directory, config)
     return directory, config
 
 
@@ -61,9 +63,11 @@ BELOW = {
 
 
 @pytest.mark.parametrize("name", MADE_AGAIN)
-def test_a_result_that_is_gone_is_noticed(together, name):
-    """Also that of the second task of a job, though inputs of most rules name the first one's alone."""
-    directory, config = together
+def test_a_result_that_is_gone_is_noticed(tmp_path, name):
+    """Also that of the second task of a job, though inputs of rules name the first one's alone."""
+    directory, config = study(tmp_path, 2)
+    pretend_finished(directory, config)
+    assert dry_run(directory, config) == {}
     path = lost(directory, name)
     aside = path.rename(path.with_suffix(".aside"))
     assert dry_run(directory, config).keys() == MADE_AGAIN[name] | BELOW
@@ -85,7 +89,9 @@ def test_a_result_that_is_gone_is_made_again(together):
 
 @pytest.mark.study
 def test_the_tables_are_those_of_one_task_each(together, tmp_path):
-    one_each, several = tables(run(tmp_path, 1)[0]), tables(together[0])
+    directory, config = study(tmp_path, 1)
+    snakemake(directory, config)
+    one_each, several = tables(directory), tables(together[0])
     assert one_each.keys() == several.keys()
     assert {str(name) for name in several if one_each[name] != several[name]} == set()
 
