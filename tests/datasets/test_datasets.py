@@ -358,18 +358,14 @@ def test_visa_tables_must_agree(tmp_path):
     spec = layouts.spec("visa", layouts.visa(tmp_path))
     table = tmp_path / "pcb1/image_anno.csv"
     content = table.read_text()
-    table.write_text(content.replace("bent", "normal", 1))
-    with pytest.raises(InputError, match=r"pcb1/image_anno\.csv has no defect type for .*000\.JPG"):
-        datasets.index(spec)
-    table.write_text(content.replace("label", "class", 1))
-    with pytest.raises(InputError, match=r"image_anno\.csv lacks the columns \['label'\]"):
-        datasets.index(spec)
-    table.write_text(content.replace("image,label", "image,image", 1))
-    with pytest.raises(InputError, match=r"image_anno\.csv lacks the columns \['label'\]"):
-        datasets.index(spec)
-    table.write_text(content.replace("label,mask", "label,label", 1))
-    with pytest.raises(InputError, match=r"image_anno\.csv names a column twice"):
-        datasets.index(spec)
+    for written, instead, sentence in (
+        ("bent", "normal", r"pcb1/image_anno\.csv has no defect type for .*000\.JPG"),
+        ("label", "class", r"image_anno\.csv lacks the columns \['label'\]"),
+        ("label,mask", "label,label", r"image_anno\.csv names a column twice"),
+    ):
+        table.write_text(content.replace(written, instead, 1))
+        with pytest.raises(InputError, match=sentence):
+            datasets.index(spec)
     table.unlink()
     with pytest.raises(InputError, match=r"lacks pcb1/image_anno\.csv"):
         datasets.index(spec)
